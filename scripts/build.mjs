@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+/*
+ * Builds what is out of date: the TypeScript, the Node addon and the C module. Nothing is downloaded: the addon's
+ * headers are those that lie beside the running Node.
+ *
+ *   node scripts/build.mjs [--only typescript|addon|module] [--force]
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
+const force = process.argv.includes('--force');
+
+/** Node's headers: beside its binary, where every distribution of Node puts them. */
+function headersFolder() {
+  const folder = dirname(dirname(process.execPath));
+  return existsSync(join(folder, 'include', 'node', 'node_api.h')) ? folder : undefined;
+}
+
+function filesBelow(path) {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path).flatMap((entry) => filesBelow(join(path, entry)));
+}
+
+function newest(paths) {
+  return Math.max(
+    ...paths.flatMap((path) => filesBelow(join(root, path))).map((file) => statSync(file).mtimeMs),
+  );
+}
+
+function isFresh({ output, sources }) {
+  const built = join(root, output);
+  return !force && existsSync(built) && statSync(built).mtimeMs >= newest(sources);
+}
+
+const headers = headersFolder();
+
+const steps = [
+  {
+    name: 'typescript',
+    title: 'compiling TypeScript',
+    // The compiler itself knows what has changed.
+    isFresh: () => false,
+    command: [bin('tsc'), '-p', '.'],
+  },
+  {
+    name: 'addon',
+    title: 'building the Node addon',
+    isFresh: () =>
+      isFresh({ output: 'build/Release/cloudhsm_local.node', sources: ['native/addon', 'binding.gyp'] }),
+    command: [
+      bin('node-gyp'),
+      'rebuild',
+      '--silent',
+      ...(headers === undefined ? [] : [`--nodedir=${headers}`]),
+    ],
+  },
+  {
+    name: 'module',
+    title: 'building the PKCS#11 module',
+    isFresh: () => isFresh({ output: 'build/pkcs11/libcloudhsm_pkcs11.so', sources: ['native/pkcs11'] }),
+    command: [
+      bin('cmake-js'),
+      'build',
+      '--directory',
+      join(root, 'native', 'pkcs11'),
+      '--out',
+      join(root, 'build', 'pkcs11'),
+      '--log-level',
+      'error',
+    ],
+  },
+];
+
+/** Runs a command; its output is shown only if it fails. */
+function run([command, ...words]) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (output += part));
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(`${command} ended with ${code}\n${output}`)),
+    );
+  });
+}
+
+const terminal = process.stderr.isTTY;
+for (const [at, step] of steps.entries()) {
+  if ((only !== undefined && only !== step.name) || step.isFresh()) continue;
+  const title = `[${at + 1}/${steps.length}] ${step.title}`;
+  process.stderr.write(terminal ? `${title} …` : `${title}\n`);
+  const started = Date.now();
+  try {
+    await run(step.command);
+  } catch (error) {
+    process.stderr.write(`\n${error.message}\n`);
+    process.exit(1);
+  }
+  if (terminal) process.stderr.write(`\r\x1b[K${title}: ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+}
