@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { commandFailure } from './errors.js';
+import { readFileIfPresent } from './files.js';
+import { limits } from './limits.js';
+import { logLevels } from './log.js';
+
+/** The settings of an engine: `--config FILE` (JSON), and the command line above it. */
+export const configSchema = z
+  .object({
+    hsms: z.number().int().min(1).max(limits.hsmsPerCluster).default(2),
+    profile: z.enum(['strict', 'compatible']).default('compatible'),
+    hsmType: z.enum(['hsm1.medium', 'hsm2m.medium']).default('hsm2m.medium'),
+    mode: z.enum(['FIPS', 'NON_FIPS']).default('FIPS'),
+    logLevel: z.enum(logLevels).default('info'),
+  })
+  .strict();
+
+export type Config = z.infer<typeof configSchema>;
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** Throws BAD_CONFIGURATION, naming the setting and what it may be. */
+function parse(input: unknown, where: string): Config {
+  const result = configSchema.safeParse(input);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`);
+  throw commandFailure('BAD_CONFIGURATION', `${where} cannot be used: ${problems.join('; ')}`);
+}
+
+/** The settings from a file, if one is named, with `overrides` above them. Throws BAD_CONFIGURATION. */
+export function loadConfig(file: string | undefined, overrides: ConfigInput): Config {
+  if (file === undefined) return parse(overrides, 'the command line');
+  const contents = readFileIfPresent(file);
+  if (contents === undefined)
+    throw commandFailure('BAD_CONFIGURATION', `there is no configuration file ${file}`);
+  let settings: unknown;
+  try {
+    settings = JSON.parse(contents.toString('utf8'));
+  } catch (error) {
+    throw commandFailure('BAD_CONFIGURATION', `${file} is not JSON`, error);
+  }
+  return parse({ ...parse(settings, file), ...overrides }, 'the command line');
+}

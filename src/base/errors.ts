@@ -1,0 +1,46 @@
+/**
+ * The one error that crosses rooms: a stable code for programs, a text for people, and what caused it.
+ *
+ * The code is a name, not a number: `CKR_…` where PKCS#11 defines the answer (see `src/pkcs11/ckr.ts`), or one
+ * of the commands' own codes below. The edge that answers somebody turns it into a number or an exit status and
+ * writes it to the log once.
+ */
+export class Failure extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'Failure';
+    this.code = code;
+  }
+}
+
+/** The codes of failures that no PKCS#11 call reports, with the exit status of the command that prints them. */
+export const commandFailures = {
+  /** Another engine already runs on this home. */
+  ALREADY_RUNNING: 3,
+  /** No engine runs on this home. */
+  NOT_RUNNING: 4,
+  /** The engine did not become ready. */
+  START_FAILED: 5,
+  /** A file of the home or a setting is unusable; the text says which and why. */
+  BAD_CONFIGURATION: 6,
+  /** What is on disk was not written by this program, or was changed behind its back. */
+  CORRUPT_STORE: 7,
+} as const;
+
+export type CommandFailure = keyof typeof commandFailures;
+
+export function commandFailure(code: CommandFailure, message: string, cause?: unknown): Failure {
+  return new Failure(code, message, { cause });
+}
+
+/** The text of an error with the chain of its causes, for a log line. */
+export function describeError(error: unknown): string {
+  const parts: string[] = [];
+  for (let at: unknown = error; at !== undefined && parts.length < 8; ) {
+    parts.push(at instanceof Error ? at.message : String(at));
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return parts.join(': ');
+}

@@ -1,0 +1,32 @@
+/** Every bound of the program, in one place. A length that arrives from outside is compared with one of these
+ * before anything is allocated for it. Sources are `reference` pages of CloudHSM unless another is named. */
+export const limits = {
+  /** One request or answer on a module's connection. Larger PKCS#11 arguments are refused by the module. */
+  frameBytes: 64 * 1024 * 1024,
+  /** Attributes in one template, and templates nested in templates (CKA_WRAP_TEMPLATE). */
+  templateAttributes: 256,
+  templateDepth: 2,
+  /** One attribute's value. */
+  attributeBytes: 1024 * 1024,
+  /** What a multi-part operation that cannot be streamed (MAC, GCM) may collect in a session. */
+  collectedBytes: 64 * 1024 * 1024,
+  /** C_GenerateRandom in one call. */
+  randomBytes: 16 * 1024 * 1024,
+  /** "1,024 sessions per application". */
+  sessionsPerApplication: 1024,
+  /** Connections one application may open beside its first, a channel each. */
+  channelsPerApplication: 1024,
+  /** "900 client connections per cluster": an application counts once. */
+  applications: 900,
+  /** "after more than 5 wrong passwords the user is locked". */
+  wrongPasswords: 5,
+  passwordMinCharacters: 8,
+  passwordMaxCharacters: 32,
+  userNameMaxCharacters: 31,
+  /** A PIN is `user:password`; the module accepts no longer text. */
+  pinBytes: 1024,
+  /** HSMs in one cluster: "28 HSMs per cluster". */
+  hsmsPerCluster: 28,
+  /** sockaddr_un.sun_path without its terminator: 107 on Linux, 103 on macOS. */
+  socketPathBytes: process.platform === 'darwin' ? 103 : 107,
+} as const;

@@ -1,0 +1,16 @@
+import pino from 'pino';
+
+/** What a room may write. Never pass PINs, passwords, key bytes or plaintext. */
+export type Log = Pick<pino.Logger, 'error' | 'warn' | 'info' | 'debug'>;
+
+export const logLevels = ['error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** A log that appends JSON lines to `file` (mode 0600), or to stderr. Lines are written before the call returns:
+ * the last line before a crash is the one that matters. */
+export function openLog(level: LogLevel, file?: string): Log {
+  const destination = pino.destination({ dest: file ?? 2, mode: 0o600, mkdir: true, sync: true });
+  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+export const silentLog: Log = pino({ level: 'silent' });
