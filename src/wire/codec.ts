@@ -1,0 +1,212 @@
+import { limits } from '../base/limits.js';
+import {
+  type Field,
+  infoLayouts,
+  type Mechanism,
+  type MechanismParameter,
+  type ParameterLayout,
+  type ParameterValue,
+  parameterLayouts,
+  type Version,
+} from '../pkcs11/layouts.js';
+import type { Attribute, Template } from '../pkcs11/template.js';
+import type { AnyInput, AnyOutput, AttributeAnswer, AttributeQuery, LengthOnly, UpTo } from './arguments.js';
+import { MalformedFrame, Reader, Writer } from './bytes.js';
+import { type ArgumentKind, type ArgumentRow, type CallRow, calls } from './calls.js';
+
+/** How a mechanism's parameter travels: u64 type, then one of these in a u8. */
+export const parameterForms = { nullMechanism: 0, none: 1, bytes: 2, struct: 3, unusable: 4 } as const;
+
+/** Order of the layouts in the generated header: a struct parameter names its layout by this place. */
+export const layoutOrder = Object.keys(parameterLayouts) as ParameterLayout[];
+
+type ReadArgument = (reader: Reader, row: ArgumentRow) => AnyInput[string];
+type WriteOutput = (writer: Writer, value: never, row: ArgumentRow) => void;
+
+const NOTHING = Buffer.alloc(0);
+
+const readBytes = (reader: Reader): Buffer => reader.bytes(reader.count(limits.frameBytes, 'bytes'));
+
+function readStruct(reader: Reader, layout: ParameterLayout): ParameterValue {
+  const value: Record<string, unknown> = { layout };
+  for (const field of parameterLayouts[layout] as readonly Field[]) {
+    if (field.kind === 'ulong') value[field.name] = reader.u64();
+    else if (field.kind === 'array') value[field.name] = reader.bytes(field.size);
+    else if (field.kind === 'bytes') value[field.name] = readBytes(reader);
+  }
+  return value as ParameterValue;
+}
+
+function readParameter(reader: Reader, form: number): MechanismParameter {
+  switch (form) {
+    case parameterForms.none:
+      return undefined;
+    case parameterForms.bytes:
+      return readBytes(reader);
+    case parameterForms.struct: {
+      const layout = layoutOrder[reader.u8()];
+      if (layout === undefined) throw new MalformedFrame('an unknown parameter layout');
+      return readStruct(reader, layout);
+    }
+    case parameterForms.unusable:
+      return { layout: 'unusable', lengthBytes: reader.u64() };
+    default:
+      throw new MalformedFrame(`mechanism parameter form ${form}`);
+  }
+}
+
+function readMechanism(reader: Reader): Mechanism | null {
+  const form = reader.u8();
+  if (form === parameterForms.nullMechanism) return null;
+  return { type: reader.u64(), parameter: readParameter(reader, form) };
+}
+
+function readTemplate(reader: Reader, depth = 0): Template {
+  if (depth > limits.templateDepth) throw new MalformedFrame('templates nested too deep');
+  const template: Attribute[] = [];
+  for (let left = reader.count(limits.templateAttributes, 'attributes'); left > 0; left--) {
+    const type = reader.u64();
+    if (reader.u8() !== 0)
+      template.push({ type, value: Buffer.alloc(0), nested: readTemplate(reader, depth + 1) });
+    else
+      template.push({
+        type,
+        value: reader.bytes(reader.count(limits.attributeBytes, 'bytes of an attribute')),
+      });
+  }
+  return template;
+}
+
+function readQuery(reader: Reader): AttributeQuery[] {
+  const query: AttributeQuery[] = [];
+  for (let left = reader.count(limits.templateAttributes, 'attributes'); left > 0; left--) {
+    query.push({ type: reader.u64(), room: reader.room() });
+  }
+  return query;
+}
+
+const readers: { readonly [Kind in ArgumentKind]?: ReadArgument } = {
+  session: (reader) => reader.u64(),
+  slot: (reader) => reader.slot(),
+  ulong: (reader) => reader.u64(),
+  flag: (reader) => reader.u8() !== 0,
+  bytes: readBytes,
+  text: (reader, row) => reader.bytes(row.size!),
+  pointer: (reader) => reader.u8() !== 0,
+  mechanism: readMechanism,
+  template: (reader) => readTemplate(reader),
+  query: readQuery,
+  room: (reader) => reader.room(),
+  list: (reader) => reader.room(),
+  slots: (reader) => reader.room(),
+  upTo: (reader): UpTo => ({ room: reader.room(), max: reader.u64() }),
+  fill: (reader) => reader.u64(),
+};
+
+function writeFields(writer: Writer, fields: readonly Field[], value: Record<string, unknown>): void {
+  for (const field of fields) {
+    const member = value[field.name];
+    if (field.kind === 'ulong') writer.u64(member as number);
+    else if (field.kind === 'slot') writer.slot(member as number);
+    else if (field.kind === 'text') writer.paddedText(member as string, field.size);
+    else if (field.kind === 'version') {
+      writer.u8((member as Version).major);
+      writer.u8((member as Version).minor);
+    }
+  }
+}
+
+function writeRoom(writer: Writer, value: Buffer | LengthOnly): void {
+  writer.u64(value.length);
+  const bytes = Buffer.isBuffer(value) ? value : NOTHING;
+  writer.u32(bytes.length);
+  writer.bytes(bytes);
+}
+
+const writeList =
+  (writeEntry: (writer: Writer, entry: number) => void) =>
+  (writer: Writer, value: readonly number[] | LengthOnly): void => {
+    writer.u64(value.length);
+    const entries: readonly number[] = Array.isArray(value) ? value : [];
+    writer.u32(entries.length);
+    for (const entry of entries) writeEntry(writer, entry);
+  };
+const writeUlongs = writeList((writer, entry) => writer.u64(entry));
+
+function writeAnswers(writer: Writer, answers: readonly AttributeAnswer[]): void {
+  for (const { lengthBytes, value } of answers) {
+    writer.u64(lengthBytes);
+    writer.u32(value?.length ?? 0);
+    if (value !== undefined) writer.bytes(value);
+  }
+}
+
+function writeReturned(writer: Writer, value: Buffer | undefined): void {
+  writer.u32(value?.length ?? 0);
+  if (value !== undefined) writer.bytes(value);
+}
+
+const writers: { readonly [Kind in ArgumentKind]?: WriteOutput } = {
+  mechanism: writeReturned,
+  query: writeAnswers,
+  room: writeRoom,
+  list: writeUlongs,
+  slots: writeList((writer, entry) => writer.slot(entry)),
+  upTo: writeUlongs,
+  fill: (writer, value: Buffer) => writer.bytes(value),
+  outUlong: (writer, value: number) => writer.u64(value),
+  outSlot: (writer, value: number) => writer.slot(value),
+  outStruct: (writer, value: Record<string, unknown>, row) =>
+    writeFields(writer, infoLayouts[row.layout!], value),
+};
+
+interface CompiledCall {
+  readonly row: CallRow;
+  readonly reads: readonly { row: ArgumentRow; read: ReadArgument }[];
+  readonly writes: readonly { row: ArgumentRow; write: WriteOutput }[];
+}
+
+/** The rows with their readers and writers looked up once. */
+const compiled: readonly CompiledCall[] = calls.map((row: CallRow) => ({
+  row,
+  reads: row.arguments.flatMap((argument) => {
+    const read = readers[argument.kind];
+    return read ? [{ row: argument, read }] : [];
+  }),
+  writes: row.arguments.flatMap((argument) => {
+    const write = writers[argument.kind];
+    return write ? [{ row: argument, write }] : [];
+  }),
+}));
+
+export interface Request {
+  readonly call: CallRow;
+  readonly input: AnyInput;
+}
+
+/** Reads a request frame: u16 call, then its arguments as the row says. Throws MalformedFrame. */
+export function readRequest(frame: Buffer): Request {
+  const reader = new Reader(frame);
+  const call = compiled[reader.u16()];
+  if (call === undefined) throw new MalformedFrame('an unknown call');
+  const input: AnyInput = {};
+  for (const { row, read } of call.reads) input[row.name] = read(reader, row);
+  reader.end();
+  return { call: call.row, input };
+}
+
+const answers = new Writer(4096);
+
+/** Writes an answer frame: u32 CK_RV, u8 whether outputs follow, the outputs as the row says. */
+export function writeAnswer(call: CallRow, rv: number, output?: AnyOutput): Buffer {
+  answers.u32(rv);
+  answers.u8(output === undefined ? 0 : 1);
+  if (output !== undefined) {
+    for (const { row, write } of compiledByName.get(call.name)!.writes) {
+      write(answers, output[row.name] as never, row);
+    }
+  }
+  return answers.finish();
+}
+
+const compiledByName = new Map(compiled.map((call) => [call.row.name, call]));

@@ -1,0 +1,86 @@
+import { MalformedFrame, Reader, Writer } from './bytes.js';
+import { tableHash } from './table-hash.js';
+
+/*
+ * The first frame on a connection, and the answer to it. Their layout never changes: it is how a module and an engine
+ * of different versions tell each other so.
+ *
+ *   hello    8 bytes "CHSMP11\0", u64 table hash, 16 bytes application token, u32 pid, u16 n, n bytes program name
+ *   welcome  u32 status, 16 bytes application token, u16 n, n bytes text for a person
+ *
+ * A token of zeros asks for a new application (C_Initialize); the token from the welcome joins another channel to it.
+ */
+const MAGIC = Buffer.from('CHSMP11\0', 'latin1');
+export const TOKEN_BYTES = 16;
+const PROGRAM_NAME_BYTES = 256;
+
+export const handshakeStatus = { accepted: 0, otherTables: 1, unknownApplication: 2, tooMany: 3 } as const;
+export type HandshakeStatus = keyof typeof handshakeStatus;
+
+export interface Hello {
+  readonly tableHash: bigint;
+  /** undefined: a new application. */
+  readonly token: Buffer | undefined;
+  readonly pid: number;
+  readonly program: string;
+}
+
+export interface Welcome {
+  readonly status: HandshakeStatus;
+  readonly token: Buffer;
+  readonly text: string;
+}
+
+/** Reads a hello. Throws MalformedFrame, also for a peer that speaks something else. */
+export function readHello(frame: Buffer): Hello {
+  const reader = new Reader(frame);
+  if (!reader.bytes(MAGIC.length).equals(MAGIC)) throw new MalformedFrame('the peer is no CloudHSM module');
+  const hash = reader.bytes(8).readBigUInt64LE();
+  const token = reader.bytes(TOKEN_BYTES);
+  const pid = reader.u32();
+  const nameBytes = reader.u16();
+  if (nameBytes > PROGRAM_NAME_BYTES) throw new MalformedFrame('a program name too long');
+  const program = reader
+    .bytes(nameBytes)
+    .toString('utf8')
+    .replace(/[^\x20-\x7e]/g, '?');
+  reader.end();
+  return { tableHash: hash, token: token.every((byte) => byte === 0) ? undefined : token, pid, program };
+}
+
+export function writeHello(hello: Omit<Hello, 'tableHash'> & { tableHash?: bigint }): Buffer {
+  const writer = new Writer(128);
+  const hash = Buffer.alloc(8);
+  hash.writeBigUInt64LE(hello.tableHash ?? tableHash);
+  const program = Buffer.from(hello.program).subarray(0, PROGRAM_NAME_BYTES);
+  writer.bytes(MAGIC);
+  writer.bytes(hash);
+  writer.bytes(hello.token ?? Buffer.alloc(TOKEN_BYTES));
+  writer.u32(hello.pid);
+  writer.u16(program.length);
+  writer.bytes(program);
+  return writer.finish();
+}
+
+export function writeWelcome(welcome: Welcome): Buffer {
+  const writer = new Writer(128);
+  const text = Buffer.from(welcome.text).subarray(0, 1024);
+  writer.u32(handshakeStatus[welcome.status]);
+  writer.bytes(welcome.token);
+  writer.u16(text.length);
+  writer.bytes(text);
+  return writer.finish();
+}
+
+export function readWelcome(frame: Buffer): Welcome {
+  const reader = new Reader(frame);
+  const code = reader.u32();
+  const status = (Object.keys(handshakeStatus) as HandshakeStatus[]).find(
+    (name) => handshakeStatus[name] === code,
+  );
+  if (status === undefined) throw new MalformedFrame('an unknown handshake status');
+  const token = reader.bytes(TOKEN_BYTES);
+  const text = reader.bytes(reader.u16()).toString('utf8');
+  reader.end();
+  return { status, token, text };
+}

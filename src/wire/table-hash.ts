@@ -1,0 +1,28 @@
+import { attributeKind, CKA } from '../pkcs11/attributes.js';
+import { infoLayouts, mechanismParameters, parameterLayouts } from '../pkcs11/layouts.js';
+import { CKM } from '../pkcs11/mechanisms.js';
+import { calls } from './calls.js';
+
+/** Attributes whose value is a template: the module sends their entries one by one. */
+export const templateAttributes = Object.values(CKA).filter((type) => attributeKind(type) === 'template');
+
+/** Everything both sides must agree on to understand each other's frames. */
+const agreement = JSON.stringify([
+  calls,
+  parameterLayouts,
+  infoLayouts,
+  mechanismParameters,
+  CKM,
+  templateAttributes,
+]);
+
+/**
+ * A fingerprint of the tables, sent in the handshake, so that a module built from other tables is refused at once
+ * instead of being misread later. FNV-1a, 64 bits: it guards against mistakes, not against an adversary.
+ */
+export const tableHash: bigint = (() => {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(agreement))
+    hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return hash;
+})();
