@@ -1,0 +1,81 @@
+import {
+  type AsymmetricKey,
+  type CurveName,
+  curveByName,
+  curveByOid,
+  ecdsaSign,
+  ecdsaVerify,
+  generateEcKeyPair,
+} from '../crypto/index.js';
+import { CKA } from '../pkcs11/attributes.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { CKF, CKK } from '../pkcs11/constants.js';
+import { CKM } from '../pkcs11/mechanisms.js';
+import { findAttribute, type Template } from '../pkcs11/template.js';
+import { hashRows } from './hashes.js';
+import { type KeyShape, type MechanismRow, noParameter, type UsableKey } from './mechanism.js';
+
+/** "EC keygen, ECDSA: 224–521 bits", named curves over prime fields only (reference sections 8 and 9.9). */
+const curveSizes = {
+  minKeySize: 224,
+  maxKeySize: 521,
+  extraFlags: CKF.CKF_EC_F_P | CKF.CKF_EC_NAMEDCURVE | CKF.CKF_EC_UNCOMPRESS,
+};
+
+const nativeOf = (key: UsableKey): AsymmetricKey => key.native as AsymmetricKey;
+const orderLengthBytes = (key: KeyShape): number => curveByName(key.curve!).orderLengthBytes;
+
+/** The curve that the bytes of CKA_EC_PARAMS name. Only the OID form is known: explicit parameters are refused.
+ * Throws CKR_CURVE_NOT_SUPPORTED. */
+export function curveOfParameters(parameters: Buffer): CurveName {
+  const curve = curveByOid(parameters);
+  if (curve === undefined) {
+    throw ckr(
+      'CKR_CURVE_NOT_SUPPORTED',
+      `CKA_EC_PARAMS ${parameters.toString('hex')} names no curve of CloudHSM`,
+    );
+  }
+  return curve.name;
+}
+
+function curveOfTemplate(template: Template): CurveName {
+  const parameters = findAttribute(template, CKA.CKA_EC_PARAMS);
+  if (parameters === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_EC_PARAMS');
+  return curveOfParameters(parameters.value);
+}
+
+const keyPairGeneration: MechanismRow = {
+  type: CKM.CKM_EC_KEY_PAIR_GEN,
+  ...curveSizes,
+  generateKeyPair: {
+    keyType: CKK.CKK_EC,
+    generate: (publicTemplate) => generateEcKeyPair(curveOfTemplate(publicTemplate)),
+  },
+};
+
+/** CKM_ECDSA: the input is a hash, cut to the order's length as FIPS 186-5 section 6.4 says; the signature r‖s. */
+const ecdsa: MechanismRow = {
+  type: CKM.CKM_ECDSA,
+  ...curveSizes,
+  signature: {
+    keyTypes: [CKK.CKK_EC],
+    check: noParameter,
+    signatureLengthBytes: (key) => 2 * orderLengthBytes(key),
+    checkInput: (_parameter, _key, lengthBytes) => {
+      // No hash is longer than SHA-512's; a program that passes more forgot to hash.
+      if (lengthBytes === 0 || lengthBytes > 1024) {
+        throw ckr('CKR_DATA_LEN_RANGE', `CKM_ECDSA takes a hash, not ${lengthBytes} bytes`);
+      }
+    },
+    sign: (key, _parameter, input) => ecdsaSign(nativeOf(key), input),
+    verify: (key, _parameter, input, signature) => ecdsaVerify(nativeOf(key), input, signature),
+  },
+};
+
+const hashed: readonly MechanismRow[] = hashRows.map(({ ecdsa: type, hash }) => ({
+  type,
+  ...curveSizes,
+  hashedSignature: { hash, base: CKM.CKM_ECDSA, encode: (digest) => digest },
+}));
+
+export const ecdsaMechanisms: readonly MechanismRow[] = [keyPairGeneration, ecdsa, ...hashed];

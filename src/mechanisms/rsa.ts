@@ -1,0 +1,214 @@
+import {
+  type AsymmetricKey,
+  generateRsaKeyPair,
+  hashLengthBytes,
+  type RsaEncryptionPadding,
+  type RsaSignaturePadding,
+  rsaDecrypt,
+  rsaEncrypt,
+  rsaSign,
+  rsaVerify,
+} from '../crypto/index.js';
+import { CKA } from '../pkcs11/attributes.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { CKK, CKZ } from '../pkcs11/constants.js';
+import { CKM } from '../pkcs11/mechanisms.js';
+import { findAttribute, type Template, templateUlong } from '../pkcs11/template.js';
+import { type HashRow, hashOfDigest, hashRows } from './hashes.js';
+import {
+  badParameter,
+  type CipherMechanism,
+  type KeyShape,
+  type MechanismParameter,
+  type MechanismRow,
+  noParameter,
+  type SignatureMechanism,
+  structParameter,
+  type UsableKey,
+} from './mechanism.js';
+
+/** "RSA: 2048–4096 in steps of 256" (reference section 8), in bits. */
+const modulusSizes = { minKeySize: 2048, maxKeySize: 4096 };
+const MODULUS_STEP_BITS = 256;
+const DEFAULT_EXPONENT = Buffer.from([1, 0, 1]);
+
+const nativeOf = (key: UsableKey): AsymmetricKey => key.native as AsymmetricKey;
+const modulusBytes = (key: KeyShape): number => Math.ceil(key.bits / 8);
+
+function tooLong(lengthBytes: number, limitBytes: number): void {
+  if (lengthBytes > limitBytes)
+    throw ckr('CKR_DATA_LEN_RANGE', `${lengthBytes} bytes where at most ${limitBytes} fit`);
+}
+
+/** hashAlg and mgf of a PSS or OAEP parameter: CloudHSM wants the same hash in both (reference section 9.6). */
+function matchingHash(hashAlg: number, mgf: number): HashRow {
+  const row = hashOfDigest(hashAlg);
+  if (row === undefined) throw badParameter(`hashAlg 0x${hashAlg.toString(16)} is no hash of CloudHSM`);
+  if (row.mgf !== mgf) throw badParameter('hashAlg and mgf name different hashes');
+  return row;
+}
+
+function pssPadding(parameter: MechanismParameter, key: KeyShape): RsaSignaturePadding & { scheme: 'pss' } {
+  const { hashAlg, mgf, sLen } = structParameter(parameter, 'CK_RSA_PKCS_PSS_PARAMS');
+  const { hash } = matchingHash(hashAlg, mgf);
+  // emLen - hLen - 2 with emBits = modulus bits - 1 (RFC 8017, section 9.1.1).
+  if (sLen > Math.ceil((key.bits - 1) / 8) - hashLengthBytes[hash] - 2)
+    throw badParameter(`a salt of ${sLen} bytes`);
+  return { scheme: 'pss', hash, mgfHash: hash, saltLengthBytes: sLen };
+}
+
+function oaepPadding(parameter: MechanismParameter): RsaEncryptionPadding & { scheme: 'oaep' } {
+  const { hashAlg, mgf, source, pSourceData } = structParameter(parameter, 'CK_RSA_PKCS_OAEP_PARAMS');
+  const { hash } = matchingHash(hashAlg, mgf);
+  if (source !== 0 && source !== CKZ.CKZ_DATA_SPECIFIED) throw badParameter(`source ${source}`);
+  if (pSourceData.length > 0) throw badParameter('CloudHSM takes no OAEP label');
+  return { scheme: 'oaep', hash, mgfHash: hash, label: pSourceData };
+}
+
+/** One of the three signature mechanisms that reach the HSM; they differ in the padding and the input they take. */
+function signature(
+  padding: (parameter: MechanismParameter, key: KeyShape) => RsaSignaturePadding,
+  check: SignatureMechanism['check'],
+  checkInput: NonNullable<SignatureMechanism['checkInput']>,
+  prepare: (input: Buffer, key: KeyShape) => Buffer = (input) => input,
+): SignatureMechanism {
+  return {
+    keyTypes: [CKK.CKK_RSA],
+    check,
+    checkInput,
+    signatureLengthBytes: modulusBytes,
+    sign: (key, parameter, input) => rsaSign(nativeOf(key), padding(parameter, key), prepare(input, key)),
+    verify: (key, parameter, input, given) =>
+      rsaVerify(nativeOf(key), padding(parameter, key), prepare(input, key), given),
+  };
+}
+
+/** Raw RSA works on exactly k bytes: shorter input gets zeros in front (v2.40 mechanisms, 2.1.6). */
+const leftPadded = (input: Buffer, key: KeyShape): Buffer =>
+  input.length === modulusBytes(key)
+    ? input
+    : Buffer.concat([Buffer.alloc(modulusBytes(key) - input.length), input]);
+
+const pkcs1Signature = signature(
+  () => ({ scheme: 'pkcs1' }),
+  noParameter,
+  (_parameter, key, lengthBytes) => tooLong(lengthBytes, modulusBytes(key) - 11),
+);
+const rawSignature = signature(
+  () => ({ scheme: 'none' }),
+  noParameter,
+  (_parameter, key, lengthBytes) => tooLong(lengthBytes, modulusBytes(key)),
+  leftPadded,
+);
+const pssSignature = signature(
+  pssPadding,
+  (parameter, key) => void pssPadding(parameter, key),
+  (parameter, key, lengthBytes) => {
+    const wanted = hashLengthBytes[pssPadding(parameter, key).hash];
+    if (lengthBytes !== wanted)
+      throw ckr('CKR_DATA_LEN_RANGE', `a hash of ${lengthBytes} bytes instead of ${wanted}`);
+  },
+);
+
+/** One of the three encryption mechanisms; `overheadBytes` is what the padding takes of the modulus. */
+function cipher(
+  padding: (parameter: MechanismParameter) => RsaEncryptionPadding,
+  overheadBytes: (parameter: MechanismParameter) => number,
+  prepare: (input: Buffer, key: KeyShape) => Buffer = (input) => input,
+): CipherMechanism {
+  return {
+    keyTypes: [CKK.CKK_RSA],
+    check: (parameter) => void padding(parameter),
+    maxOutputBytes: (direction, _inputBytes, parameter, key) =>
+      direction === 'encrypt' ? modulusBytes(key) : modulusBytes(key) - overheadBytes(parameter),
+    encrypt: (key, parameter, plaintext) => {
+      tooLong(plaintext.length, modulusBytes(key) - overheadBytes(parameter));
+      return rsaEncrypt(nativeOf(key), padding(parameter), prepare(plaintext, key));
+    },
+    decrypt: (key, parameter, ciphertext) => {
+      if (ciphertext.length !== modulusBytes(key)) {
+        throw ckr(
+          'CKR_ENCRYPTED_DATA_LEN_RANGE',
+          `${ciphertext.length} bytes instead of ${modulusBytes(key)}`,
+        );
+      }
+      return rsaDecrypt(nativeOf(key), padding(parameter), ciphertext);
+    },
+  };
+}
+
+const withoutParameter =
+  (scheme: 'pkcs1' | 'none') =>
+  (parameter: MechanismParameter): RsaEncryptionPadding => {
+    noParameter(parameter);
+    return { scheme };
+  };
+
+/** RSA_PKCS encryption: "refused in FIPS clusters since 2024-01-01" (reference section 9.2). */
+const pkcs1Cipher: CipherMechanism = { ...cipher(withoutParameter('pkcs1'), () => 11), modes: ['NON_FIPS'] };
+const rawCipher = cipher(withoutParameter('none'), () => 0, leftPadded);
+const oaepCipher = cipher(oaepPadding, (parameter) => 2 * hashLengthBytes[oaepPadding(parameter).hash] + 2);
+
+function generate(publicTemplate: Template): ReturnType<typeof generateRsaKeyPair> {
+  const modulusBits = templateUlong(publicTemplate, CKA.CKA_MODULUS_BITS);
+  if (modulusBits === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_MODULUS_BITS');
+  const { minKeySize, maxKeySize } = modulusSizes;
+  if (modulusBits < minKeySize || modulusBits > maxKeySize || modulusBits % MODULUS_STEP_BITS !== 0) {
+    throw ckr(
+      'CKR_ATTRIBUTE_VALUE_INVALID',
+      `CKA_MODULUS_BITS ${modulusBits}: CloudHSM makes ${minKeySize} to ${maxKeySize} in steps of ${MODULUS_STEP_BITS}`,
+    );
+  }
+  const exponent = findAttribute(publicTemplate, CKA.CKA_PUBLIC_EXPONENT)?.value ?? DEFAULT_EXPONENT;
+  if (!isAllowedExponent(exponent)) {
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', 'CKA_PUBLIC_EXPONENT must be odd and at least 65537');
+  }
+  return generateRsaKeyPair(modulusBits, exponent);
+}
+
+/** "exponent odd, ≥ 65537" (reference section 8). More than 64 bits serve nobody and cost everybody. */
+function isAllowedExponent(exponent: Buffer): boolean {
+  const value = exponent.length === 0 || exponent.length > 32 ? 0n : BigInt(`0x${exponent.toString('hex')}`);
+  return value >= 65537n && value % 2n === 1n && value < 2n ** 64n;
+}
+
+const generation = { keyType: CKK.CKK_RSA, generate };
+
+const hashed: readonly MechanismRow[] = hashRows.flatMap(
+  ({ hash, digest, rsaPkcs, rsaPss, digestInfoPrefix }) => [
+    {
+      type: rsaPkcs,
+      ...modulusSizes,
+      hashedSignature: {
+        hash,
+        base: CKM.CKM_RSA_PKCS,
+        encode: (hashedData: Buffer) => Buffer.concat([digestInfoPrefix, hashedData]),
+        checkHash: noParameter,
+      },
+    },
+    {
+      type: rsaPss,
+      ...modulusSizes,
+      hashedSignature: {
+        hash,
+        base: CKM.CKM_RSA_PKCS_PSS,
+        encode: (hashedData: Buffer) => hashedData,
+        checkHash: (parameter: MechanismParameter) => {
+          if (structParameter(parameter, 'CK_RSA_PKCS_PSS_PARAMS').hashAlg !== digest) {
+            throw badParameter(`hashAlg is not the mechanism's ${hash}`);
+          }
+        },
+      },
+    },
+  ],
+);
+
+export const rsaMechanisms: readonly MechanismRow[] = [
+  { type: CKM.CKM_RSA_PKCS_KEY_PAIR_GEN, ...modulusSizes, generateKeyPair: generation },
+  { type: CKM.CKM_RSA_X9_31_KEY_PAIR_GEN, ...modulusSizes, generateKeyPair: generation },
+  { type: CKM.CKM_RSA_PKCS, ...modulusSizes, signature: pkcs1Signature, cipher: pkcs1Cipher },
+  { type: CKM.CKM_RSA_X_509, ...modulusSizes, signature: rawSignature, cipher: rawCipher },
+  { type: CKM.CKM_RSA_PKCS_PSS, ...modulusSizes, signature: pssSignature },
+  { type: CKM.CKM_RSA_PKCS_OAEP, ...modulusSizes, cipher: oaepCipher },
+  ...hashed,
+];
