@@ -1,0 +1,205 @@
+import {
+  aesEncrypt,
+  CryptoError,
+  curveByName,
+  digest,
+  ecPrivateComponents,
+  ecPrivateKeyInfo,
+  ecPublicComponents,
+  ecPublicKeyInfo,
+  importSecretKey,
+  type KeyPairDer,
+  rsaPrivateComponents,
+  rsaPrivateKeyInfo,
+  rsaPublicComponents,
+  rsaPublicKeyInfo,
+} from '../crypto/index.js';
+import { curveOfParameters } from '../mechanisms/ecdsa.js';
+import { attributeName, CKA } from '../pkcs11/attributes.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { boolBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
+import { octetString, rawPoint } from './ec-attributes.js';
+import type { ObjectKind } from './kinds.js';
+import type { Attributes } from './template-validator.js';
+
+/** What becomes an object once the HSM gives it a handle and an owner. */
+export interface NewObject {
+  readonly attributes: Attributes;
+  readonly material: Buffer;
+}
+
+/** "first 3 bytes" of an encrypted zero block, or of SHA-1 (reference section 11.5). */
+const CHECK_VALUE_BYTES = 3;
+
+/** The attributes that tell where a key came from (v2.40 base, section 4.7). */
+function setHistory(attributes: Attributes, generated: boolean): void {
+  attributes.set(CKA.CKA_LOCAL, boolBytes(generated));
+  const sensitive = attributes.get(CKA.CKA_SENSITIVE);
+  const extractable = attributes.get(CKA.CKA_EXTRACTABLE);
+  attributes.set(CKA.CKA_ALWAYS_SENSITIVE, boolBytes(generated && sensitive?.[0] === 1));
+  if (extractable) attributes.set(CKA.CKA_NEVER_EXTRACTABLE, boolBytes(generated && extractable[0] === 0));
+}
+
+function setPublicPart(kind: ObjectKind, attributes: Attributes, spki: Buffer): void {
+  if (kind === 'rsaPublic' || kind === 'rsaPrivate') {
+    const { modulus, publicExponent } = rsaPublicComponents(spki);
+    attributes.set(CKA.CKA_MODULUS, modulus);
+    attributes.set(CKA.CKA_PUBLIC_EXPONENT, publicExponent);
+    if (kind === 'rsaPublic') attributes.set(CKA.CKA_MODULUS_BITS, ulongBytes(bitLength(modulus)));
+    else attributes.delete(CKA.CKA_MODULUS_BITS);
+  } else {
+    const { curve, point } = ecPublicComponents(spki);
+    attributes.set(CKA.CKA_EC_PARAMS, Buffer.from(curveByName(curve).oid));
+    attributes.set(CKA.CKA_EC_POINT, octetString(point));
+  }
+  attributes.set(CKA.CKA_CHECK_VALUE, digest('sha1', spki).subarray(0, CHECK_VALUE_BYTES));
+}
+
+function bitLength(modulus: Buffer): number {
+  return modulus.length * 8 - (Math.clz32(modulus[0] ?? 0) - 24);
+}
+
+function setSecretPart(kind: ObjectKind, attributes: Attributes, bytes: Buffer): void {
+  attributes.set(CKA.CKA_VALUE_LEN, ulongBytes(bytes.length));
+  if (kind !== 'aes') return;
+  const key = importSecretKey(bytes);
+  const block = aesEncrypt(key, 'ecb', undefined, Buffer.alloc(16), false);
+  key.destroy();
+  attributes.set(CKA.CKA_CHECK_VALUE, block.subarray(0, CHECK_VALUE_BYTES));
+}
+
+/** Completes a generated secret key. `bytes` become its material. */
+export function buildSecretKey(
+  kind: ObjectKind,
+  attributes: Attributes,
+  bytes: Buffer,
+  generated: boolean,
+): NewObject {
+  setSecretPart(kind, attributes, bytes);
+  setHistory(attributes, generated);
+  return { attributes, material: bytes };
+}
+
+/** Completes both halves of a generated key pair. */
+export function buildKeyPair(
+  keyType: 'rsa' | 'ec',
+  publicAttributes: Attributes,
+  privateAttributes: Attributes,
+  { pkcs8, spki }: KeyPairDer,
+): { publicKey: NewObject; privateKey: NewObject } {
+  setPublicPart(`${keyType}Public`, publicAttributes, spki);
+  setPublicPart(`${keyType}Private`, privateAttributes, spki);
+  setHistory(publicAttributes, true);
+  setHistory(privateAttributes, true);
+  return {
+    publicKey: { attributes: publicAttributes, material: spki },
+    privateKey: { attributes: privateAttributes, material: pkcs8 },
+  };
+}
+
+const secretTypes: readonly number[] = [
+  CKA.CKA_VALUE,
+  CKA.CKA_PRIVATE_EXPONENT,
+  CKA.CKA_PRIME_1,
+  CKA.CKA_PRIME_2,
+  CKA.CKA_EXPONENT_1,
+  CKA.CKA_EXPONENT_2,
+  CKA.CKA_COEFFICIENT,
+];
+
+/** Takes the secret attributes out of a template's attributes and hands them to `use`, then cleanses them. */
+function withSecrets<T>(attributes: Attributes, use: (value: (type: number) => Buffer | undefined) => T): T {
+  const secrets = new Map(secretTypes.map((type) => [type, attributes.get(type)]));
+  for (const type of secretTypes) attributes.delete(type);
+  try {
+    return use((type) => secrets.get(type));
+  } finally {
+    for (const value of secrets.values()) value?.fill(0);
+  }
+}
+
+function required(attributes: Attributes, type: number): Buffer {
+  const value = attributes.get(type);
+  if (value === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', `the template has no ${attributeName(type)}`);
+  return value;
+}
+
+/** How each kind of key is put together from the attributes of a C_CreateObject template. */
+const importers: { readonly [Kind in ObjectKind]?: (attributes: Attributes) => Buffer } = {
+  rsaPublic: (attributes) =>
+    rsaPublicKeyInfo({
+      modulus: required(attributes, CKA.CKA_MODULUS),
+      publicExponent: required(attributes, CKA.CKA_PUBLIC_EXPONENT),
+    }),
+  ecPublic: (attributes) => {
+    const curve = curveOfParameters(required(attributes, CKA.CKA_EC_PARAMS));
+    return ecPublicKeyInfo(curve, rawPoint(required(attributes, CKA.CKA_EC_POINT)));
+  },
+  rsaPrivate: (attributes) =>
+    withSecrets(attributes, (value) => {
+      const given = {
+        prime1: value(CKA.CKA_PRIME_1),
+        prime2: value(CKA.CKA_PRIME_2),
+        exponent1: value(CKA.CKA_EXPONENT_1),
+        exponent2: value(CKA.CKA_EXPONENT_2),
+        coefficient: value(CKA.CKA_COEFFICIENT),
+      };
+      return rsaPrivateKeyInfo({
+        modulus: required(attributes, CKA.CKA_MODULUS),
+        publicExponent: required(attributes, CKA.CKA_PUBLIC_EXPONENT),
+        privateExponent: value(CKA.CKA_PRIVATE_EXPONENT)!,
+        ...(Object.fromEntries(Object.entries(given).filter(([, part]) => part !== undefined)) as object),
+      });
+    }),
+  ecPrivate: (attributes) => {
+    const curve = curveOfParameters(required(attributes, CKA.CKA_EC_PARAMS));
+    return withSecrets(attributes, (value) => ecPrivateKeyInfo(curve, value(CKA.CKA_VALUE)!));
+  },
+  aes: (attributes) => withSecrets(attributes, (value) => Buffer.from(value(CKA.CKA_VALUE)!)),
+  generic: (attributes) => withSecrets(attributes, (value) => Buffer.from(value(CKA.CKA_VALUE)!)),
+};
+
+/** The public half that a private key's DER holds, as SubjectPublicKeyInfo. */
+function publicHalf(kind: ObjectKind, material: Buffer): Buffer {
+  if (kind === 'rsaPrivate') return rsaPublicKeyInfo(rsaPrivateComponents(material));
+  if (kind === 'ecPrivate') {
+    const { curve, point } = ecPrivateComponents(material);
+    return ecPublicKeyInfo(curve, point);
+  }
+  return material;
+}
+
+/**
+ * Builds an object from a C_CreateObject template that has passed the validator. The key in it must be sound:
+ * CKR_ATTRIBUTE_VALUE_INVALID otherwise; CKR_CURVE_NOT_SUPPORTED for a curve CloudHSM lacks.
+ */
+export function buildImported(kind: ObjectKind, attributes: Attributes): NewObject {
+  if (kind === 'certificate')
+    return { attributes: certificateAttributes(attributes), material: Buffer.alloc(0) };
+  const importer = importers[kind];
+  if (importer === undefined) throw ckr('CKR_TEMPLATE_INCONSISTENT', `${kind} keys cannot be imported`);
+  const statedLength = attributes.get(CKA.CKA_VALUE_LEN);
+  let material: Buffer;
+  try {
+    material = importer(attributes);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `the template holds no sound ${kind} key`, error);
+  }
+  if (kind === 'aes' || kind === 'generic') {
+    if (statedLength !== undefined && ulongOf(statedLength) !== material.length) {
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', 'CKA_VALUE_LEN is not the length of CKA_VALUE');
+    }
+    return buildSecretKey(kind, attributes, material, false);
+  }
+  setPublicPart(kind, attributes, publicHalf(kind, material));
+  setHistory(attributes, false);
+  return { attributes, material };
+}
+
+/** CKA_CHECK_VALUE of a certificate: "first 3 bytes of SHA-1 of VALUE" (reference section 15). */
+function certificateAttributes(attributes: Attributes): Attributes {
+  const value = required(attributes, CKA.CKA_VALUE);
+  attributes.set(CKA.CKA_CHECK_VALUE, digest('sha1', value).subarray(0, CHECK_VALUE_BYTES));
+  return attributes;
+}

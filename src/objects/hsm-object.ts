@@ -1,0 +1,42 @@
+import { CKA } from '../pkcs11/attributes.js';
+import { ulongOf } from '../pkcs11/template.js';
+import { type ObjectKind, objectKind } from './kinds.js';
+import type { Attributes } from './template-validator.js';
+
+/** An object as an HSM holds it. */
+export interface HsmObject {
+  /** The same on every HSM of the cluster, and never used again. */
+  readonly handle: number;
+  /** The crypto user who made it. */
+  readonly owner: string;
+  /** Crypto users who may use it, but not change or delete it. */
+  readonly sharedWith: readonly string[];
+  /** Everything a program may ask for, except what is secret. */
+  readonly attributes: Attributes;
+  /** The key itself: a secret key's bytes, PKCS#8 of a private key, SubjectPublicKeyInfo of a public one. Empty for
+   * certificates. Cleansed when the object is destroyed. */
+  readonly material: Buffer;
+}
+
+export function boolAttribute(object: HsmObject, type: number): boolean {
+  return object.attributes.get(type)?.[0] === 1;
+}
+
+export function ulongAttribute(object: HsmObject, type: number): number | undefined {
+  const value = object.attributes.get(type);
+  return value && ulongOf(value);
+}
+
+/** An object without a kind cannot come into being; a record that yields one is corrupt. */
+export function kindOf(object: HsmObject): ObjectKind {
+  const kind = objectKind(
+    ulongAttribute(object, CKA.CKA_CLASS) ?? -1,
+    ulongAttribute(object, CKA.CKA_KEY_TYPE),
+  );
+  if (kind === undefined) throw new Error(`object ${object.handle} is of no kind this HSM has`);
+  return kind;
+}
+
+export function isTokenObject(object: HsmObject): boolean {
+  return boolAttribute(object, CKA.CKA_TOKEN);
+}

@@ -1,0 +1,47 @@
+import { ecPrivateComponents, rsaPrivateComponents } from '../crypto/index.js';
+import { attributeKind, CKA } from '../pkcs11/attributes.js';
+import { boolBytes } from '../pkcs11/template.js';
+import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
+import type { ObjectKind } from './kinds.js';
+import { readRule } from './rules.js';
+
+/** A value, or why there is none. */
+export type ReadResult = Buffer | 'sensitive' | 'unavailable';
+
+/** Reads one attribute as C_GetAttributeValue does, through the read column of the rules. */
+export function readAttribute(object: HsmObject, type: number): ReadResult {
+  const kind = kindOf(object);
+  const stored = object.attributes.get(type);
+  switch (readRule(kind, type)) {
+    case 'S':
+      return isRevealed(object) ? secretPart(kind, object.material, type) : 'sensitive';
+    case 'Y':
+      return stored ?? (attributeKind(type) === 'bool' ? boolBytes(false) : 'unavailable');
+    default:
+      // Only the compatible profile lets an object have an attribute that CloudHSM does not know.
+      return stored ?? 'unavailable';
+  }
+}
+
+/** A key's secret part leaves the HSM in the clear only if it is neither sensitive nor unextractable (v2.40 base,
+ * section 4.7), which CloudHSM itself never allows. */
+function isRevealed(object: HsmObject): boolean {
+  return !boolAttribute(object, CKA.CKA_SENSITIVE) && boolAttribute(object, CKA.CKA_EXTRACTABLE);
+}
+
+const rsaParts = {
+  [CKA.CKA_PRIVATE_EXPONENT]: 'privateExponent',
+  [CKA.CKA_PRIME_1]: 'prime1',
+  [CKA.CKA_PRIME_2]: 'prime2',
+  [CKA.CKA_EXPONENT_1]: 'exponent1',
+  [CKA.CKA_EXPONENT_2]: 'exponent2',
+  [CKA.CKA_COEFFICIENT]: 'coefficient',
+} as const;
+
+function secretPart(kind: ObjectKind, material: Buffer, type: number): ReadResult {
+  if (kind === 'rsaPrivate') {
+    const part = rsaParts[type as keyof typeof rsaParts];
+    return part === undefined ? 'unavailable' : rsaPrivateComponents(material)[part];
+  }
+  return kind === 'ecPrivate' ? ecPrivateComponents(material).scalar : material;
+}

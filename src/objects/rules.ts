@@ -1,0 +1,143 @@
+import { type AttributeName, CKA } from '../pkcs11/attributes.js';
+import type { ObjectKind } from './kinds.js';
+
+/** How an object comes to be: each way has its own rules for the template. */
+export type Origin = 'generatePair' | 'generate' | 'create' | 'unwrap' | 'derive';
+
+/**
+ * What a cell of the table says of an attribute.
+ *  W  may be set            !  must be set
+ *  =  may be set, but only to its default
+ *  R  set by the HSM, refused in a template
+ *  .  the kind of object does not have it
+ */
+export type Rule = 'W' | '!' | '=' | 'R' | '.';
+
+/** What a cell of the read column says: readable, sensitive, or not an attribute of the kind. */
+export type ReadRule = 'Y' | 'S' | '.';
+
+/** The order of the characters in the cells below. */
+const columns = {
+  generatePair: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic'],
+  generate: ['aes', 'des3', 'generic'],
+  create: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'aes', 'des3', 'generic'],
+  unwrap: ['ecPrivate', 'rsaPrivate', 'aes', 'des3', 'generic'],
+  derive: ['aes', 'des3', 'generic'],
+  read: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'aes', 'des3', 'generic'],
+} as const satisfies Record<Origin | 'read', readonly ObjectKind[]>;
+
+type Default = boolean | '' | undefined;
+
+/**
+ * CloudHSM's attributes of keys: THE row per attribute. (AWS CloudHSM user guide, "Supported attributes";
+ * reference section 11.1. ML-DSA columns follow with its mechanisms.)
+ *
+ *                                generatePair generate  create    unwrap   derive   read      default
+ */
+// biome-ignore format: a table
+const rows: readonly [AttributeName, string, string, string, string, string, string, Default][] = [
+  ['CKA_CLASS',                   'WWWW',      'WWW',    '!!!!!!!', '!!!!!', '!!!', 'YYYYYYY', undefined],
+  ['CKA_KEY_TYPE',                'WWWW',      'WWW',    '!!!!!!!', '!!!!!', '!!!', 'YYYYYYY', undefined],
+  ['CKA_LABEL',                   'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', ''],
+  ['CKA_ID',                      'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', ''],
+  ['CKA_LOCAL',                   'RRRR',      'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYYYYY', undefined],
+  ['CKA_TOKEN',                   'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', false],
+  ['CKA_PRIVATE',                 '====',      '===',    '=======', '=====', '===', 'YYYYYYY', true],
+  ['CKA_MODIFIABLE',              'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', true],
+  ['CKA_DESTROYABLE',             'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', true],
+  ['CKA_ENCRYPT',                 '.W.W',      'WW.',    '...WWW.', '..WW.', 'WW.', '...YYY.', false],
+  ['CKA_DECRYPT',                 'W.W.',      'WW.',    '..W.WW.', '.WWW.', 'WW.', '..Y.YY.', false],
+  ['CKA_DERIVE',                  'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', false],
+  ['CKA_SIGN',                    'W.W.',      'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.YYY', false],
+  ['CKA_VERIFY',                  '.W.W',      'WWW',    '.W.WWWW', '..WWW', 'WWW', '.Y.YYYY', false],
+  ['CKA_SIGN_RECOVER',            '....',      '...',    '.......', '.....', '...', '..Y....', undefined],
+  ['CKA_VERIFY_RECOVER',          '....',      '...',    '.......', '.....', '...', '...Y...', undefined],
+  ['CKA_WRAP',                    '.W.W',      'WW.',    '...WWW.', '..WW.', 'WW.', '...YYY.', false],
+  ['CKA_UNWRAP',                  'W.W.',      'WW.',    '..W.WW.', '.WWW.', 'WW.', '..Y.YY.', false],
+  ['CKA_WRAP_TEMPLATE',           '.W.W',      'WW.',    '.W.WWW.', '.....', '...', '.Y.YYY.', undefined],
+  ['CKA_UNWRAP_TEMPLATE',         'W.W.',      'WW.',    'W.W.WW.', '.....', '...', 'Y.Y.YY.', undefined],
+  ['CKA_TRUSTED',                 '.W.W',      'WW.',    '.W.WWW.', '.....', '...', '.Y.YYYY', false],
+  ['CKA_WRAP_WITH_TRUSTED',       'W.W.',      'WWW',    'W.W.WWW', '.....', '...', 'Y.Y.YYY', false],
+  ['CKA_SENSITIVE',               '=.=.',      'WWW',    'W.W.WWW', 'WWWWW', 'RRR', 'Y.Y.YYY', true],
+  ['CKA_EXTRACTABLE',             'W.W.',      'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.YYY', true],
+  ['CKA_ALWAYS_SENSITIVE',        'R.R.',      '...',    'R.R.RRR', 'RRRRR', 'RRR', 'YYYYYYY', undefined],
+  ['CKA_NEVER_EXTRACTABLE',       'R.R.',      'RRR',    'R.R.RRR', 'RRRRR', 'RRR', 'Y.Y.YYY', undefined],
+  ['CKA_MODULUS',                 '....',      '...',    '..!!...', '.....', '...', '..YY...', undefined],
+  ['CKA_MODULUS_BITS',            '...!',      '...',    '.......', '.....', '...', '...Y...', undefined],
+  ['CKA_PUBLIC_EXPONENT',         '...!',      '...',    '..!!...', '.....', '...', '..YY...', undefined],
+  ['CKA_PRIVATE_EXPONENT',        '....',      '...',    '..!....', '.....', '...', '..S....', undefined],
+  ['CKA_PRIME_1',                 '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
+  ['CKA_PRIME_2',                 '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
+  ['CKA_EXPONENT_1',              '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
+  ['CKA_EXPONENT_2',              '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
+  ['CKA_COEFFICIENT',             '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
+  ['CKA_EC_PARAMS',               '.!..',      '...',    '!!.....', '.....', '...', 'YY.....', undefined],
+  // EC_POINT of private keys is documented as absent, yet the real library returns it (reference 11.2).
+  ['CKA_EC_POINT',                '....',      '...',    '.!.....', '.....', '...', 'YY.....', undefined],
+  ['CKA_VALUE',                   '....',      '...',    '!...!!!', '.....', '...', 'S...SSS', undefined],
+  ['CKA_VALUE_LEN',               '....',      '!.!',    '.......', '.....', '!.!', '....Y.Y', undefined],
+  ['CKA_CHECK_VALUE',             'RRRR',      'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYYYY.', undefined],
+];
+
+/** Certificates stored as objects (reference section 15): not keys, so they have rows of their own. */
+const certificateRows: readonly [AttributeName, Rule, Default][] = [
+  ['CKA_CLASS', '!', undefined],
+  ['CKA_CERTIFICATE_TYPE', '!', undefined],
+  ['CKA_SUBJECT', '!', undefined],
+  ['CKA_VALUE', '!', undefined],
+  ['CKA_TOKEN', 'W', false],
+  ['CKA_PRIVATE', 'W', false],
+  ['CKA_MODIFIABLE', 'W', true],
+  ['CKA_COPYABLE', 'W', false],
+  ['CKA_DESTROYABLE', 'W', true],
+  ['CKA_TRUSTED', '=', false],
+  ['CKA_CERTIFICATE_CATEGORY', 'W', undefined],
+  ['CKA_LABEL', 'W', ''],
+  ['CKA_ID', 'W', ''],
+  ['CKA_ISSUER', 'W', ''],
+  ['CKA_SERIAL_NUMBER', 'W', ''],
+  ['CKA_START_DATE', 'W', ''],
+  ['CKA_END_DATE', 'W', ''],
+  ['CKA_PUBLIC_KEY_INFO', 'W', ''],
+  ['CKA_CHECK_VALUE', 'R', undefined],
+];
+
+/** The rules of one kind of object for one origin: what its template may, must and must not hold. */
+export type RuleSet = ReadonlyMap<number, Rule>;
+
+function keyRules(origin: Origin, kind: ObjectKind): RuleSet {
+  const column = (columns[origin] as readonly ObjectKind[]).indexOf(kind);
+  const cell = { generatePair: 1, generate: 2, create: 3, unwrap: 4, derive: 5 }[origin];
+  return new Map(column < 0 ? [] : rows.map((row) => [CKA[row[0]], (row[cell] as string)[column] as Rule]));
+}
+
+const certificateRules: RuleSet = new Map(certificateRows.map(([name, rule]) => [CKA[name], rule]));
+
+const ruleSets = new Map<string, RuleSet>();
+
+/** The rules for templates of `kind` made by `origin`; empty where CloudHSM makes no such object that way. */
+export function rulesFor(origin: Origin, kind: ObjectKind): RuleSet {
+  const key = `${origin} ${kind}`;
+  let rules = ruleSets.get(key);
+  if (rules === undefined) {
+    rules =
+      kind === 'certificate' ? (origin === 'create' ? certificateRules : new Map()) : keyRules(origin, kind);
+    ruleSets.set(key, rules);
+  }
+  return rules;
+}
+
+/** What the HSM sets where the template is silent. */
+export function defaultOf(kind: ObjectKind, type: number): boolean | '' | undefined {
+  if (kind === 'certificate') return certificateRows.find(([name]) => CKA[name] === type)?.[2];
+  return rows.find(([name]) => CKA[name] === type)?.[7];
+}
+
+const readRules = new Map<number, string>(rows.map((row) => [CKA[row[0]], row[6]]));
+
+/** Whether an attribute of `kind` can be read; '.' also for attributes without a row. */
+export function readRule(kind: ObjectKind, type: number): ReadRule {
+  if (kind === 'certificate') return certificateRules.has(type) ? 'Y' : '.';
+  const column = (columns.read as readonly ObjectKind[]).indexOf(kind);
+  return (readRules.get(type)?.[column] as ReadRule | undefined) ?? '.';
+}

@@ -1,0 +1,139 @@
+import { attributeKind, attributeName, CKA, fixedLengths } from '../pkcs11/attributes.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { CKC } from '../pkcs11/constants.js';
+import {
+  type Attribute,
+  boolBytes,
+  findAttribute,
+  type Template,
+  ulongBytes,
+  ulongOf,
+} from '../pkcs11/template.js';
+import { compatibleRule } from './compatible.js';
+import { classOf, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
+import { defaultOf, type Origin, type Rule, rulesFor } from './rules.js';
+
+export type Profile = 'strict' | 'compatible';
+
+/** An object's attributes: number to value. What is not in the map the object does not have. */
+export type Attributes = Map<number, Buffer>;
+
+const NOTHING = Buffer.alloc(0);
+
+/** A value as its kind demands; a CK_BBOOL becomes 0 or 1. */
+function checkedValue(entry: Attribute): Buffer {
+  const kind = attributeKind(entry.type);
+  if (kind === undefined)
+    throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `${attributeName(entry.type)} is no attribute of PKCS#11`);
+  const lengths = fixedLengths[kind];
+  if (lengths !== undefined && !lengths.includes(entry.value.length)) {
+    throw ckr(
+      'CKR_ATTRIBUTE_VALUE_INVALID',
+      `${attributeName(entry.type)} has ${entry.value.length} bytes instead of ${lengths.join(' or ')}`,
+    );
+  }
+  return kind === 'bool' ? boolBytes(entry.value[0] !== 0) : Buffer.from(entry.value);
+}
+
+function checkRule(rule: Rule, kind: ObjectKind, entry: Attribute, value: Buffer): void {
+  const name = attributeName(entry.type);
+  if (rule === '.') throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
+  if (rule === 'R') throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} is set by the HSM`);
+  if (rule === '=' && value[0] !== Number(defaultOf(kind, entry.type))) {
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${name} can only be ${defaultOf(kind, entry.type)}`);
+  }
+}
+
+/** The kind of object a template for C_CreateObject or C_UnwrapKey describes. */
+export function kindOfTemplate(template: Template): ObjectKind {
+  const numberOf = (type: number): number | undefined => {
+    const entry = findAttribute(template, type);
+    return entry && ulongOf(checkedValue(entry));
+  };
+  const objectClass = numberOf(CKA.CKA_CLASS);
+  if (objectClass === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_CLASS');
+  const keyType = numberOf(CKA.CKA_KEY_TYPE);
+  const kind = objectKind(objectClass, keyType);
+  if (kind !== undefined) return kind;
+  if (keyType === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_KEY_TYPE');
+  throw ckr(
+    'CKR_TEMPLATE_INCONSISTENT',
+    `CloudHSM has no object of class ${objectClass} and key type ${keyType}`,
+  );
+}
+
+/**
+ * Turns a template into the attributes of a new object of `kind`: every entry is held against the rule for `origin`,
+ * what must be there is demanded, and defaults fill the rest. The one way into an object, whichever call made it.
+ *
+ * Throws CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY, CKR_TEMPLATE_INCONSISTENT or _INCOMPLETE.
+ */
+export function validateTemplate(
+  origin: Origin,
+  kind: ObjectKind,
+  template: Template,
+  profile: Profile,
+): Attributes {
+  const rules = rulesFor(origin, kind);
+  const ruleOf = (type: number): Rule => {
+    const rule = rules.get(type) ?? '.';
+    return profile === 'compatible' ? compatibleRule(origin, kind, type, rule) : rule;
+  };
+  const attributes: Attributes = new Map();
+  for (const entry of template) {
+    const value = checkedValue(entry);
+    checkRule(ruleOf(entry.type), kind, entry, value);
+    if (attributes.has(entry.type)) {
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(entry.type)} stands twice in the template`);
+    }
+    attributes.set(entry.type, value);
+  }
+  for (const type of rules.keys()) {
+    if (attributes.has(type)) continue;
+    if (ruleOf(type) === '!')
+      throw ckr('CKR_TEMPLATE_INCOMPLETE', `the template has no ${attributeName(type)}`);
+    const value = defaultFor(origin, kind, type, ruleOf(type));
+    if (value !== undefined) attributes.set(type, value);
+  }
+  checkIdentity(kind, attributes);
+  checkFixedPolicy(attributes);
+  return attributes;
+}
+
+function defaultFor(origin: Origin, kind: ObjectKind, type: number, rule: Rule): Buffer | undefined {
+  if (rule === '.' || rule === 'R') return undefined;
+  // "C_GenerateKey defaults SIGN and VERIFY to TRUE" (reference section 0).
+  if (origin === 'generate' && (type === CKA.CKA_SIGN || type === CKA.CKA_VERIFY)) return boolBytes(true);
+  const value = defaultOf(kind, type);
+  if (value === undefined) return undefined;
+  return value === '' ? NOTHING : boolBytes(value);
+}
+
+/** CKA_CLASS and CKA_KEY_TYPE follow from the mechanism or the call; a template may only repeat them. */
+function checkIdentity(kind: ObjectKind, attributes: Attributes): void {
+  const identity: [number, number | undefined][] = [
+    [CKA.CKA_CLASS, classOf(kind)],
+    [CKA.CKA_KEY_TYPE, keyTypeOf(kind)],
+    [CKA.CKA_CERTIFICATE_TYPE, kind === 'certificate' ? CKC.CKC_X_509 : undefined],
+  ];
+  for (const [type, expected] of identity) {
+    if (expected === undefined) continue;
+    const given = attributes.get(type);
+    if (given !== undefined && ulongOf(given) !== expected) {
+      throw ckr(
+        'CKR_TEMPLATE_INCONSISTENT',
+        `${attributeName(type)} is ${ulongOf(given)}, the object's is ${expected}`,
+      );
+    }
+    attributes.set(type, ulongBytes(expected));
+  }
+}
+
+/** What no profile accepts: only an admin makes a key trusted (reference 11.2), and no key asks for a PIN per use. */
+function checkFixedPolicy(attributes: Attributes): void {
+  for (const type of [CKA.CKA_TRUSTED, CKA.CKA_ALWAYS_AUTHENTICATE]) {
+    if (attributes.get(type)?.[0] === 1) {
+      throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `a crypto user cannot set ${attributeName(type)} to TRUE`);
+    }
+  }
+}
