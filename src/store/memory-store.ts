@@ -1,0 +1,27 @@
+import { type Change, type RecordStore, recordKey, type TableName } from './record-store.js';
+
+/** A store that forgets: for tests, and for everything that needs an HSM without a disk. */
+export function openMemoryStore(): RecordStore {
+  const records = new Map<string, Buffer>();
+  const name = (table: TableName, key: Buffer): string => recordKey(table, key).toString('latin1');
+  return {
+    get: (table, key) => {
+      const value = records.get(name(table, key));
+      return value && Buffer.from(value);
+    },
+    keys: (table, prefix = Buffer.alloc(0)) => {
+      const start = name(table, prefix);
+      return [...records.keys()]
+        .filter((key) => key.startsWith(start))
+        .sort()
+        .map((key) => Buffer.from(key, 'latin1').subarray(1));
+    },
+    write: async (changes: readonly Change[]) => {
+      for (const { table, key, value } of changes) {
+        if (value === undefined) records.delete(name(table, key));
+        else records.set(name(table, key), Buffer.from(value));
+      }
+    },
+    close: async () => records.clear(),
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * What an HSM keeps on disk: records under keys, in a few tables. Two layers: drivers (LMDB, memory) move bytes, the
+ * sealing layer between them and the HSM encrypts. docs/STORAGE.md describes the bytes.
+ */
+
+/** THE row per table: its first key byte, and whether its values are sealed. Index entries have no value. */
+export const tables = {
+  settings: { prefix: 1, sealed: true },
+  users: { prefix: 2, sealed: true },
+  objects: { prefix: 3, sealed: true },
+  index: { prefix: 4, sealed: false },
+} as const;
+
+export type TableName = keyof typeof tables;
+
+export interface Change {
+  readonly table: TableName;
+  readonly key: Buffer;
+  /** undefined removes the record. */
+  readonly value: Buffer | undefined;
+}
+
+export interface RecordStore {
+  get(table: TableName, key: Buffer): Buffer | undefined;
+  /** Keys that start with `prefix`, in byte order. */
+  keys(table: TableName, prefix?: Buffer): Iterable<Buffer>;
+  /** All of the changes or none; synced to disk when the promise resolves. */
+  write(changes: readonly Change[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A record's key on disk: the table's byte, then its own. */
+export function recordKey(table: TableName, key: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([tables[table].prefix]), key]);
+}
+
+/** The first key behind all keys that start with `prefix`. */
+export function endOfPrefix(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix);
+  for (let at = end.length - 1; at >= 0; at--) {
+    if (end[at]! < 0xff) {
+      end[at]!++;
+      return end.subarray(0, at + 1);
+    }
+  }
+  return Buffer.concat([prefix, Buffer.alloc(64, 0xff)]);
+}

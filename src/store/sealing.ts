@@ -1,0 +1,76 @@
+import { commandFailure } from '../base/errors.js';
+import {
+  aesGcmDecrypt,
+  aesGcmEncrypt,
+  importSecretKey,
+  randomBytes,
+  type SecretKey,
+} from '../crypto/index.js';
+import { type RecordStore, recordKey, tables } from './record-store.js';
+
+/** sealed value = u8 version, 12 bytes nonce, ciphertext, 16 bytes tag; AES-256-GCM. */
+const VERSION = 1;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const HEADER_BYTES = 1 + NONCE_BYTES;
+
+export const SEALING_KEY_BYTES = 32;
+
+/** Encrypts so that the result opens only under the same key and the same `identity`. */
+export function seal(key: SecretKey, identity: Buffer, plaintext: Buffer): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  return Buffer.concat([
+    Buffer.from([VERSION]),
+    nonce,
+    aesGcmEncrypt(key, nonce, identity, TAG_BYTES, plaintext),
+  ]);
+}
+
+/** The plaintext, or undefined for anything that `seal` did not make under this key and identity. */
+export function unseal(key: SecretKey, identity: Buffer, sealed: Buffer): Buffer | undefined {
+  if (sealed.length < HEADER_BYTES + TAG_BYTES || sealed[0] !== VERSION) return undefined;
+  try {
+    return aesGcmDecrypt(
+      key,
+      sealed.subarray(1, HEADER_BYTES),
+      identity,
+      TAG_BYTES,
+      sealed.subarray(HEADER_BYTES),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A store whose values are encrypted under the HSM's sealing key. A value is bound to its HSM, table and key: a record
+ * copied to another place does not open there. Reading such a record throws CORRUPT_STORE.
+ */
+export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: string): RecordStore {
+  const key = importSecretKey(sealingKey);
+  const identityOf = (at: Buffer): Buffer => Buffer.concat([Buffer.from(`${hsmId}\0`), at]);
+  return {
+    get: (table, recordAt) => {
+      const value = inner.get(table, recordAt);
+      if (value === undefined || !tables[table].sealed) return value;
+      const plaintext = unseal(key, identityOf(recordKey(table, recordAt)), value);
+      if (plaintext === undefined) {
+        throw commandFailure('CORRUPT_STORE', `a record of table ${table} of ${hsmId} was damaged or moved`);
+      }
+      return plaintext;
+    },
+    keys: (table, prefix) => inner.keys(table, prefix),
+    write: (changes) =>
+      inner.write(
+        changes.map((change) =>
+          change.value === undefined || !tables[change.table].sealed
+            ? change
+            : { ...change, value: seal(key, identityOf(recordKey(change.table, change.key)), change.value) },
+        ),
+      ),
+    close: async () => {
+      key.destroy();
+      await inner.close();
+    },
+  };
+}
