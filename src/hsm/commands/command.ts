@@ -1,0 +1,11 @@
+import type { Eventually } from '../../base/eventually.js';
+import type { HsmSession } from '../hsm-session.js';
+import type { Role } from '../users.js';
+
+/** One HSM command: who may send it, and what it does. Single-shot: nothing is kept for a next command but objects
+ * and the login. `run` throws a Failure with a CKR code. */
+export interface Command<Request, Answer> {
+  /** The role that must be logged in on the connection. */
+  readonly login: Role | 'none';
+  run(session: HsmSession, request: Request): Eventually<Answer>;
+}

@@ -1,0 +1,74 @@
+import { andThen, type Eventually } from '../../base/eventually.js';
+import { randomBytes } from '../../crypto/index.js';
+import { mechanismFor } from '../../mechanisms/registry.js';
+import { buildImported, buildKeyPair, buildSecretKey, type NewObject } from '../../objects/build.js';
+import { isTokenObject } from '../../objects/hsm-object.js';
+import { type ObjectKind, objectKind } from '../../objects/kinds.js';
+import { kindOfTemplate, validateTemplate } from '../../objects/template-validator.js';
+import { CKK, CKO } from '../../pkcs11/constants.js';
+import type { Template } from '../../pkcs11/template.js';
+import type { HsmSession } from '../hsm-session.js';
+import type { Command } from './command.js';
+
+/**
+ * A new object. A session object is in place already. A token object exists nowhere yet: it comes masked, and becomes
+ * one when the client inserts it on every HSM of the cluster, this one included, all at once.
+ */
+export interface Created {
+  readonly handle: number;
+  readonly masked?: Buffer;
+}
+
+function finish(session: HsmSession, { attributes, material }: NewObject): Eventually<Created> {
+  return andThen(session.hsm.handles.allocate(), (handle) => {
+    const object = { handle, owner: session.user.name, sharedWith: [], attributes, material };
+    if (!isTokenObject(object)) {
+      session.addSessionObject(object);
+      return { handle };
+    }
+    const masked = session.hsm.maskingKey.mask(object);
+    material.fill(0);
+    return { handle, masked };
+  });
+}
+
+export const generateKey: Command<{ mechanism: number; template: Template }, Created> = {
+  login: 'CU',
+  run: (session, { mechanism, template }) => {
+    const { keyType, lengthBytes } = mechanismFor(mechanism, 'generateKey');
+    const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
+    const attributes = validateTemplate('generate', kind, template, session.hsm.settings.profile);
+    return finish(session, buildSecretKey(kind, attributes, randomBytes(lengthBytes(template)), true));
+  },
+};
+
+export const generateKeyPair: Command<
+  { mechanism: number; publicTemplate: Template; privateTemplate: Template },
+  { publicKey: Created; privateKey: Created }
+> = {
+  login: 'CU',
+  run: (session, { mechanism, publicTemplate, privateTemplate }) => {
+    const { keyType, generate } = mechanismFor(mechanism, 'generateKeyPair');
+    const name = keyType === CKK.CKK_RSA ? 'rsa' : 'ec';
+    const validated = (kind: ObjectKind, template: Template) =>
+      validateTemplate('generatePair', kind, template, session.hsm.settings.profile);
+    const publicAttributes = validated(`${name}Public`, publicTemplate);
+    const privateAttributes = validated(`${name}Private`, privateTemplate);
+    return andThen(generate(publicTemplate), (der) => {
+      const pair = buildKeyPair(name, publicAttributes, privateAttributes, der);
+      return andThen(finish(session, pair.publicKey), (publicKey) =>
+        andThen(finish(session, pair.privateKey), (privateKey) => ({ publicKey, privateKey })),
+      );
+    });
+  },
+};
+
+/** Makes an object from a template: a key brought along, or a certificate. */
+export const createObject: Command<{ template: Template }, Created> = {
+  login: 'CU',
+  run: (session, { template }) => {
+    const kind = kindOfTemplate(template);
+    const attributes = validateTemplate('create', kind, template, session.hsm.settings.profile);
+    return finish(session, buildImported(kind, attributes));
+  },
+};

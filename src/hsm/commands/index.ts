@@ -1,0 +1,35 @@
+import type { Command } from './command.js';
+import { createObject, generateKey, generateKeyPair } from './create.js';
+import { decrypt, encrypt } from './encrypt.js';
+import { describeKey } from './key-use.js';
+import { login, logout } from './login.js';
+import { destroyObject, findObjects, getAttributes, insertMaskedObject, locateObject } from './objects.js';
+import { generateRandom } from './random.js';
+import { sign, verify } from './sign.js';
+
+/** THE row per HSM command. */
+export const commands = {
+  login,
+  logout,
+  generateRandom,
+  generateKey,
+  generateKeyPair,
+  createObject,
+  insertMaskedObject,
+  destroyObject,
+  locateObject,
+  getAttributes,
+  findObjects,
+  describeKey,
+  sign,
+  verify,
+  encrypt,
+  decrypt,
+} as const;
+
+export type CommandName = keyof typeof commands;
+export type RequestOf<N extends CommandName> =
+  (typeof commands)[N] extends Command<infer Request, unknown> ? Request : never;
+export type AnswerOf<N extends CommandName> =
+  (typeof commands)[N] extends Command<never, infer Answer> ? Answer : never;
+export type AnyCommand = Command<never, unknown>;

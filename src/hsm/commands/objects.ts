@@ -1,0 +1,62 @@
+import { boolAttribute, isTokenObject } from '../../objects/hsm-object.js';
+import { type ReadResult, readAttribute } from '../../objects/reading.js';
+import { CKA } from '../../pkcs11/attributes.js';
+import { ckr } from '../../pkcs11/ckr.js';
+import type { Template } from '../../pkcs11/template.js';
+import type { Command } from './command.js';
+
+/** Stores a masked object under the handle it has on the other HSMs. Durable when answered. */
+export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
+  login: 'CU',
+  run: async (session, { masked }) => {
+    const object = session.hsm.maskingKey.unmask(masked);
+    if (object.owner !== session.user.name) {
+      throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} belongs to ${object.owner}`);
+    }
+    await session.hsm.objects.put(object);
+  },
+};
+
+/** Deletes an object. Durable when answered. */
+export const destroyObject: Command<{ handle: number }, void> = {
+  login: 'CU',
+  run: async (session, { handle }) => {
+    const { object } = session.changeableObject(handle);
+    if (!boolAttribute(object, CKA.CKA_DESTROYABLE)) {
+      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} has CKA_DESTROYABLE FALSE`);
+    }
+    if (!isTokenObject(object)) session.removeSessionObject(handle);
+    else if (!(await session.hsm.objects.remove(handle))) {
+      throw ckr('CKR_OBJECT_HANDLE_INVALID', `object ${handle} was destroyed meanwhile`);
+    }
+  },
+};
+
+export interface ObjectPlace {
+  readonly token: boolean;
+  readonly private: boolean;
+}
+
+/** Reads attributes, in the order asked for. */
+export const getAttributes: Command<{ handle: number; types: readonly number[] }, readonly ReadResult[]> = {
+  login: 'CU',
+  run: (session, { handle, types }) => {
+    const { object } = session.object(handle);
+    return types.map((type) => readAttribute(object, type));
+  },
+};
+
+/** Handles of all objects that the user may see and that match, ascending. */
+export const findObjects: Command<{ template: Template }, readonly number[]> = {
+  login: 'CU',
+  run: (session, { template }) => session.find(template),
+};
+
+/** Whether there is such an object for the user, and where it lives. CKR_OBJECT_HANDLE_INVALID. */
+export const locateObject: Command<{ handle: number }, ObjectPlace> = {
+  login: 'CU',
+  run: (session, { handle }) => {
+    const { object } = session.object(handle);
+    return { token: isTokenObject(object), private: boolAttribute(object, CKA.CKA_PRIVATE) };
+  },
+};

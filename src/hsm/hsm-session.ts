@@ -1,0 +1,93 @@
+import type { HsmObject } from '../objects/hsm-object.js';
+import { matches } from '../objects/matching.js';
+import { ckr } from '../pkcs11/ckr.js';
+import type { Template } from '../pkcs11/template.js';
+import { mayChange, maySee } from './access.js';
+import type { Hsm } from './hsm.js';
+import { LoadedObject } from './loaded-object.js';
+import type { Role, User } from './users.js';
+
+/** One connection's state inside an HSM: who is logged in, and its session keys, which end with it. */
+export class HsmSession {
+  #user: User | undefined;
+  readonly #sessionObjects = new Map<number, LoadedObject>();
+
+  constructor(readonly hsm: Hsm) {}
+
+  get user(): User {
+    if (this.#user === undefined)
+      throw ckr('CKR_USER_NOT_LOGGED_IN', 'nobody is logged in on this connection');
+    return this.#user;
+  }
+
+  requireRole(role: Role): void {
+    if (this.user.role !== role) throw ckr('CKR_USER_NOT_LOGGED_IN', `the command needs a ${role}`);
+  }
+
+  login(user: User): void {
+    if (this.#user !== undefined) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#user.name} is logged in`);
+    this.#user = user;
+  }
+
+  /** Ends the login, and with it the session keys (v2.40 base, C_Logout: private session objects are destroyed). */
+  logout(): void {
+    this.#user = undefined;
+    for (const loaded of this.#sessionObjects.values()) loaded.destroy();
+    this.#sessionObjects.clear();
+  }
+
+  addSessionObject(object: HsmObject): void {
+    this.#sessionObjects.set(object.handle, new LoadedObject(object));
+  }
+
+  removeSessionObject(handle: number): boolean {
+    this.#sessionObjects.get(handle)?.destroy();
+    return this.#sessionObjects.delete(handle);
+  }
+
+  /** The object, if the user may know of it. */
+  visible(handle: number): LoadedObject | undefined {
+    const loaded = this.#sessionObjects.get(handle) ?? this.hsm.objects.get(handle);
+    return loaded && maySee(this.user, loaded.object) ? loaded : undefined;
+  }
+
+  /** The object for C_GetAttributeValue and its like. Throws CKR_OBJECT_HANDLE_INVALID. */
+  object(handle: number): LoadedObject {
+    const loaded = this.visible(handle);
+    if (loaded === undefined)
+      throw ckr('CKR_OBJECT_HANDLE_INVALID', `${this.user.name} has no object ${handle}`);
+    return loaded;
+  }
+
+  /** The object, for somebody who is going to change it. Throws CKR_OBJECT_HANDLE_INVALID or
+   * CKR_ACTION_PROHIBITED. */
+  changeableObject(handle: number): LoadedObject {
+    const loaded = this.object(handle);
+    if (!mayChange(this.user, loaded.object)) {
+      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${loaded.object.owner}`);
+    }
+    return loaded;
+  }
+
+  /** The object as a key to work with. Throws CKR_KEY_HANDLE_INVALID. */
+  key(handle: number): LoadedObject {
+    const loaded = this.visible(handle);
+    if (loaded === undefined || loaded.kind === 'certificate') {
+      throw ckr('CKR_KEY_HANDLE_INVALID', `${this.user.name} has no key ${handle}`);
+    }
+    return loaded;
+  }
+
+  /** Handles of all objects that match, ascending: they tell which came first. */
+  find(template: Template): number[] {
+    const found: number[] = [];
+    for (const [handle, loaded] of this.#sessionObjects) {
+      if (maySee(this.user, loaded.object) && matches(loaded.object, template)) found.push(handle);
+    }
+    for (const handle of this.hsm.objects.candidates(template)) {
+      const loaded = this.hsm.objects.get(handle);
+      if (loaded && maySee(this.user, loaded.object) && matches(loaded.object, template)) found.push(handle);
+    }
+    return found.sort((a, b) => a - b);
+  }
+}

@@ -1,0 +1,111 @@
+import { andThen, type Eventually } from '../base/eventually.js';
+import type { Log } from '../base/log.js';
+import { randomBytes } from '../crypto/index.js';
+import type { ClusterMode } from '../mechanisms/mechanism.js';
+import type { Profile } from '../objects/template-validator.js';
+import type { RecordStore } from '../store/record-store.js';
+import { SEALING_KEY_BYTES } from '../store/sealing.js';
+import {
+  type AnswerOf,
+  type AnyCommand,
+  type CommandName,
+  commands,
+  type RequestOf,
+} from './commands/index.js';
+import { HandleAllocator } from './handles.js';
+import { HsmSession } from './hsm-session.js';
+import { MaskingKey } from './masking.js';
+import { TokenObjects } from './token-objects.js';
+import { type NewUser, UserTable } from './users.js';
+
+export interface HsmSettings {
+  readonly id: string;
+  /** The HSM's place in its cluster, from 1. */
+  readonly ordinal: number;
+  readonly mode: ClusterMode;
+  /** Which templates the HSM accepts: CloudHSM's own rules, or those that programs commonly need. */
+  readonly profile: Profile;
+}
+
+/** What the cluster gives an HSM that joins it. */
+export interface Provisioning {
+  readonly maskingKey: Buffer;
+  readonly users: readonly NewUser[];
+}
+
+const MASKING_KEY = Buffer.from('masking-key');
+
+export function newMaskingKey(): Buffer {
+  return randomBytes(SEALING_KEY_BYTES);
+}
+
+/** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
+export interface HsmConnection {
+  readonly hsmId: string;
+  /** Runs one command. Throws a Failure with a CKR code. */
+  send<N extends CommandName>(name: N, request: RequestOf<N>): Eventually<AnswerOf<N>>;
+  /** Logs out and forgets the connection's session keys. */
+  close(): void;
+}
+
+/** One HSM: its users, its objects and the commands on them. It knows neither PKCS#11 sessions nor its cluster. */
+export class Hsm {
+  private constructor(
+    readonly settings: HsmSettings,
+    readonly users: UserTable,
+    readonly objects: TokenObjects,
+    readonly handles: HandleAllocator,
+    readonly maskingKey: MaskingKey,
+    readonly log: Log,
+    private readonly store: RecordStore,
+  ) {}
+
+  /** Whether the store holds an HSM already, or one that must be provisioned first. */
+  static isProvisioned(store: RecordStore): boolean {
+    return store.get('settings', MASKING_KEY) !== undefined;
+  }
+
+  /** Makes the HSM a member of its cluster: one write, so that a crash leaves a whole HSM or none. */
+  static async provision(store: RecordStore, { maskingKey, users }: Provisioning, log: Log): Promise<void> {
+    const table = new UserTable(store, log);
+    for (const user of users) await table.add(user);
+    await store.write([{ table: 'settings', key: MASKING_KEY, value: maskingKey }]);
+  }
+
+  static async open(store: RecordStore, settings: HsmSettings, log: Log): Promise<Hsm> {
+    const maskingKey = store.get('settings', MASKING_KEY);
+    if (maskingKey === undefined) throw new Error(`${settings.id} is not provisioned`);
+    const handles = await HandleAllocator.open(store, settings.ordinal);
+    const users = new UserTable(store, log);
+    const hsm = new Hsm(
+      settings,
+      users,
+      new TokenObjects(store),
+      handles,
+      new MaskingKey(maskingKey),
+      log,
+      store,
+    );
+    maskingKey.fill(0);
+    return hsm;
+  }
+
+  connect(): HsmConnection {
+    const session = new HsmSession(this);
+    return {
+      hsmId: this.settings.id,
+      send: (name, request) => this.#run(session, name, request),
+      close: () => session.logout(),
+    };
+  }
+
+  #run<N extends CommandName>(session: HsmSession, name: N, request: RequestOf<N>): Eventually<AnswerOf<N>> {
+    const command = commands[name] as unknown as AnyCommand;
+    if (command.login !== 'none') session.requireRole(command.login);
+    return andThen(command.run(session, request as never), (answer) => answer as AnswerOf<N>);
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+  }
+}

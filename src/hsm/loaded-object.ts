@@ -1,0 +1,67 @@
+import {
+  type AsymmetricKey,
+  curveByOid,
+  importPrivateKey,
+  importPublicKey,
+  importSecretKey,
+  type SecretKey,
+} from '../crypto/index.js';
+import type { UsableKey } from '../mechanisms/mechanism.js';
+import { type HsmObject, kindOf } from '../objects/hsm-object.js';
+import { keyTypeOf, type ObjectKind } from '../objects/kinds.js';
+import { CKA } from '../pkcs11/attributes.js';
+
+/** An object with its kind looked up and its key parsed, once, when it is first used. */
+export class LoadedObject {
+  readonly kind: ObjectKind;
+  #key: UsableKey | undefined;
+  #gone = false;
+
+  constructor(readonly object: HsmObject) {
+    this.kind = kindOf(object);
+  }
+
+  /** Destroyed while somebody still held it. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  get key(): UsableKey {
+    this.#key ??= this.#parse();
+    return this.#key;
+  }
+
+  #parse(): UsableKey {
+    const { attributes, material } = this.object;
+    const keyType = keyTypeOf(this.kind)!;
+    switch (this.kind) {
+      case 'rsaPrivate':
+      case 'rsaPublic':
+      case 'ecPrivate':
+      case 'ecPublic': {
+        const native: AsymmetricKey = this.kind.endsWith('Private')
+          ? importPrivateKey(material)
+          : importPublicKey(material);
+        const curve = curveByOid(attributes.get(CKA.CKA_EC_PARAMS) ?? Buffer.alloc(0))?.name;
+        return { keyType, bits: native.bits, native, ...(curve && { curve }) };
+      }
+      default: {
+        const native: SecretKey = importSecretKey(material);
+        return { keyType, bits: material.length * 8, native };
+      }
+    }
+  }
+
+  /** Drops the parsed key: the cache makes room. */
+  unload(): void {
+    this.#key?.native.destroy();
+    this.#key = undefined;
+  }
+
+  /** The end of the object: its key is cleansed. */
+  destroy(): void {
+    this.#gone = true;
+    this.unload();
+    this.object.material.fill(0);
+  }
+}

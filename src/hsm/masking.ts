@@ -1,0 +1,34 @@
+import { importSecretKey, type SecretKey } from '../crypto/index.js';
+import type { HsmObject } from '../objects/hsm-object.js';
+import { decodeObject, encodeObject } from '../objects/record.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { seal, unseal } from '../store/sealing.js';
+
+/** A masked object: an object sealed under the masking key that all HSMs of a cluster, and nobody else, have. The one
+ * form in which a key travels between HSMs. */
+const IDENTITY = Buffer.from('cloudhsm-local masked object 1');
+
+export class MaskingKey {
+  readonly #key: SecretKey;
+
+  constructor(bytes: Buffer) {
+    this.#key = importSecretKey(bytes);
+  }
+
+  mask(object: HsmObject): Buffer {
+    const record = encodeObject(object);
+    const masked = seal(this.#key, IDENTITY, record);
+    record.fill(0);
+    return masked;
+  }
+
+  /** Throws CKR_FUNCTION_FAILED for anything this cluster's HSMs did not mask. */
+  unmask(masked: Buffer): HsmObject {
+    const record = unseal(this.#key, IDENTITY, masked);
+    if (record === undefined)
+      throw ckr('CKR_FUNCTION_FAILED', 'the masked object is not one of this cluster');
+    const object = decodeObject(record);
+    record.fill(0);
+    return object;
+  }
+}
