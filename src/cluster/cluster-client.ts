@@ -1,0 +1,116 @@
+import { Failure } from '../base/errors.js';
+import { andThen, type Eventually } from '../base/eventually.js';
+import type { Created } from '../hsm/commands/create.js';
+import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import { ckr } from '../pkcs11/ckr.js';
+import type { Template } from '../pkcs11/template.js';
+
+/**
+ * One application's view of a cluster: many HSMs that look like one.
+ *
+ * Commands on keys go to one HSM; session keys live there and nowhere else. What creates or removes a token object
+ * goes to every HSM, at the same time, and is answered when it is durable on all of them (client-side
+ * synchronisation, reference section 7).
+ */
+export class ClusterClient {
+  /** HSM commands keep no state between them, so which HSM works is open; session keys pin it. */
+  readonly #worker: HsmConnection;
+
+  constructor(private readonly connections: readonly HsmConnection[]) {
+    const [first] = connections;
+    if (first === undefined) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
+    this.#worker = first;
+  }
+
+  /** Logs in on every HSM: each has its own users, and counts wrong passwords on its own. */
+  async login(name: string, password: string): Promise<void> {
+    const done: HsmConnection[] = [];
+    try {
+      for (const connection of this.connections) {
+        await connection.send('login', { name, password, role: 'CU' });
+        done.push(connection);
+      }
+    } catch (error) {
+      for (const connection of done) void connection.send('logout', undefined);
+      throw error;
+    }
+  }
+
+  async logout(): Promise<void> {
+    await Promise.all(this.connections.map((connection) => connection.send('logout', undefined)));
+  }
+
+  /** A command that one HSM does. */
+  send<N extends CommandName>(name: N, request: RequestOf<N>): Eventually<AnswerOf<N>> {
+    return this.#worker.send(name, request);
+  }
+
+  /** The handle of the new key. */
+  generateKey(mechanism: number, template: Template): Eventually<number> {
+    return andThen(this.#worker.send('generateKey', { mechanism, template }), (created) =>
+      this.#settle(created),
+    );
+  }
+
+  generateKeyPair(
+    mechanism: number,
+    publicTemplate: Template,
+    privateTemplate: Template,
+  ): Eventually<{ publicKey: number; privateKey: number }> {
+    const pair = this.#worker.send('generateKeyPair', { mechanism, publicTemplate, privateTemplate });
+    return andThen(pair, ({ publicKey, privateKey }) =>
+      andThen(this.#settle(publicKey, privateKey), () => ({
+        publicKey: publicKey.handle,
+        privateKey: privateKey.handle,
+      })),
+    );
+  }
+
+  createObject(template: Template): Eventually<number> {
+    return andThen(this.#worker.send('createObject', { template }), (created) => this.#settle(created));
+  }
+
+  /** Brings new token objects to every HSM, or, if one of them fails, to none. Answers the first one's handle. */
+  #settle(...created: readonly [Created, ...Created[]]): Eventually<number> {
+    const [{ handle }] = created;
+    const masked = created.flatMap((one) => (one.masked === undefined ? [] : [one.masked]));
+    if (masked.length === 0) return handle;
+    const inserts = this.connections.flatMap((connection) =>
+      masked.map((object) => connection.send('insertMaskedObject', { masked: object })),
+    );
+    return Promise.allSettled(inserts).then(async (results) => {
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed === undefined) return handle;
+      await Promise.allSettled(created.map((one) => this.destroyObject(one.handle)));
+      throw ckr('CKR_FUNCTION_FAILED', 'an HSM of the cluster did not take the new object', failed.reason);
+    });
+  }
+
+  /** Removes an object from every HSM. An HSM that does not have it is no failure as long as another one had. */
+  destroyObject(handle: number): Eventually<void> {
+    return andThen(this.#worker.send('locateObject', { handle }), ({ token }) => {
+      if (!token) return this.#worker.send('destroyObject', { handle });
+      return this.#destroyEverywhere(handle);
+    });
+  }
+
+  async #destroyEverywhere(handle: number): Promise<void> {
+    const results = await Promise.allSettled(
+      this.connections.map(async (connection) => connection.send('destroyObject', { handle })),
+    );
+    const failures = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    const isMissing = (error: unknown): boolean =>
+      error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
+    const failure =
+      failures.find((error) => !isMissing(error)) ??
+      (failures.length === results.length ? failures[0] : undefined);
+    if (failure !== undefined) throw failure;
+  }
+
+  close(): void {
+    for (const connection of this.connections) connection.close();
+  }
+}

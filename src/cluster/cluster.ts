@@ -1,0 +1,27 @@
+import type { Hsm } from '../hsm/hsm.js';
+import type { ClusterMode } from '../mechanisms/mechanism.js';
+import { ClusterClient } from './cluster-client.js';
+
+/** What tells one cluster from another. */
+export interface ClusterSettings {
+  readonly id: string;
+  readonly hsmType: string;
+  readonly mode: ClusterMode;
+}
+
+/** A cluster whose HSMs run in this process. */
+export class Cluster {
+  constructor(
+    readonly settings: ClusterSettings,
+    readonly hsms: readonly Hsm[],
+  ) {}
+
+  /** A client of its own for one application: one login, one set of session keys. */
+  connect(): ClusterClient {
+    return new ClusterClient(this.hsms.map((hsm) => hsm.connect()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.hsms.map((hsm) => hsm.close()));
+  }
+}
