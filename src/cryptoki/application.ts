@@ -1,0 +1,95 @@
+import { limits } from '../base/limits.js';
+import { randomBytes } from '../crypto/index.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { Session } from './session.js';
+import { type Slot, Token } from './slot.js';
+
+/** The process behind a module's connections, for the status page and the log. */
+export interface Client {
+  readonly pid: number;
+  readonly program: string;
+}
+
+/** A program that called C_Initialize: its tokens and sessions, from then to C_Finalize or its death. */
+export class Application {
+  readonly #tokens: readonly Token[];
+  readonly #sessions = new Map<number, Session>();
+  /** Handles begin at a random number, so that those of a former engine mean nothing to this one. */
+  #nextHandle = 1 + (randomBytes(4).readUInt32LE() % 0x3fffffff);
+  readonly #closing: (() => void)[] = [];
+
+  constructor(
+    readonly client: Client,
+    readonly slots: readonly Slot[],
+  ) {
+    this.#tokens = slots.map((slot) => new Token(slot));
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  sessionsOf(token: Token): Session[] {
+    return [...this.#sessions.values()].filter((session) => session.token === token);
+  }
+
+  /** Throws CKR_SLOT_ID_INVALID. */
+  token(slotIndex: number): Token {
+    const token = this.#tokens[slotIndex];
+    if (token === undefined) throw ckr('CKR_SLOT_ID_INVALID', 'there is no such slot');
+    return token;
+  }
+
+  /** Throws CKR_SESSION_HANDLE_INVALID. */
+  session(handle: number): Session {
+    const session = this.#sessions.get(handle);
+    if (session === undefined) throw ckr('CKR_SESSION_HANDLE_INVALID', `there is no session ${handle}`);
+    return session;
+  }
+
+  openSession(slotIndex: number, readWrite: boolean): Session {
+    const token = this.token(slotIndex);
+    if (this.#sessions.size >= limits.sessionsPerApplication) {
+      throw ckr('CKR_SESSION_COUNT', `an application may have ${limits.sessionsPerApplication} sessions`);
+    }
+    const session = new Session(this.#nextHandle++, token, readWrite);
+    this.#sessions.set(session.handle, session);
+    return session;
+  }
+
+  /** Ends the session and its objects; with a token's last session the login ends too (v2.40 base, C_CloseSession). */
+  async closeSession(session: Session): Promise<void> {
+    this.#sessions.delete(session.handle);
+    session.endAll();
+    if (this.sessionsOf(session.token).length === 0) {
+      if (session.token.loggedIn) await session.token.logout();
+      return;
+    }
+    for (const handle of session.objects) {
+      // Already destroyed through another session, or gone with a logout: then there is nothing left to do.
+      await Promise.resolve()
+        .then(() => session.client.destroyObject(handle))
+        .catch(() => undefined);
+    }
+  }
+
+  async logout(token: Token): Promise<void> {
+    for (const session of this.sessionsOf(token)) {
+      session.endAll();
+      session.objects.clear();
+    }
+    await token.logout();
+  }
+
+  /** Calls `listener` when the application ends: for calls that wait. */
+  onClose(listener: () => void): void {
+    this.#closing.push(listener);
+  }
+
+  /** C_Finalize, or the program is gone. */
+  close(): void {
+    this.#sessions.clear();
+    for (const token of this.#tokens) token.close();
+    for (const listener of this.#closing.splice(0)) listener();
+  }
+}

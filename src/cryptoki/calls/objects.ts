@@ -1,0 +1,94 @@
+import { andThen, type Eventually } from '../../base/eventually.js';
+import type { ReadResult } from '../../objects/reading.js';
+import { attributeName, CKA } from '../../pkcs11/attributes.js';
+import { type CkrName, ckr } from '../../pkcs11/ckr.js';
+import { type Template, templateBool } from '../../pkcs11/template.js';
+import { type AttributeAnswer, type AttributeQuery, ROOM_QUERY } from '../../wire/arguments.js';
+import { FailureWithOutput } from '../answer.js';
+import type { Handlers } from '../handler.js';
+import type { Session } from '../session.js';
+
+/** A token object cannot be made or removed through a read-only session. */
+export function requireWritable(session: Session, token: boolean): void {
+  if (token && !session.readWrite)
+    throw ckr('CKR_SESSION_READ_ONLY', 'a read-only session changes no token objects');
+}
+
+/** Makes an object through `make`; a session object will end with the session. */
+export function create(
+  session: Session,
+  template: Template,
+  make: () => Eventually<number>,
+): Eventually<number> {
+  session.requireLogin();
+  const token = templateBool(template, CKA.CKA_TOKEN, false);
+  requireWritable(session, token);
+  return andThen(make(), (handle) => {
+    if (!token) session.objects.add(handle);
+    return handle;
+  });
+}
+
+const unavailable: AttributeAnswer = { lengthBytes: -1 };
+
+/** One attribute of C_GetAttributeValue's answer, and the code it contributes (v2.40 base, 5.7). */
+function answerOne(query: AttributeQuery, result: ReadResult): { answer: AttributeAnswer; code?: CkrName } {
+  if (result === 'sensitive') return { answer: unavailable, code: 'CKR_ATTRIBUTE_SENSITIVE' };
+  if (result === 'unavailable') return { answer: unavailable, code: 'CKR_ATTRIBUTE_TYPE_INVALID' };
+  if (query.room === ROOM_QUERY) return { answer: { lengthBytes: result.length } };
+  if (query.room < result.length) return { answer: unavailable, code: 'CKR_BUFFER_TOO_SMALL' };
+  return { answer: { lengthBytes: result.length, value: result } };
+}
+
+/** Object management (v2.40 base, 5.7). CloudHSM has no C_CopyObject and no C_GetObjectSize. */
+export const objectCalls = {
+  C_CreateObject: (session, { pTemplate }) =>
+    andThen(
+      create(session, pTemplate, () => session.client.createObject(pTemplate)),
+      (phObject) => ({ phObject }),
+    ),
+
+  C_DestroyObject: (session, { hObject }) => {
+    session.requireLogin();
+    return andThen(session.client.send('locateObject', { handle: hObject }), ({ token }) => {
+      requireWritable(session, token);
+      return andThen(session.client.destroyObject(hObject), () => void session.objects.delete(hObject));
+    });
+  },
+
+  C_GetAttributeValue: (session, { hObject, pTemplate }) => {
+    const types = pTemplate.map((query) => query.type);
+    return andThen(session.client.send('getAttributes', { handle: hObject, types }), (results) => {
+      const answers = pTemplate.map((query, at) => answerOne(query, results[at]!));
+      const output = { pTemplate: answers.map(({ answer }) => answer) };
+      const failed = answers.findIndex(({ code }) => code !== undefined);
+      if (failed < 0) return output;
+      throw new FailureWithOutput(
+        answers[failed]!.code!,
+        `${attributeName(types[failed]!)} of object ${hObject}`,
+        output,
+      );
+    });
+  },
+
+  // Before login nothing is visible, and asking is no error: programs look for certificates before they log in.
+  C_FindObjectsInit: (session, { pTemplate }) => {
+    session.requireIdle('find');
+    const found = session.token.loggedIn ? session.client.send('findObjects', { template: pTemplate }) : [];
+    return andThen(found, (handles) => session.begin('find', { handles, given: 0 }));
+  },
+
+  // A NULL array asks how many there are, at most `max`, and takes none of them (reference section 6).
+  C_FindObjects: (session, { phObject: { room, max } }) => {
+    const find = session.operation('find');
+    const next = find.handles.slice(find.given, find.given + max);
+    if (room === ROOM_QUERY) return { phObject: { length: next.length } };
+    find.given += next.length;
+    return { phObject: next };
+  },
+
+  C_FindObjectsFinal: (session) => {
+    session.operation('find');
+    session.end('find');
+  },
+} satisfies Handlers;

@@ -1,0 +1,58 @@
+import { limits } from '../../base/limits.js';
+import { ckr } from '../../pkcs11/ckr.js';
+import { CKF, CKU } from '../../pkcs11/constants.js';
+import type { Handlers } from '../handler.js';
+
+/** A PIN is `user:password`, split at the first colon. Throws CKR_PIN_INCORRECT, which tells nothing of the reason. */
+function parsePin(pin: Buffer): { name: string; password: string } {
+  const text = pin.length <= limits.pinBytes ? pin.toString('utf8') : '';
+  const colon = text.indexOf(':');
+  if (colon < 1) throw ckr('CKR_PIN_INCORRECT', 'the PIN is not of the form user:password');
+  return { name: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+/** Session management (v2.40 base, 5.6). */
+export const sessionCalls = {
+  // pApplication and Notify are accepted and never used: there is nothing an HSM could notify about.
+  C_OpenSession: (application, { slotID, flags }) => {
+    const { profile } = application.token(slotID).slot;
+    if (!(flags & CKF.CKF_SERIAL_SESSION)) {
+      throw ckr('CKR_SESSION_PARALLEL_NOT_SUPPORTED', 'CKF_SERIAL_SESSION must be set');
+    }
+    const readWrite = (flags & CKF.CKF_RW_SESSION) !== 0;
+    if (!readWrite && profile === 'strict') {
+      throw ckr('CKR_FUNCTION_FAILED', 'CloudHSM opens no read-only sessions: set CKF_RW_SESSION');
+    }
+    return { phSession: application.openSession(slotID, readWrite).handle };
+  },
+
+  C_CloseSession: (session, _input, application) => application.closeSession(session),
+
+  C_CloseAllSessions: async (application, { slotID }) => {
+    for (const session of application.sessionsOf(application.token(slotID)))
+      await application.closeSession(session);
+  },
+
+  C_GetSessionInfo: (session) => ({
+    pInfo: {
+      slotID: session.token.slot.index,
+      state: session.state,
+      flags: CKF.CKF_SERIAL_SESSION | (session.readWrite ? CKF.CKF_RW_SESSION : 0),
+      ulDeviceError: 0,
+    },
+  }),
+
+  C_Login: (session, { userType, pPin }) => {
+    if (userType !== CKU.CKU_USER) {
+      throw ckr(
+        'CKR_USER_TYPE_INVALID',
+        `user type ${userType}: only crypto users (CKU_USER) log in through PKCS#11`,
+      );
+    }
+    if (session.token.loggedIn) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${session.token.user} is logged in`);
+    const { name, password } = parsePin(pPin);
+    return session.token.login(name, password);
+  },
+
+  C_Logout: (session, _input, application) => application.logout(session.token),
+} satisfies Handlers;

@@ -1,0 +1,142 @@
+import { andThen, type Eventually } from '../../base/eventually.js';
+import { createDigest, digest } from '../../crypto/index.js';
+import { mechanismRow, signatureFor } from '../../mechanisms/registry.js';
+import { ckr } from '../../pkcs11/ckr.js';
+import type { Mechanism } from '../../pkcs11/layouts.js';
+import type { Room } from '../../wire/arguments.js';
+import { exactly, fillRoom } from '../answer.js';
+import { Collector } from '../collector.js';
+import type { Handlers } from '../handler.js';
+import { beginOrCancel, endOnFailure } from '../operation-flow.js';
+import type { SignatureOperation } from '../operations.js';
+import type { Session } from '../session.js';
+
+type Use = 'sign' | 'verify';
+
+/** Decides everything: mechanism, key and permission, sizes, and what happens to the data on its way to the HSM. */
+function prepare(
+  session: Session,
+  use: Use,
+  handle: number,
+  mechanism: Mechanism,
+): Eventually<SignatureOperation> {
+  session.requireLogin();
+  const { hashedSignature: hashed } = mechanismRow(mechanism.type);
+  hashed?.checkHash?.(mechanism.parameter);
+  const type = hashed?.base ?? mechanism.type;
+  const signature = signatureFor(type);
+  const request = { handle, use, mechanism: mechanism.type, keyTypes: signature.keyTypes };
+  return andThen(session.client.send('describeKey', request), (key) => {
+    signature.check(mechanism.parameter, key);
+    return {
+      handle,
+      mechanism: { type, parameter: mechanism.parameter },
+      signature,
+      key,
+      signatureLengthBytes: signature.signatureLengthBytes(key),
+      data: hashed ? { hashed, running: createDigest(hashed.hash) } : new Collector(),
+      inParts: false,
+    };
+  });
+}
+
+/** What the HSM gets for data that came in one piece. */
+function wholeInput({ data }: SignatureOperation, input: Buffer): Buffer {
+  return data instanceof Collector ? input : data.hashed.encode(digest(data.hashed.hash, input));
+}
+
+/** What the HSM gets at the end of an operation in parts. */
+function collectedInput({ data }: SignatureOperation): Buffer {
+  return data instanceof Collector ? data.whole() : data.hashed.encode(data.running.finish());
+}
+
+function update(session: Session, use: Use, part: Buffer): void {
+  const operation = session.operation(use);
+  endOnFailure(session, use, () => {
+    operation.inParts = true;
+    if (operation.data instanceof Collector) operation.data.add(part);
+    else operation.data.running.update(part);
+  });
+}
+
+function requireWhole(operation: SignatureOperation, final: string): void {
+  if (operation.inParts) throw ckr('CKR_OPERATION_ACTIVE', `data came in parts: ${final} ends it`);
+}
+
+function end(session: Session, use: Use, { data }: SignatureOperation): void {
+  session.end(use);
+  if (data instanceof Collector) data.clear();
+}
+
+function sign(session: Session, operation: SignatureOperation, room: Room, input: () => Buffer) {
+  const { handle, mechanism, signatureLengthBytes } = operation;
+  const produce = (): Eventually<Buffer> =>
+    session.client.send('sign', { handle, mechanism, input: input() });
+  const output = fillRoom(room, exactly(signatureLengthBytes), produce, () =>
+    end(session, 'sign', operation),
+  );
+  return andThen(output, (filled) => ({ pSignature: filled }));
+}
+
+/** Throws CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID. Verification ends the operation whatever its result. */
+function verify(
+  session: Session,
+  operation: SignatureOperation,
+  signature: Buffer,
+  input: () => Buffer,
+): Eventually<void> {
+  const { handle, mechanism, signatureLengthBytes } = operation;
+  if (signature.length !== signatureLengthBytes) {
+    throw ckr(
+      'CKR_SIGNATURE_LEN_RANGE',
+      `a signature of ${signature.length} bytes instead of ${signatureLengthBytes}`,
+    );
+  }
+  return andThen(session.client.send('verify', { handle, mechanism, input: input(), signature }), (valid) => {
+    end(session, 'verify', operation);
+    if (!valid) throw ckr('CKR_SIGNATURE_INVALID', "the signature is not the data's");
+  });
+}
+
+/** Signing and MACing (v2.40 base, 5.11), and verifying them (5.12). */
+export const signingCalls = {
+  C_SignInit: (session, { pMechanism, hKey }) =>
+    beginOrCancel(session, 'sign', pMechanism, (mechanism) => prepare(session, 'sign', hKey, mechanism)),
+
+  C_Sign: (session, { pData, pSignature }) => {
+    const operation = session.operation('sign');
+    return endOnFailure(session, 'sign', () => {
+      requireWhole(operation, 'C_SignFinal');
+      return sign(session, operation, pSignature, () => wholeInput(operation, pData));
+    });
+  },
+
+  C_SignUpdate: (session, { pPart }) => update(session, 'sign', pPart),
+
+  C_SignFinal: (session, { pSignature }) => {
+    const operation = session.operation('sign');
+    return endOnFailure(session, 'sign', () =>
+      sign(session, operation, pSignature, () => collectedInput(operation)),
+    );
+  },
+
+  C_VerifyInit: (session, { pMechanism, hKey }) =>
+    beginOrCancel(session, 'verify', pMechanism, (mechanism) => prepare(session, 'verify', hKey, mechanism)),
+
+  C_Verify: (session, { pData, pSignature }) => {
+    const operation = session.operation('verify');
+    return endOnFailure(session, 'verify', () => {
+      requireWhole(operation, 'C_VerifyFinal');
+      return verify(session, operation, pSignature, () => wholeInput(operation, pData));
+    });
+  },
+
+  C_VerifyUpdate: (session, { pPart }) => update(session, 'verify', pPart),
+
+  C_VerifyFinal: (session, { pSignature }) => {
+    const operation = session.operation('verify');
+    return endOnFailure(session, 'verify', () =>
+      verify(session, operation, pSignature, () => collectedInput(operation)),
+    );
+  },
+} satisfies Handlers;

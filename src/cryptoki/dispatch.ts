@@ -1,0 +1,86 @@
+import { describeError } from '../base/errors.js';
+import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
+import type { Log } from '../base/log.js';
+import { CKR, ckr, ckrOf } from '../pkcs11/ckr.js';
+import type { AnyInput, AnyOutput } from '../wire/arguments.js';
+import type { CallRow } from '../wire/calls.js';
+import { readRequest, writeAnswer } from '../wire/codec.js';
+import { BufferTooSmall, FailureWithOutput } from './answer.js';
+import type { Application } from './application.js';
+import { digestCalls } from './calls/digests.js';
+import { encryptionCalls } from './calls/encryption.js';
+import { generalCalls } from './calls/general.js';
+import { keyCalls } from './calls/keys.js';
+import { objectCalls } from './calls/objects.js';
+import { randomCalls } from './calls/random.js';
+import { sessionCalls } from './calls/sessions.js';
+import { signingCalls } from './calls/signing.js';
+import { slotCalls } from './calls/slots.js';
+import type { Handlers } from './handler.js';
+
+const handlers: Handlers = {
+  ...generalCalls,
+  ...slotCalls,
+  ...sessionCalls,
+  ...objectCalls,
+  ...encryptionCalls,
+  ...digestCalls,
+  ...signingCalls,
+  ...keyCalls,
+  ...randomCalls,
+};
+
+type AnyHandler = (
+  on: unknown,
+  input: AnyInput,
+  application: Application,
+) => Eventually<AnyOutput | undefined>;
+
+/** The outputs that go along with a failure, if any. */
+function outputOf(call: CallRow, error: unknown): AnyOutput | undefined {
+  if (error instanceof FailureWithOutput) return error.output;
+  if (!(error instanceof BufferTooSmall)) return undefined;
+  const room = call.arguments.find(({ kind }) => kind === 'room' || kind === 'list' || kind === 'slots');
+  return room && { [room.name]: { length: error.neededLength } };
+}
+
+/** Codes that a well-behaved program provokes all the time, by asking. */
+const askedFor: ReadonlySet<number> = new Set([
+  CKR.CKR_BUFFER_TOO_SMALL,
+  CKR.CKR_ATTRIBUTE_TYPE_INVALID,
+  CKR.CKR_ATTRIBUTE_SENSITIVE,
+  CKR.CKR_NO_EVENT,
+]);
+
+/** The edge where a failure becomes a number and, once, a line in the log. */
+function failed(log: Log, { client }: Application, call: CallRow, error: unknown): Buffer {
+  const rv = ckrOf(error);
+  const text = `${call.name} failed, returning 0x${rv.toString(16).padStart(8, '0')}: ${describeError(error)}`;
+  const detail = { pid: client.pid, program: client.program };
+  if (rv === CKR.CKR_GENERAL_ERROR)
+    log.error({ ...detail, stack: error instanceof Error ? error.stack : undefined }, text);
+  else if (askedFor.has(rv)) log.debug(detail, text);
+  else log.info(detail, text);
+  return writeAnswer(call, rv, outputOf(call, error));
+}
+
+function run(application: Application, call: CallRow, input: AnyInput): Eventually<AnyOutput | undefined> {
+  const hasSession = call.arguments[0]?.kind === 'session';
+  const on = hasSession ? application.session(input['hSession'] as number) : application;
+  const handler = handlers[call.name as keyof Handlers] as AnyHandler | undefined;
+  if (handler === undefined) throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call.name}`);
+  return handler(on, input, application);
+}
+
+/** Answers one request frame of an application. Throws MalformedFrame, and nothing else. */
+export function dispatch(application: Application, frame: Buffer, log: Log): Eventually<Buffer> {
+  const { call, input } = readRequest(frame);
+  const answer = orElse<Buffer>(
+    () => andThen(run(application, call, input), (output) => writeAnswer(call, CKR.CKR_OK, output)),
+    (error) => failed(log, application, call, error),
+  );
+  if (call.secret !== true) return answer;
+  if (isPromise(answer)) return answer.finally(() => frame.fill(0));
+  frame.fill(0);
+  return answer;
+}

@@ -1,0 +1,36 @@
+import { andThen, type Eventually, orElse } from '../base/eventually.js';
+import { ckr } from '../pkcs11/ckr.js';
+import type { Mechanism } from '../pkcs11/layouts.js';
+import { BufferTooSmall } from './answer.js';
+import type { OperationKind, Operations } from './operations.js';
+import type { Session } from './session.js';
+
+/**
+ * What every C_…Init does: a NULL mechanism cancels an operation (PKCS#11 v3.0 base, 5.9.1, which programs written for
+ * it use), an active operation of the kind refuses a second one, and otherwise `prepare` decides everything.
+ */
+export function beginOrCancel<Kind extends OperationKind>(
+  session: Session,
+  kind: Kind,
+  mechanism: Mechanism | null,
+  prepare: (mechanism: Mechanism) => Eventually<Operations[Kind]>,
+): Eventually<void> {
+  if (mechanism === null) {
+    if (session.end(kind)) return undefined;
+    throw ckr('CKR_ARGUMENTS_BAD', 'there is no mechanism, and no operation to cancel');
+  }
+  session.requireIdle(kind);
+  return andThen(prepare(mechanism), (operation) => session.begin(kind, operation));
+}
+
+/** Any failure but CKR_BUFFER_TOO_SMALL ends an operation (v2.40 base, 5.2 and each function's text). */
+export function endOnFailure<T>(
+  session: Session,
+  kind: OperationKind,
+  run: () => Eventually<T>,
+): Eventually<T> {
+  return orElse(run, (error) => {
+    if (!(error instanceof BufferTooSmall)) session.end(kind);
+    throw error;
+  });
+}

@@ -1,0 +1,71 @@
+import type { HashName, RunningDigest } from '../crypto/index.js';
+import type {
+  CipherMechanism,
+  Direction,
+  HashedSignature,
+  KeyShape,
+  SignatureMechanism,
+} from '../mechanisms/mechanism.js';
+import type { Mechanism } from '../pkcs11/layouts.js';
+import type { Collector } from './collector.js';
+
+/** What C_FindObjectsInit found, and how much of it was given away. */
+export interface FindOperation {
+  readonly handles: readonly number[];
+  given: number;
+}
+
+export interface DigestOperation {
+  readonly hash: HashName;
+  readonly lengthBytes: number;
+  readonly running: RunningDigest;
+  inParts: boolean;
+}
+
+/** Signing or verifying: C_SignInit decided everything, C_Sign only runs it. */
+export interface SignatureOperation {
+  readonly handle: number;
+  /** What the HSM will be asked for. */
+  readonly mechanism: Mechanism;
+  readonly signature: SignatureMechanism;
+  readonly key: KeyShape;
+  readonly signatureLengthBytes: number;
+  /** Where the data goes until the HSM sees it: through a hash, or collected as it is. */
+  readonly data: { readonly hashed: HashedSignature; readonly running: RunningDigest } | Collector;
+  inParts: boolean;
+}
+
+/** Encrypting or decrypting. */
+export interface CipherOperation {
+  readonly direction: Direction;
+  readonly handle: number;
+  readonly mechanism: Mechanism;
+  readonly cipher: CipherMechanism;
+  readonly key: KeyShape;
+  /** Undefined where parts are only collected. */
+  readonly stream: StreamState | undefined;
+  readonly collected: Collector;
+  inParts: boolean;
+}
+
+/** Where an operation in parts stands: all of it is here, none in the HSM, so another HSM can go on. */
+export interface StreamState {
+  /** The parameter for the next piece: the chaining block or the counter. */
+  parameter: Mechanism['parameter'];
+  /** Input that waits for the rest of its block. */
+  held: Buffer;
+  /** Bytes of the key stream's current block that are used up. */
+  offsetBytes: number;
+}
+
+/** One operation of each kind may be active in a session. */
+export interface Operations {
+  find: FindOperation;
+  digest: DigestOperation;
+  sign: SignatureOperation;
+  verify: SignatureOperation;
+  encrypt: CipherOperation;
+  decrypt: CipherOperation;
+}
+
+export type OperationKind = keyof Operations;

@@ -1,0 +1,62 @@
+import type { ClusterClient } from '../cluster/cluster-client.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { CKS } from '../pkcs11/constants.js';
+import type { OperationKind, Operations } from './operations.js';
+import type { Token } from './slot.js';
+
+/** A PKCS#11 session: at most one operation of each kind, and the session objects it made. */
+export class Session {
+  #operations: { [Kind in OperationKind]?: Operations[Kind] } = {};
+  /** Session objects that end with this session. */
+  readonly objects = new Set<number>();
+
+  constructor(
+    readonly handle: number,
+    readonly token: Token,
+    readonly readWrite: boolean,
+  ) {}
+
+  get client(): ClusterClient {
+    return this.token.client;
+  }
+
+  get state(): number {
+    if (this.readWrite) return this.token.loggedIn ? CKS.CKS_RW_USER_FUNCTIONS : CKS.CKS_RW_PUBLIC_SESSION;
+    return this.token.loggedIn ? CKS.CKS_RO_USER_FUNCTIONS : CKS.CKS_RO_PUBLIC_SESSION;
+  }
+
+  /** Throws CKR_USER_NOT_LOGGED_IN. */
+  requireLogin(): void {
+    if (!this.token.loggedIn) throw ckr('CKR_USER_NOT_LOGGED_IN', 'the call needs C_Login');
+  }
+
+  /** Throws CKR_OPERATION_ACTIVE. */
+  requireIdle(kind: OperationKind): void {
+    if (this.#operations[kind] !== undefined)
+      throw ckr('CKR_OPERATION_ACTIVE', `a ${kind} operation is active`);
+  }
+
+  begin<Kind extends OperationKind>(kind: Kind, operation: Operations[Kind]): void {
+    this.requireIdle(kind);
+    Object.assign(this.#operations, { [kind]: operation });
+  }
+
+  /** Throws CKR_OPERATION_NOT_INITIALIZED. */
+  operation<Kind extends OperationKind>(kind: Kind): Operations[Kind] {
+    const operation = this.#operations[kind];
+    if (operation === undefined) throw ckr('CKR_OPERATION_NOT_INITIALIZED', `no ${kind} operation is active`);
+    return operation as Operations[Kind];
+  }
+
+  /** True if there was one to end. */
+  end(kind: OperationKind): boolean {
+    const active = this.#operations[kind] !== undefined;
+    delete this.#operations[kind];
+    return active;
+  }
+
+  /** Keys may be gone after a logout: whatever used them ends. */
+  endAll(): void {
+    this.#operations = {};
+  }
+}
