@@ -1,0 +1,83 @@
+import { limits } from '../base/limits.js';
+import { randomBytes } from '../crypto/index.js';
+import { Application, type Client } from '../cryptoki/application.js';
+import type { Slot } from '../cryptoki/slot.js';
+import { type HandshakeStatus, type Hello, TOKEN_BYTES } from '../wire/handshake.js';
+
+/** A hello that is answered with a reason and no channel. */
+export class HandshakeRefused extends Error {
+  constructor(
+    readonly status: HandshakeStatus,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'HandshakeRefused';
+  }
+}
+
+interface Entry {
+  readonly application: Application;
+  readonly token: Buffer;
+  channels: number;
+}
+
+export interface ClientStatus extends Client {
+  readonly sessions: number;
+}
+
+/** The programs connected to the engine, each with the token that lets its further channels join it. */
+export class Applications {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(private readonly slots: readonly Slot[]) {}
+
+  /** A new application, or one more channel of an existing one. Throws HandshakeRefused. */
+  admit({ token, pid, program }: Hello): { application: Application; token: Buffer } {
+    if (token === undefined) return this.#create({ pid, program });
+    const entry = this.#entries.get(token.toString('hex'));
+    if (entry === undefined) throw new HandshakeRefused('unknownApplication', 'the application has ended');
+    if (entry.channels >= limits.channelsPerApplication) {
+      throw new HandshakeRefused(
+        'tooMany',
+        `an application may have ${limits.channelsPerApplication} channels`,
+      );
+    }
+    entry.channels++;
+    return entry;
+  }
+
+  #create(client: Client): Entry {
+    if (this.#entries.size >= limits.applications) {
+      throw new HandshakeRefused(
+        'tooMany',
+        `${limits.applications} applications are connected: no more are served`,
+      );
+    }
+    const entry = {
+      application: new Application(client, this.slots),
+      token: randomBytes(TOKEN_BYTES),
+      channels: 1,
+    };
+    this.#entries.set(entry.token.toString('hex'), entry);
+    return entry;
+  }
+
+  /** One of the application's channels is gone; with the last one it ends. */
+  release(application: Application): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.application !== application) continue;
+      entry.channels--;
+      if (entry.channels > 0) return;
+      this.#entries.delete(key);
+      application.close();
+      return;
+    }
+  }
+
+  status(): ClientStatus[] {
+    return [...this.#entries.values()].map(({ application }) => ({
+      ...application.client,
+      sessions: application.sessionCount,
+    }));
+  }
+}

@@ -1,0 +1,53 @@
+import type { Eventually } from '../base/eventually.js';
+import type { Log } from '../base/log.js';
+import type { Application } from '../cryptoki/application.js';
+import { dispatch } from '../cryptoki/dispatch.js';
+import { readHello, TOKEN_BYTES, type Welcome, writeWelcome } from '../wire/handshake.js';
+import { tableHash } from '../wire/table-hash.js';
+import type { Applications } from './applications.js';
+import { HandshakeRefused } from './applications.js';
+
+/**
+ * One module's channel, whatever carries its frames: the first frame is the hello, every further one a request. One
+ * call at a time. A transport feeds frames in and carries the answers away; when `receive` throws, it ends the
+ * connection, and nothing else suffers.
+ */
+export class Channel {
+  #application: Application | undefined;
+
+  constructor(
+    private readonly applications: Applications,
+    private readonly log: Log,
+  ) {}
+
+  /** The answer to a frame. Throws, or rejects with, MalformedFrame or HandshakeRefused. */
+  receive(frame: Buffer): Eventually<Buffer> {
+    if (this.#application === undefined) return this.#handshake(frame);
+    return dispatch(this.#application, frame, this.log);
+  }
+
+  #handshake(frame: Buffer): Buffer {
+    const hello = readHello(frame);
+    if (hello.tableHash !== tableHash) {
+      const text =
+        'the PKCS#11 module and the running engine are of different versions: rebuild both and restart the engine';
+      throw new HandshakeRefused('otherTables', text);
+    }
+    const { application, token } = this.applications.admit(hello);
+    this.#application = application;
+    return writeWelcome({ status: 'accepted', token, text: '' });
+  }
+
+  /** The connection is gone: with its last one, the application ends. */
+  close(): void {
+    if (this.#application !== undefined) this.applications.release(this.#application);
+    this.#application = undefined;
+  }
+}
+
+/** The last frame to a peer whose hello was refused, so that its user learns why; undefined for any other failure. */
+export function farewell(error: unknown): Buffer | undefined {
+  if (!(error instanceof HandshakeRefused)) return undefined;
+  const welcome: Welcome = { status: error.status, token: Buffer.alloc(TOKEN_BYTES), text: error.message };
+  return writeWelcome(welcome);
+}

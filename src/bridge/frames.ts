@@ -1,0 +1,48 @@
+import { limits } from '../base/limits.js';
+import { MalformedFrame } from '../wire/bytes.js';
+
+/*
+ * How frames lie on a stream: u32 little-endian length, then as many bytes.
+ */
+
+const HEADER_BYTES = 4;
+
+export function frameHeader(lengthBytes: number): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUInt32LE(lengthBytes);
+  return header;
+}
+
+/** Cuts what arrives on a stream into frames. Memory grows with what has arrived, never with what a header claims. */
+export class FrameSplitter {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes > limits.frameBytes + HEADER_BYTES + 65_536)
+      throw new MalformedFrame('more than one call in flight');
+  }
+
+  #join(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
+  }
+
+  /** The next whole frame, in a buffer of its own, or undefined. Throws MalformedFrame for a length beyond bounds. */
+  next(): Buffer | undefined {
+    if (this.#bytes < HEADER_BYTES) return undefined;
+    const first = this.#chunks[0]!;
+    const head = first.length >= HEADER_BYTES ? first : this.#join();
+    const lengthBytes = head.readUInt32LE(0);
+    if (lengthBytes > limits.frameBytes) throw new MalformedFrame(`a frame of ${lengthBytes} bytes`);
+    if (this.#bytes < HEADER_BYTES + lengthBytes) return undefined;
+    const all = this.#join();
+    const frame = all.subarray(HEADER_BYTES, HEADER_BYTES + lengthBytes);
+    const rest = all.subarray(HEADER_BYTES + lengthBytes);
+    this.#chunks = rest.length > 0 ? [rest] : [];
+    this.#bytes = rest.length;
+    return frame;
+  }
+}

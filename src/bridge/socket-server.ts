@@ -1,0 +1,102 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { commandFailure, describeError } from '../base/errors.js';
+import { isPromise } from '../base/eventually.js';
+import { limits } from '../base/limits.js';
+import type { Log } from '../base/log.js';
+import type { Applications } from './applications.js';
+import { Channel, farewell } from './channel.js';
+import { FrameSplitter, frameHeader } from './frames.js';
+
+/** Carries one module's frames over a Unix socket. */
+function serve(socket: Socket, applications: Applications, log: Log): void {
+  const channel = new Channel(applications, log);
+  const splitter = new FrameSplitter();
+  let busy = false;
+
+  const send = (frame: Buffer): void => {
+    socket.cork();
+    socket.write(frameHeader(frame.length));
+    const drained = socket.write(frame);
+    socket.uncork();
+    // A peer that asks and never reads must not fill our memory.
+    if (!drained) socket.pause();
+  };
+  socket.on('drain', () => socket.resume());
+  const refuse = (error: unknown): void => {
+    log.warn({ peer: 'module' }, `a connection was ended: ${describeError(error)}`);
+    const last = farewell(error);
+    if (last !== undefined) send(last);
+    socket.destroySoon();
+  };
+  const next = (): void => {
+    try {
+      for (let frame = splitter.next(); frame !== undefined && !busy; frame = splitter.next()) {
+        const answer = channel.receive(frame);
+        if (!isPromise(answer)) {
+          send(answer);
+          continue;
+        }
+        busy = true;
+        answer
+          .then(send)
+          .catch(refuse)
+          .finally(() => {
+            busy = false;
+            if (!socket.destroyed) next();
+          });
+        return;
+      }
+    } catch (error) {
+      refuse(error);
+    }
+  };
+
+  socket.on('data', (chunk) => {
+    try {
+      splitter.push(chunk);
+    } catch (error) {
+      refuse(error);
+      return;
+    }
+    if (!busy) next();
+  });
+  // A program that dies in mid-call resets its connection: that is no event worth more than a debug line.
+  socket.on('error', (error) => log.debug({ peer: 'module' }, `connection lost: ${error.message}`));
+  socket.on('close', () => channel.close());
+}
+
+/** Listens for modules on a Unix socket (0600). A socket file that a killed engine left behind is removed first; the
+ * caller holds the home's lock, so nobody else's is. Throws BAD_CONFIGURATION for a path too long for a socket. */
+export async function listenForModules(
+  path: string,
+  applications: Applications,
+  log: Log,
+): Promise<{ close(): void }> {
+  if (Buffer.byteLength(path) > limits.socketPathBytes) {
+    throw commandFailure(
+      'BAD_CONFIGURATION',
+      `the socket path ${path} has ${Buffer.byteLength(path)} bytes, and a socket's may have ${limits.socketPathBytes}: choose a shorter --home`,
+    );
+  }
+  rmSync(path, { force: true });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    serve(socket, applications, log);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    // Backlog: hundreds of threads may open their channels at once.
+    server.listen({ path, backlog: 1024 }, resolve);
+  });
+  chmodSync(path, 0o600);
+  return {
+    close: () => {
+      // Node removes the socket file along with the server.
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
