@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
+
+if (!existsSync(main)) {
+  console.error(
+    'cloudhsm-local is not built yet: run `npm run build` (or `npm start`) in its checkout first.',
+  );
+  process.exit(6);
+}
+
+// An OpenSSL configuration that loads our own PKCS#11 module must not reach the engine's OpenSSL: it would wait for
+// itself. OpenSSL reads the variable before any of our code runs, so the engine is started again without it.
+if (process.env.OPENSSL_CONF !== undefined && process.argv[2] === 'up') {
+  const { OPENSSL_CONF: _, ...env } = process.env;
+  const engine = spawn(process.execPath, process.argv.slice(1), { env, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => engine.kill(signal));
+  engine.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));
+} else {
+  await import(main);
+}

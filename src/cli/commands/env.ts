@@ -1,0 +1,27 @@
+import { commandFailure } from '../../base/errors.js';
+import { pinOf, readCredentials } from '../credentials.js';
+import type { Home } from '../home.js';
+import { modulePath } from '../installation.js';
+
+/** A word that a POSIX shell takes as it is. */
+function quoted(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`;
+}
+
+export function envCommand(home: Home): void {
+  const credentials = readCredentials(home);
+  if (credentials === undefined) {
+    throw commandFailure(
+      'NOT_RUNNING',
+      `${home.directory} has no cluster yet: start one with \`cloudhsm-local up\``,
+    );
+  }
+  const variables: [string, string][] = [
+    ['CLOUDHSM_LOCAL_HOME', home.directory],
+    ['CLOUDHSM_LOCAL_SOCKET', home.engineSocket],
+    ['PKCS11_MODULE_PATH', modulePath],
+    ['CLOUDHSM_PIN', pinOf(credentials.cryptoUser)],
+    ['CLOUDHSM_ADMIN_PIN', pinOf(credentials.admin)],
+  ];
+  for (const [name, value] of variables) console.log(`export ${name}=${quoted(value)}`);
+}

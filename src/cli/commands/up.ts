@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Config, type ConfigInput, loadConfig } from '../../base/config.js';
+import { commandFailure, describeError, Failure } from '../../base/errors.js';
+import { startEngine } from '../engine.js';
+import type { Home } from '../home.js';
+import { readyPage } from '../ready-page.js';
+import { progressLine } from '../terminal.js';
+
+export interface UpOptions {
+  readonly hsms?: string;
+  readonly profile?: Config['profile'];
+  readonly config?: string;
+  readonly detach?: boolean;
+}
+
+/** What a detached engine tells the command that started it. */
+type StartMessage =
+  | { readonly ready: true }
+  | { readonly failed: { readonly code: string; readonly message: string } };
+
+const binary = fileURLToPath(new URL('../../../../bin/cloudhsm-local.mjs', import.meta.url));
+
+/** The settings that the user stated on the command line. */
+function overridesOf({ hsms, profile }: UpOptions): ConfigInput {
+  return { ...(hsms !== undefined && { hsms: Number(hsms) }), ...(profile !== undefined && { profile }) };
+}
+
+export async function upCommand(home: Home, options: UpOptions): Promise<void> {
+  if (options.detach) await startDetached(home, options);
+  else await runEngine(home, options);
+}
+
+async function runEngine(home: Home, options: UpOptions): Promise<void> {
+  const progress = progressLine();
+  try {
+    const overrides = overridesOf(options);
+    const config = loadConfig(options.config, overrides);
+    const requested = options.config === undefined ? (overrides as Partial<Config>) : config;
+    const engine = await startEngine(home, config, requested, progress.step);
+    progress.done();
+    const stopped = new Promise<void>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    });
+    if (process.send === undefined) console.log(readyPage(home, engine.status()));
+    else await tellParent({ ready: true });
+    await Promise.race([stopped, engine.stopRequested]);
+    await engine.stop();
+    if (process.stdout.isTTY) console.log('cloudhsm-local has ended.');
+    // A program that is still being answered must not keep the engine.
+    process.exit(0);
+  } catch (error) {
+    progress.done();
+    if (process.send === undefined) throw error;
+    const code = error instanceof Failure ? error.code : '';
+    await tellParent({ failed: { code, message: describeError(error) } });
+    process.exit(1);
+  }
+}
+
+function tellParent(message: StartMessage): Promise<void> {
+  return new Promise((resolve) => {
+    process.send!(message, undefined, undefined, () => {
+      if (process.connected) process.disconnect();
+      resolve();
+    });
+  });
+}
+
+/** Starts the engine in a process of its own and waits for its word. Throws what the engine failed with. */
+async function startDetached(home: Home, { hsms, profile, config }: UpOptions): Promise<void> {
+  const words = ['up', '--home', home.directory];
+  if (hsms !== undefined) words.push('--hsms', hsms);
+  if (profile !== undefined) words.push('--profile', profile);
+  if (config !== undefined) words.push('--config', config);
+  const { OPENSSL_CONF: _, ...env } = process.env;
+  const engine = spawn(process.execPath, [binary, ...words], {
+    detached: true,
+    env,
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  const message = await new Promise<StartMessage>((resolve) => {
+    engine.once('message', (said) => resolve(said as StartMessage));
+    engine.once('error', (error) => resolve({ failed: { code: 'START_FAILED', message: error.message } }));
+    engine.once('exit', (code, signal) => {
+      const message = `the engine ended with ${signal ?? `status ${code}`} before it was ready: see ${home.logFile}`;
+      resolve({ failed: { code: 'START_FAILED', message } });
+    });
+  });
+  if ('failed' in message) {
+    const { code, message: text } = message.failed;
+    throw code === '' ? commandFailure('START_FAILED', text) : new Failure(code, text);
+  }
+  if (engine.connected) engine.disconnect();
+  engine.unref();
+  console.log(readyPage(home));
+}

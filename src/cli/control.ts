@@ -1,0 +1,85 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import { commandFailure } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { Home } from './home.js';
+import type { EngineStatus } from './status.js';
+
+/*
+ * How the commands talk to a running engine: HTTP on a Unix socket (0600) in its home.
+ *
+ *   GET  /status     EngineStatus
+ *   POST /shutdown   202, then the engine ends
+ */
+
+const ANSWER_TIMEOUT_MS = 5000;
+
+export async function serveControl(
+  home: Home,
+  status: () => EngineStatus,
+  log: Log,
+): Promise<{ server: Server; stopRequested: Promise<void> }> {
+  let requestStop: () => void = () => undefined;
+  const stopRequested = new Promise<void>((resolve) => {
+    requestStop = resolve;
+  });
+  const routes: Record<string, () => { code: number; body: unknown }> = {
+    'GET /status': () => ({ code: 200, body: status() }),
+    'POST /shutdown': () => {
+      setImmediate(requestStop);
+      return { code: 202, body: {} };
+    },
+  };
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume();
+    const route = routes[`${incoming.method} ${incoming.url}`];
+    const { code, body } = route?.() ?? { code: 404, body: { error: 'no such resource' } };
+    outgoing
+      .writeHead(code, { 'content-type': 'application/json', connection: 'close' })
+      .end(JSON.stringify(body));
+  });
+  server.on('clientError', (error, socket) => {
+    log.debug({ peer: 'control' }, error.message);
+    socket.destroy();
+  });
+  rmSync(home.controlSocket, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(home.controlSocket, resolve);
+  });
+  chmodSync(home.controlSocket, 0o600);
+  server.on('close', () => rmSync(home.controlSocket, { force: true }));
+  return { server, stopRequested };
+}
+
+/** Asks the engine that runs on `home`. Throws NOT_RUNNING. */
+export function askEngine<T>(home: Home, method: 'GET' | 'POST', path: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const failed = (error: unknown): void =>
+      reject(
+        commandFailure(
+          'NOT_RUNNING',
+          `no engine runs on ${home.directory}: start one with \`cloudhsm-local up\``,
+          error,
+        ),
+      );
+    const asked = request(
+      { socketPath: home.controlSocket, method, path, timeout: ANSWER_TIMEOUT_MS },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('error', failed);
+        response.on('end', () => {
+          try {
+            resolve(JSON.parse(Buffer.concat(parts).toString('utf8')) as T);
+          } catch (error) {
+            failed(error);
+          }
+        });
+      },
+    );
+    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`)));
+    asked.on('error', failed);
+    asked.end();
+  });
+}

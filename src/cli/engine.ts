@@ -1,0 +1,60 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Config } from '../base/config.js';
+import { commandFailure } from '../base/errors.js';
+import { tryLockFile } from '../base/host.js';
+import { openLog } from '../base/log.js';
+import { Applications } from '../bridge/applications.js';
+import { listenForModules } from '../bridge/socket-server.js';
+import { openCluster } from './cluster-home.js';
+import { askEngine, serveControl } from './control.js';
+import type { Home } from './home.js';
+import { type EngineStatus, engineStatus } from './status.js';
+
+export interface Engine {
+  status(): EngineStatus;
+  /** Ends it: no further calls, everything closed. */
+  stop(): Promise<void>;
+  /** Resolves when somebody asked for the end through the control socket. */
+  readonly stopRequested: Promise<void>;
+}
+
+async function lockHome(home: Home): Promise<void> {
+  mkdirSync(dirname(home.lockFile), { recursive: true, mode: 0o700 });
+  if (tryLockFile(home.lockFile)) return;
+  const running = await askEngine<EngineStatus>(home, 'GET', '/status').catch(() => undefined);
+  const pid = running === undefined ? '' : ` (pid ${running.pid})`;
+  throw commandFailure('ALREADY_RUNNING', `an engine already runs on ${home.directory}${pid}`);
+}
+
+/**
+ * Starts the engine of a home: takes its lock, opens its cluster, listens for modules and for the other commands.
+ * Throws ALREADY_RUNNING, BAD_CONFIGURATION or CORRUPT_STORE.
+ */
+export async function startEngine(
+  home: Home,
+  config: Config,
+  requested: Partial<Config>,
+  progress: (step: string) => void,
+): Promise<Engine> {
+  await lockHome(home);
+  const log = openLog(config.logLevel, home.logFile);
+  const cluster = await openCluster(home, config, requested, log, progress);
+  const applications = new Applications([{ index: 0, cluster, profile: config.profile }]);
+  progress('opening the module socket');
+  const modules = await listenForModules(home.engineSocket, applications, log);
+  const status = (): EngineStatus => engineStatus(config.profile, [cluster], applications);
+  const { server: control, stopRequested } = await serveControl(home, status, log);
+  log.info({ pid: process.pid, home: home.directory, profile: config.profile }, 'engine started');
+  return {
+    status,
+    stopRequested,
+    stop: async () => {
+      modules.close();
+      control.close();
+      control.closeAllConnections();
+      await cluster.close();
+      log.info({ pid: process.pid }, 'engine stopped');
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Where an engine keeps everything. Two homes know nothing of each other. */
+export interface Home {
+  readonly directory: string;
+  /** Where modules connect. */
+  readonly engineSocket: string;
+  /** Where the other commands ask. */
+  readonly controlSocket: string;
+  /** Locked while an engine runs. */
+  readonly lockFile: string;
+  readonly logFile: string;
+  readonly credentialsFile: string;
+  readonly clusterFile: string;
+  hsmDirectory(hsmId: string): string;
+}
+
+/** `--home`, else $CLOUDHSM_LOCAL_HOME, else the XDG state folder. */
+export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = process.env): Home {
+  const stateFolder = env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
+  const directory = resolve(option || env['CLOUDHSM_LOCAL_HOME'] || join(stateFolder, 'cloudhsm-local'));
+  return {
+    directory,
+    engineSocket: join(directory, 'run', 'engine.sock'),
+    controlSocket: join(directory, 'run', 'control.sock'),
+    lockFile: join(directory, 'run', 'engine.lock'),
+    logFile: join(directory, 'logs', 'engine.log'),
+    credentialsFile: join(directory, 'credentials.json'),
+    clusterFile: join(directory, 'cluster.json'),
+    hsmDirectory: (hsmId) => join(directory, 'hsms', hsmId),
+  };
+}

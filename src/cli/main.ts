@@ -1,0 +1,54 @@
+import { Command, Option } from 'commander';
+import { commandFailures, describeError, Failure } from '../base/errors.js';
+import { downCommand, resetCommand } from './commands/down.js';
+import { envCommand } from './commands/env.js';
+import { statusCommand } from './commands/status.js';
+import { upCommand } from './commands/up.js';
+import { findHome } from './home.js';
+
+const program = new Command('cloudhsm-local')
+  .description('An AWS CloudHSM on this machine: simulated HSMs behind a PKCS#11 module')
+  .showHelpAfterError()
+  .enablePositionalOptions();
+
+const homeOption = (): Option =>
+  new Option(
+    '--home <dir>',
+    'where this engine keeps everything (default: $CLOUDHSM_LOCAL_HOME, else the XDG state folder)',
+  );
+
+const command = (name: string, description: string): Command =>
+  program.command(name).description(description).addOption(homeOption());
+
+command('up', 'start the cluster and run it until Ctrl-C')
+  .option('--hsms <n>', 'HSMs in the cluster, chosen when the home is first used (default: 2)')
+  .addOption(
+    new Option('--profile <profile>', 'how strictly to behave as CloudHSM').choices(['strict', 'compatible']),
+  )
+  .option('--config <file>', 'settings as JSON; options above override them')
+  .option('--detach', 'return when the cluster is ready, and leave it running')
+  .action((options) => upCommand(findHome(options.home), options));
+
+command('down', 'end the running engine').action((options) => downCommand(findHome(options.home)));
+
+command('reset', 'end the running engine and forget its home: users, keys, everything').action((options) =>
+  resetCommand(findHome(options.home)),
+);
+
+command('status', 'what is running')
+  .option('--json', 'for programs')
+  .action((options) => statusCommand(findHome(options.home), options.json === true));
+
+command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
+  (options) => envCommand(findHome(options.home)),
+);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // One line for a person; the code is what scripts look at.
+  console.error(`cloudhsm-local: ${describeError(error)}`);
+  const code =
+    error instanceof Failure ? commandFailures[error.code as keyof typeof commandFailures] : undefined;
+  process.exitCode = code ?? 1;
+}
