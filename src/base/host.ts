@@ -24,8 +24,8 @@ export function peerCredentials(fd: number): PeerCredentials {
 }
 
 /**
- * Takes an exclusive advisory lock (flock) on a file, created with mode 0600 when absent, and holds it until this
- * process ends. Returns false when it is held already, by another process or by this one.
+ * Takes an exclusive advisory lock (flock) on a file, created with mode 0600 when absent, and holds it until
+ * this process ends. Returns false when it is held already, by another process or by this one.
  * @throws Error with `errno` and `syscall` when the file cannot be opened or locked
  */
 export function tryLockFile(path: string): boolean {

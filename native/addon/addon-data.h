@@ -1,0 +1,12 @@
+// What one JavaScript environment (the main thread or a worker) keeps for the addon. Everything shared by all
+// environments is immutable and lives in function-local statics instead.
+#pragma once
+
+#include <napi.h>
+
+#include "crypto/openssl.h"
+
+struct AddonData {
+  Napi::FunctionReference cryptoError;  // the class CryptoError, handed over by src/crypto/native.ts
+  crypto::HashContexts digestContexts;  // one idle context per hash, so that a digest allocates nothing
+};

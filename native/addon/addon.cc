@@ -1,0 +1,19 @@
+// Entry point of the addon: one exports object per part.
+#include <napi.h>
+
+#include "addon-data.h"
+#include "crypto/crypto.h"
+#include "host.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new AddonData());
+  exports.Set("crypto", crypto::exportCrypto(env));
+  exports.Set("host", host::exportHost(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)

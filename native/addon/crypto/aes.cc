@@ -1,0 +1,152 @@
+// AES in ECB, CBC, CTR (SP 800-38A) and GCM (SP 800-38D), with contexts that stay keyed between calls.
+#include <algorithm>
+
+#include "gcm-iv.h"
+#include "keys.h"
+
+namespace crypto {
+
+namespace {
+
+constexpr std::size_t blockBytes = 16;
+constexpr std::size_t maximumTagBytes = 16;
+// OpenSSL's GCM_IV_MAX_SIZE; longer ones are folded first.
+constexpr std::size_t maximumOpensslIvBytes = 128;
+
+// Feeds the input and finishes; returns what was written, or -1 when OpenSSL refused to finish.
+int updateAndFinish(EVP_CIPHER_CTX* context, View input, unsigned char* output) {
+  int written = 0;
+  int last = 0;
+  if (input.length > 0) {
+    require(EVP_CipherUpdate(context, output, &written, input.data, input.intLength()), "AES failed");
+  }
+  return EVP_CipherFinal_ex(context, output + written, &last) == 1 ? written + last : -1;
+}
+
+void checkLengths(CipherMode mode, bool encrypt, bool padding, std::size_t inputLength,
+                  const Napi::Value& iv) {
+  if (mode == CipherMode::Ecb) {
+    if (!iv.IsUndefined()) fail(FailureCode::InputLength, "ECB takes no IV");
+  } else if (iv.IsUndefined() || viewOf(iv).length != blockBytes) {
+    fail(FailureCode::InputLength, "the IV must have 16 bytes");
+  }
+  if (mode == CipherMode::Ctr) return;
+  const bool wholeBlocks = inputLength % blockBytes == 0;
+  if (encrypt ? !padding && !wholeBlocks : !wholeBlocks || (padding && inputLength == 0)) {
+    fail(FailureCode::InputLength, "the input is not a whole number of blocks");
+  }
+}
+
+}  // namespace
+
+KeyedContexts::Cipher& SecretKey::keyedCipher(CipherMode mode, bool encrypt) {
+  KeyedContexts::Cipher& cipher = contexts().ciphers[2 * static_cast<std::size_t>(mode) + (encrypt ? 0 : 1)];
+  if (!cipher.context) {
+    const EVP_CIPHER* algorithm = fetchedAes(mode, bytes_.length());
+    CipherContext context(EVP_CIPHER_CTX_new());
+    require(EVP_CipherInit_ex2(context.get(), algorithm, bytes_.data(), nullptr, encrypt, nullptr),
+            "AES failed");
+    cipher.context = std::move(context);
+    cipher.ivLengthBytes = static_cast<std::size_t>(EVP_CIPHER_CTX_get_iv_length(cipher.context.get()));
+  }
+  return cipher;
+}
+
+// cipher(mode, encrypt, iv | undefined, input, padding, output) -> bytes written
+Napi::Value SecretKey::cipher(const Napi::CallbackInfo& info) {
+  const auto row = info[0].As<Napi::Number>().Uint32Value();
+  if (row > static_cast<unsigned>(CipherMode::Ctr)) fail(FailureCode::Unsupported, "unknown mode");
+  const auto mode = static_cast<CipherMode>(row);
+  const bool encrypt = info[1].As<Napi::Boolean>();
+  const View input = viewOf(info[3]);
+  const bool padding = mode != CipherMode::Ctr && info[4].As<Napi::Boolean>();
+  checkLengths(mode, encrypt, padding, input.length, info[2]);
+  const std::size_t needed = encrypt && padding ? (input.length / blockBytes + 1) * blockBytes : input.length;
+  unsigned char* output = outputOf(info[5], needed);
+  const unsigned char* iv = mode == CipherMode::Ecb ? nullptr : viewOf(info[2]).data;
+
+  // CTR is its own inverse.
+  EVP_CIPHER_CTX* context = keyedCipher(mode, encrypt || mode == CipherMode::Ctr).context.get();
+  require(EVP_CipherInit_ex2(context, nullptr, nullptr, iv, -1, nullptr), "AES failed");
+  EVP_CIPHER_CTX_set_padding(context, padding);
+  const int written = updateAndFinish(context, input, output);
+  if (written < 0) {
+    OPENSSL_cleanse(output, needed);
+    fail(FailureCode::DecryptionFailed, "the padding is not valid");
+  }
+  return Napi::Number::New(info.Env(), written);
+}
+
+EVP_CIPHER_CTX* SecretKey::gcmContext(bool encrypt, View iv) {
+  if (iv.length == 0) fail(FailureCode::InputLength, "the IV must have at least one byte");
+  KeyedContexts::Cipher& cipher = keyedCipher(CipherMode::Gcm, encrypt);
+  EVP_CIPHER_CTX* context = cipher.context.get();
+  unsigned char folded[blockBytes];
+  if (iv.length > maximumOpensslIvBytes) {
+    foldLongGcmIv(fetchedAes(CipherMode::Ecb, bytes_.length()), bytes_.view(), iv, folded);
+    iv = {folded, sizeof folded};
+  }
+  if (iv.length != cipher.ivLengthBytes) {
+    require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, iv.intLength(), nullptr), "AES-GCM failed");
+    cipher.ivLengthBytes = iv.length;
+  }
+  require(EVP_CipherInit_ex2(context, nullptr, nullptr, iv.data, -1, nullptr), "AES-GCM failed");
+  OPENSSL_cleanse(folded, sizeof folded);
+  return context;
+}
+
+namespace {
+
+std::size_t tagLengthOf(const Napi::Value& value) {
+  const std::size_t length = value.As<Napi::Number>().Uint32Value();
+  if (length < 1 || length > maximumTagBytes) fail(FailureCode::Unsupported, "a GCM tag has 1 to 16 bytes");
+  return length;
+}
+
+void authenticate(EVP_CIPHER_CTX* context, View aad) {
+  int ignored = 0;
+  if (aad.length == 0) return;
+  require(EVP_CipherUpdate(context, nullptr, &ignored, aad.data, aad.intLength()), "AES-GCM failed");
+}
+
+}  // namespace
+
+// gcmEncrypt(iv, aad, tagLength, plaintext, output): output gets ciphertext || tag
+Napi::Value SecretKey::gcmEncrypt(const Napi::CallbackInfo& info) {
+  const View iv = viewOf(info[0]);
+  const View aad = viewOf(info[1]);
+  const std::size_t tagLength = tagLengthOf(info[2]);
+  const View plaintext = viewOf(info[3]);
+  unsigned char* output = outputOf(info[4], plaintext.length + tagLength);
+  EVP_CIPHER_CTX* context = gcmContext(true, iv);
+  authenticate(context, aad);
+  const int written = updateAndFinish(context, plaintext, output);
+  if (written < 0) fail(FailureCode::OperationFailed, "AES-GCM failed");
+  require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tagLength), output + written),
+          "AES-GCM failed");
+  return info.Env().Undefined();
+}
+
+// gcmDecrypt(iv, aad, tagLength, ciphertext || tag, output): output gets the plaintext
+Napi::Value SecretKey::gcmDecrypt(const Napi::CallbackInfo& info) {
+  const View iv = viewOf(info[0]);
+  const View aad = viewOf(info[1]);
+  const std::size_t tagLength = tagLengthOf(info[2]);
+  const View sealed = viewOf(info[3]);
+  if (sealed.length < tagLength) fail(FailureCode::InputLength, "the input is shorter than the tag");
+  const View ciphertext{sealed.data, sealed.length - tagLength};
+  unsigned char* output = outputOf(info[4], ciphertext.length);
+  EVP_CIPHER_CTX* context = gcmContext(false, iv);
+  authenticate(context, aad);
+  unsigned char tag[maximumTagBytes];  // the parameter is not const
+  std::copy_n(sealed.data + ciphertext.length, tagLength, tag);
+  require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tagLength), tag),
+          "AES-GCM failed");
+  if (updateAndFinish(context, ciphertext, output) < 0) {
+    OPENSSL_cleanse(output, ciphertext.length);
+    fail(FailureCode::AuthenticationFailed, "the tag does not match");
+  }
+  return info.Env().Undefined();
+}
+
+}  // namespace crypto

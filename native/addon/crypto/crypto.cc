@@ -1,0 +1,80 @@
+#include "crypto.h"
+
+#include <openssl/rand.h>
+
+#include "../addon-data.h"
+#include "bytes.h"
+#include "curves.h"
+#include "failure.h"
+#include "generate.h"
+#include "key-material.h"
+#include "keys.h"
+
+namespace crypto {
+
+namespace {
+
+// setErrorClass(CryptoError): what failures are thrown as from now on.
+Napi::Value setErrorClass(const Napi::CallbackInfo& info) {
+  info.Env().GetInstanceData<AddonData>()->cryptoError = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+// digest(hashRow, data, output)
+Napi::Value digest(const Napi::CallbackInfo& info) {
+  const std::size_t row = info[0].As<Napi::Number>().Uint32Value();
+  const EVP_MD* hash = fetchedHash(row);
+  const View data = viewOf(info[1]);
+  unsigned char* output = outputOf(info[2], static_cast<std::size_t>(EVP_MD_get_size(hash)));
+  HashContext& context = info.Env().GetInstanceData<AddonData>()->digestContexts[row];
+  if (!context) context.reset(EVP_MD_CTX_new());
+  require(context ? EVP_DigestInit_ex2(context.get(), hash, nullptr) : 0, "the hash failed");
+  require(EVP_DigestUpdate(context.get(), data.data, data.length), "the hash failed");
+  require(EVP_DigestFinal_ex(context.get(), output, nullptr), "the hash failed");
+  return info.Env().Undefined();
+}
+
+// randomFill(output)
+Napi::Value randomFill(const Napi::CallbackInfo& info) {
+  const View output = viewOf(info[0]);
+  require(RAND_bytes(const_cast<unsigned char*>(output.data), output.intLength()), "no random bytes");
+  return info.Env().Undefined();
+}
+
+Napi::Array hashNames(Napi::Env env) {
+  Napi::Array names = Napi::Array::New(env, hashRows.size());
+  for (std::uint32_t row = 0; row < hashRows.size(); row++)
+    names.Set(row, Napi::String::New(env, hashRows[row].name));
+  return names;
+}
+
+Napi::Array curveTable(Napi::Env env) {
+  Napi::Array rows = Napi::Array::New(env, curveCount);
+  for (std::uint32_t row = 0; row < curveCount; row++) {
+    Napi::Object curve = Napi::Object::New(env);
+    curve.Set("name", Napi::String::New(env, curves[row].name));
+    curve.Set("fieldBits", Napi::Number::New(env, static_cast<double>(curves[row].fieldBits)));
+    curve.Set("orderLengthBytes", Napi::Number::New(env, static_cast<double>(curves[row].orderLengthBytes)));
+    curve.Set("oid", Napi::Buffer<unsigned char>::Copy(env, curves[row].oid.data, curves[row].oid.length));
+    rows.Set(row, curve);
+  }
+  return rows;
+}
+
+}  // namespace
+
+Napi::Object exportCrypto(Napi::Env env) {
+  Napi::Object exports = Napi::Object::New(env);
+  exports.Set("setErrorClass", Napi::Function::New<setErrorClass>(env));
+  exports.Set("hashNames", hashNames(env));
+  exports.Set("curves", curveTable(env));
+  exports.Set("digest", Napi::Function::New<guarded<digest>>(env));
+  exports.Set("randomFill", Napi::Function::New<guarded<randomFill>>(env));
+  exports.Set("AsymmetricKey", AsymmetricKey::define(env));
+  exports.Set("SecretKey", SecretKey::define(env));
+  exportKeyMaterial(env, exports);
+  exportGenerate(env, exports);
+  return exports;
+}
+
+}  // namespace crypto

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { CryptoError } from './errors.js';
+import { native, outputBuffer } from './native.js';
+
+/** The hashes of FIPS 180-4 that CloudHSM knows. */
+export type HashName = 'sha1' | 'sha224' | 'sha256' | 'sha384' | 'sha512';
+
+/** Length of each hash value in bytes (FIPS 180-4, figure 1). */
+export const hashLengthBytes: Record<HashName, number> = {
+  sha1: 20,
+  sha224: 28,
+  sha256: 32,
+  sha384: 48,
+  sha512: 64,
+};
+
+/** Length of the block each hash works on, in bytes (FIPS 180-4, figure 1); HMAC pads keys to it. */
+export const blockLengthBytes: Record<HashName, number> = {
+  sha1: 64,
+  sha224: 64,
+  sha256: 64,
+  sha384: 128,
+  sha512: 128,
+};
+
+/** The addon's row number of each hash. */
+export const hashRow = Object.fromEntries(native.hashNames.map((name, row) => [name, row])) as Record<
+  HashName,
+  number
+>;
+
+/** Hashes `data` in one go; the result has `hashLengthBytes[hash]` bytes. */
+export function digest(hash: HashName, data: Uint8Array): Buffer {
+  const output = outputBuffer(hashLengthBytes[hash]);
+  native.digest(hashRow[hash], data, output);
+  return output;
+}
+
+/** A hash computed piece by piece. */
+export interface RunningDigest {
+  update(data: Uint8Array): void;
+  /** The hash value; once only. */
+  finish(): Buffer;
+}
+
+/** Starts a hash. Using it after `finish` throws CryptoError OPERATION_FAILED. */
+export function createDigest(hash: HashName): RunningDigest {
+  const running = createHash(hash);
+  let finished = false;
+  const checkRunning = () => {
+    if (finished) throw new CryptoError('OPERATION_FAILED', 'the digest is finished');
+  };
+  return {
+    update(data) {
+      checkRunning();
+      running.update(data);
+    },
+    finish() {
+      checkRunning();
+      finished = true;
+      return running.digest();
+    },
+  };
+}

@@ -1,0 +1,25 @@
+export * from './aes.js';
+export { type Curve, type CurveName, curveByName, curveByOid, curves } from './curves.js';
+export * from './ec.js';
+export * from './equal.js';
+export * from './errors.js';
+export {
+  blockLengthBytes,
+  createDigest,
+  digest,
+  type HashName,
+  hashLengthBytes,
+  type RunningDigest,
+} from './hashes.js';
+export * from './key-material.js';
+export {
+  type AsymmetricKey,
+  importPrivateKey,
+  importPublicKey,
+  importSecretKey,
+  type SecretKey,
+} from './keys.js';
+export * from './mac.js';
+export * from './passwords.js';
+export * from './random.js';
+export * from './rsa.js';
