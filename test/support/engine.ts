@@ -1,0 +1,142 @@
+import { type ChildProcess, type ExecFileOptions, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The project's root, from dist/test/support. */
+export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
+export const binary = join(projectRoot, 'bin', 'cloudhsm-local.mjs');
+export const modulePath = join(projectRoot, 'build', 'pkcs11', 'libcloudhsm_pkcs11.so');
+export const confFolder = join(projectRoot, 'conf');
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end. Never rejects for a status: the caller looks at `code`. */
+export function run(
+  command: string,
+  words: readonly string[],
+  options: ExecFileOptions & { input?: string } = {},
+): Promise<Ran> {
+  return new Promise((resolve) => {
+    const { input, ...rest } = options;
+    const child = execFile(
+      command,
+      words,
+      { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, timeout: 120_000, ...rest },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+        resolve({ code, stdout: String(stdout), stderr: String(stderr) });
+      },
+    );
+    child.stdin?.end(input ?? '');
+  });
+}
+
+export function cloudhsmLocal(words: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ran> {
+  return run(process.execPath, [binary, ...words], { env: { ...process.env, ...env } });
+}
+
+/** An engine in a process of its own, on a home of its own, as a user runs it. */
+export class TestEngine {
+  #child: ChildProcess | undefined;
+
+  private constructor(
+    readonly home: string,
+    private readonly options: readonly string[],
+  ) {}
+
+  /** Starts an engine on a new home. `options` go to `cloudhsm-local up`. */
+  static async start(options: readonly string[] = []): Promise<TestEngine> {
+    // Short: a socket's path has 107 bytes.
+    const engine = new TestEngine(mkdtempSync(join(tmpdir(), 'chl-')), options);
+    await engine.restart();
+    return engine;
+  }
+
+  /** Starts it again after `kill` or `stop`, with all it had kept. */
+  async restart(): Promise<void> {
+    const child = spawn(process.execPath, [binary, 'up', '--home', this.home, ...this.options], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    let complaint = '';
+    child.stderr?.on('data', (text) => {
+      complaint += text;
+    });
+    const [message] = (await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(() => [{ failed: { message: complaint } }]),
+    ])) as [{ ready?: true; failed?: { message: string } }];
+    if (message.ready !== true) throw new Error(`the engine did not start: ${message.failed?.message}`);
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
+  get credentials(): {
+    admin: { name: string; password: string };
+    cryptoUser: { name: string; password: string };
+  } {
+    return JSON.parse(readFileSync(join(this.home, 'credentials.json'), 'utf8'));
+  }
+
+  /** What C_Login takes for the crypto user. */
+  get pin(): string {
+    const { name, password } = this.credentials.cryptoUser;
+    return `${name}:${password}`;
+  }
+
+  get socket(): string {
+    return join(this.home, 'run', 'engine.sock');
+  }
+
+  get log(): string {
+    return readFileSync(join(this.home, 'logs', 'engine.log'), 'utf8');
+  }
+
+  /** The environment that `cloudhsm-local env` gives a program. */
+  get env(): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      CLOUDHSM_LOCAL_HOME: this.home,
+      CLOUDHSM_LOCAL_SOCKET: this.socket,
+      PKCS11_MODULE_PATH: modulePath,
+      CLOUDHSM_PIN: this.pin,
+    };
+  }
+
+  /** Runs a program against this engine. */
+  run(command: string, words: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<Ran> {
+    return run(command, words, { ...options, env: { ...this.env, ...options.env } });
+  }
+
+  /** Lets this very process load the module against this engine. One engine at a time. */
+  useInThisProcess(): void {
+    process.env['CLOUDHSM_LOCAL_SOCKET'] = this.socket;
+  }
+
+  /** kill -9: nothing is tidied up. */
+  async kill(): Promise<void> {
+    const gone = once(this.#child!, 'exit');
+    this.#child!.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Ends the engine as Ctrl-C does, and removes its home. */
+  async stop(): Promise<void> {
+    const child = this.#child!;
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit');
+      child.kill('SIGINT');
+      await gone;
+    }
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,54 @@
+import { silentLog } from '../../src/base/log.js';
+import { Applications } from '../../src/bridge/applications.js';
+import { InProcessChannel } from '../../src/bridge/in-process.js';
+import { Cluster } from '../../src/cluster/cluster.js';
+import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
+import { hashNewPassword, type Role } from '../../src/hsm/users.js';
+import type { ClusterMode } from '../../src/mechanisms/mechanism.js';
+import type { Profile } from '../../src/objects/template-validator.js';
+import { openMemoryStore } from '../../src/store/memory-store.js';
+
+/** The users of every cluster made here, all with the same password. */
+export const PASSWORD = 'correct horse battery';
+const userRoles: readonly [string, Role][] = [
+  ['admin', 'CO'],
+  ['crypto_user', 'CU'],
+  ['other_user', 'CU'],
+];
+
+export interface ClusterOptions {
+  readonly hsms?: number;
+  readonly mode?: ClusterMode;
+  readonly profile?: Profile;
+}
+
+/** A cluster in this process that keeps everything in memory. */
+export async function memoryCluster({
+  hsms = 2,
+  mode = 'FIPS',
+  profile = 'compatible',
+}: ClusterOptions = {}): Promise<Cluster> {
+  const passwordHash = await hashNewPassword(PASSWORD);
+  const users = userRoles.map(([name, role]) => ({ name, role, passwordHash }));
+  const maskingKey = newMaskingKey();
+  const members: Hsm[] = [];
+  for (let ordinal = 1; ordinal <= hsms; ordinal++) {
+    const store = openMemoryStore();
+    await Hsm.provision(store, { maskingKey, users }, silentLog);
+    members.push(await Hsm.open(store, { id: `hsm-${ordinal}`, ordinal, mode, profile }, silentLog));
+  }
+  return new Cluster({ id: 'cluster-in-memory', hsmType: 'hsm2m.medium', mode }, members);
+}
+
+/** The applications of an engine without sockets, on a cluster in memory. */
+export async function memoryEngine(
+  options: ClusterOptions = {},
+): Promise<{ applications: Applications; cluster: Cluster }> {
+  const cluster = await memoryCluster(options);
+  const applications = new Applications([{ index: 0, cluster, profile: options.profile ?? 'compatible' }]);
+  return { applications, cluster };
+}
+
+export function openChannel(applications: Applications): InProcessChannel {
+  return new InProcessChannel(applications, silentLog);
+}

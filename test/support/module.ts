@@ -1,0 +1,50 @@
+import pkcs11js from 'pkcs11js';
+import { CKS } from '../../src/pkcs11/constants.js';
+import { modulePath, type TestEngine } from './engine.js';
+
+/** The built module, loaded into this process. Every test file initialises and finalises it for itself. */
+export class TestModule {
+  readonly p11 = new pkcs11js.PKCS11();
+
+  constructor(private readonly engine: TestEngine) {
+    engine.useInThisProcess();
+    this.p11.load(modulePath);
+    this.p11.C_Initialize();
+  }
+
+  get slot(): Buffer {
+    return this.p11.C_GetSlotList(true)[0]!;
+  }
+
+  /** A new session, read-write unless said otherwise. */
+  openSession(flags = pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION): Buffer {
+    return this.p11.C_OpenSession(this.slot, flags);
+  }
+
+  /** A new session, logged in as the crypto user. */
+  openLoggedIn(): Buffer {
+    const session = this.openSession();
+    if (!this.isLoggedIn(session)) this.p11.C_Login(session, pkcs11js.CKU_USER, this.engine.pin);
+    return session;
+  }
+
+  isLoggedIn(session: Buffer): boolean {
+    return this.p11.C_GetSessionInfo(session).state === CKS.CKS_RW_USER_FUNCTIONS;
+  }
+
+  close(): void {
+    this.p11.C_Finalize();
+    this.p11.close();
+  }
+}
+
+/** Asserts that a call fails with this CKR code. */
+export function expectCkr(code: number, call: () => unknown): void {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof pkcs11js.Pkcs11Error && error.code === code) return;
+    throw error;
+  }
+  throw new Error(`the call succeeded instead of failing with 0x${code.toString(16)}`);
+}

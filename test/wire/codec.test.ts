@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import { limits } from '../../src/base/limits.js';
+import { MalformedFrame, Reader, Writer } from '../../src/wire/bytes.js';
+import { calls } from '../../src/wire/calls.js';
+import { readRequest, writeAnswer } from '../../src/wire/codec.js';
+import { readHello, readWelcome, writeHello, writeWelcome } from '../../src/wire/handshake.js';
+import { tableHash } from '../../src/wire/table-hash.js';
+
+const callNumber = (name: string): number => calls.findIndex((call) => call.name === name);
+
+/** A request frame, written by hand as the table of argument kinds in calls.ts says. */
+function frame(name: string, write: (writer: Writer) => void): Buffer {
+  const writer = new Writer();
+  writer.u16(callNumber(name));
+  write(writer);
+  return writer.finish();
+}
+
+const findInit = frame('C_FindObjectsInit', (writer) => {
+  writer.u64(7);
+  writer.u32(1);
+  writer.u64(3);
+  writer.u8(0);
+  writer.u32(2);
+  writer.bytes(Buffer.from('k1'));
+});
+
+describe('the codec of calls', () => {
+  it('has the 68 functions of CK_FUNCTION_LIST', () => {
+    expect(calls).to.have.length(68);
+    expect(new Set(calls.map((call) => call.name)).size).to.equal(68);
+  });
+
+  it('reads arguments by the names of the standard', () => {
+    const { call, input } = readRequest(findInit);
+    expect(call.name).to.equal('C_FindObjectsInit');
+    expect(input['hSession']).to.equal(7);
+    expect(input['pTemplate']).to.deep.equal([{ type: 3, value: Buffer.from('k1') }]);
+  });
+
+  it('keeps the slot id that fits no JavaScript number as an index', () => {
+    const idOf = (id: bigint): Buffer =>
+      frame('C_GetSlotInfo', (writer) => {
+        const bytes = Buffer.alloc(8);
+        bytes.writeBigUInt64LE(id);
+        writer.bytes(bytes);
+      });
+    expect(readRequest(idOf(0x2000000000000001n)).input['slotID']).to.equal(0);
+    expect(readRequest(idOf(0x2000000000000002n)).input['slotID']).to.equal(1);
+    for (const other of [0n, 1n, 0x2000000000000000n, 0x1fffffffffffffffn, 0xffffffffffffffffn]) {
+      expect(readRequest(idOf(other)).input['slotID']).to.equal(-1);
+    }
+  });
+
+  it('writes CK_UNAVAILABLE_INFORMATION as all ones', () => {
+    const row = calls[callNumber('C_GetAttributeValue')]!;
+    const answer = writeAnswer(row, 0x12, { pTemplate: [{ lengthBytes: -1 }] });
+    expect(answer.toString('hex')).to.equal(`12000000${'01'}${'ff'.repeat(8)}00000000`);
+  });
+
+  it('refuses every frame that is cut short, and every one with bytes behind its end', () => {
+    for (let length = 0; length < findInit.length; length++) {
+      expect(() => readRequest(findInit.subarray(0, length)), `${length} bytes`).to.throw(MalformedFrame);
+    }
+    expect(() => readRequest(Buffer.concat([findInit, Buffer.alloc(1)]))).to.throw(
+      MalformedFrame,
+      'behind its end',
+    );
+  });
+
+  it('refuses counts beyond their bounds before it allocates for them', () => {
+    const claim = (count: number): Buffer =>
+      frame('C_FindObjectsInit', (writer) => {
+        writer.u64(7);
+        writer.u32(count);
+      });
+    expect(() => readRequest(claim(limits.templateAttributes + 1))).to.throw(MalformedFrame, 'attributes');
+    expect(() => readRequest(claim(0xffffffff))).to.throw(MalformedFrame, 'attributes');
+  });
+
+  it('refuses templates nested too deep', () => {
+    const nested = (depth: number): Buffer =>
+      frame('C_FindObjectsInit', (writer) => {
+        writer.u64(7);
+        for (let level = 0; level < depth; level++) {
+          writer.u32(1);
+          writer.u64(0x40000211);
+          writer.u8(1);
+        }
+        writer.u32(0);
+      });
+    expect(readRequest(nested(limits.templateDepth)).input['pTemplate']).to.have.length(1);
+    expect(() => readRequest(nested(limits.templateDepth + 1))).to.throw(MalformedFrame, 'nested');
+  });
+
+  it('leaves nothing of an answer in the buffer it writes with', () => {
+    const writer = new Writer(16);
+    writer.bytes(Buffer.from('secret'));
+    writer.finish();
+    writer.u32(0);
+    writer.u32(0);
+    expect(writer.finish().toString('latin1')).not.to.contain('secret');
+  });
+});
+
+describe('the handshake', () => {
+  const hello = { token: undefined, pid: 4711, program: 'nginx' };
+
+  it('carries who is there and the fingerprint of the tables', () => {
+    expect(readHello(writeHello(hello))).to.deep.equal({ ...hello, tableHash });
+  });
+
+  it('returns a refusal with its reason', () => {
+    const welcome = { status: 'tooMany', token: Buffer.alloc(16), text: 'no more' } as const;
+    expect(readWelcome(writeWelcome(welcome))).to.deep.equal(welcome);
+  });
+
+  it('refuses a peer that speaks something else', () => {
+    expect(() => readHello(Buffer.from('GET / HTTP/1.1\r\n\r\n'))).to.throw(
+      MalformedFrame,
+      'no CloudHSM module',
+    );
+  });
+
+  it('keeps control characters of a program name out of the log', () => {
+    expect(readHello(writeHello({ ...hello, program: 'a\nb\x1b[31m' })).program).to.equal('a?b?[31m');
+  });
+});
+
+describe('Reader', () => {
+  it('never reads beyond the end', () => {
+    const reader = new Reader(Buffer.from([1, 2, 3]));
+    expect(() => reader.u32()).to.throw(MalformedFrame);
+    expect(reader.u8()).to.equal(1);
+    expect(() => reader.bytes(3)).to.throw(MalformedFrame);
+  });
+});
