@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Failure } from '../../src/base/errors.js';
+import { HandleAllocator } from '../../src/hsm/handles.js';
+import { openLmdbStore } from '../../src/store/lmdb-store.js';
+import { openMemoryStore } from '../../src/store/memory-store.js';
+import { endOfPrefix, type RecordStore } from '../../src/store/record-store.js';
+import { sealedStore } from '../../src/store/sealing.js';
+
+const sealingKey = Buffer.alloc(32, 9);
+const [a, b] = [Buffer.from('a'), Buffer.from('b')];
+
+for (const [driver, open] of [
+  ['LMDB', (folder: string) => openLmdbStore(join(folder, 'store'))],
+  ['memory', () => openMemoryStore()],
+] as [string, (folder: string) => RecordStore][]) {
+  describe(`the ${driver} store`, () => {
+    let folder: string;
+    let store: RecordStore;
+
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'chl-'));
+      store = open(folder);
+    });
+
+    afterEach(async () => {
+      await store.close();
+      rmSync(folder, { recursive: true });
+    });
+
+    it('keeps tables apart and gives back what was written', async () => {
+      await store.write([
+        { table: 'users', key: a, value: Buffer.from('user') },
+        { table: 'objects', key: a, value: Buffer.from('object') },
+      ]);
+      expect(store.get('users', a)?.toString()).to.equal('user');
+      expect(store.get('objects', a)?.toString()).to.equal('object');
+      expect(store.get('settings', a)).to.equal(undefined);
+    });
+
+    it('lists keys by prefix, in byte order, also at the end of the byte', async () => {
+      const keys = ['01', '01ff', '01ff00', '02', 'ff', 'ffff'].map((hex) => Buffer.from(hex, 'hex'));
+      await store.write(keys.map((key) => ({ table: 'index', key, value: Buffer.alloc(0) })));
+      const listed = (prefix?: string) =>
+        [...store.keys('index', prefix === undefined ? undefined : Buffer.from(prefix, 'hex'))].map((key) =>
+          key.toString('hex'),
+        );
+      expect(listed()).to.deep.equal(['01', '01ff', '01ff00', '02', 'ff', 'ffff']);
+      expect(listed('01')).to.deep.equal(['01', '01ff', '01ff00']);
+      expect(listed('01ff')).to.deep.equal(['01ff', '01ff00']);
+      expect(listed('ff')).to.deep.equal(['ff', 'ffff']);
+    });
+
+    it('removes records', async () => {
+      await store.write([{ table: 'users', key: a, value: b }]);
+      await store.write([{ table: 'users', key: a, value: undefined }]);
+      expect(store.get('users', a)).to.equal(undefined);
+      expect([...store.keys('users')]).to.deep.equal([]);
+    });
+
+    it('seals values, and opens them only at their own place', async () => {
+      const sealed = sealedStore(store, sealingKey, 'hsm-a');
+      await sealed.write([{ table: 'objects', key: a, value: Buffer.from('a private key') }]);
+      const raw = store.get('objects', a)!;
+      expect(raw.toString('latin1')).not.to.contain('private');
+      expect(sealed.get('objects', a)?.toString()).to.equal('a private key');
+      await store.write([
+        { table: 'objects', key: b, value: raw },
+        { table: 'users', key: a, value: raw },
+      ]);
+      const moved: [RecordStore, 'objects' | 'users', Buffer][] = [
+        [sealed, 'objects', b],
+        [sealed, 'users', a],
+        [sealedStore(store, sealingKey, 'hsm-b'), 'objects', a],
+        [sealedStore(store, Buffer.alloc(32, 1), 'hsm-a'), 'objects', a],
+      ];
+      for (const [from, table, key] of moved) {
+        expect(() => from.get(table, key))
+          .to.throw(Failure)
+          .with.property('code', 'CORRUPT_STORE');
+      }
+      for (let at = 0; at < raw.length; at++) {
+        const altered = Buffer.from(raw);
+        altered[at]! ^= 0x80;
+        await store.write([{ table: 'objects', key: a, value: altered }]);
+        expect(() => sealed.get('objects', a), `byte ${at}`).to.throw(Failure);
+      }
+    });
+  });
+}
+
+describe('the LMDB store on disk', () => {
+  it('is there after it was closed, and only its owner can read it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'chl-'));
+    let store = openLmdbStore(folder);
+    await store.write([{ table: 'users', key: a, value: b }]);
+    await store.close();
+    store = openLmdbStore(folder);
+    expect(store.get('users', a)).to.deep.equal(b);
+    await store.close();
+    expect(statSync(join(folder, 'data.mdb')).mode & 0o777).to.equal(0o600);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('endOfPrefix', () => {
+  it('is the first key behind those with the prefix', () => {
+    expect(endOfPrefix(Buffer.from('0102', 'hex')).toString('hex')).to.equal('0103');
+    expect(endOfPrefix(Buffer.from('01ff', 'hex')).toString('hex')).to.equal('02');
+  });
+});
+
+describe('handles', () => {
+  it('go on behind everything handed out before a crash', async () => {
+    const store = openMemoryStore();
+    const first = await HandleAllocator.open(store, 2);
+    const before = new Set<number>();
+    for (let count = 0; count < 70_000; count++) before.add(await first.allocate());
+    const second = await HandleAllocator.open(store, 2);
+    const next = await second.allocate();
+    expect(before.size).to.equal(70_000);
+    expect(next).to.be.greaterThan(Math.max(...[...before].slice(-1)));
+    expect(before.has(next)).to.equal(false);
+  });
+
+  it('of different HSMs never meet', async () => {
+    const [one, two] = [
+      await HandleAllocator.open(openMemoryStore(), 1),
+      await HandleAllocator.open(openMemoryStore(), 2),
+    ];
+    const handles = [...Array(100)].flatMap(() => [one.allocate(), two.allocate()]);
+    expect(new Set(handles).size).to.equal(200);
+  });
+});
