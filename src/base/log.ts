@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import pino from 'pino';
 
 /** What a room may write. Never pass PINs, passwords, key bytes or plaintext. */
@@ -9,7 +11,8 @@ export type LogLevel = (typeof logLevels)[number];
 /** A log that appends JSON lines to `file` (mode 0600), or to stderr. Lines are written before the call returns:
  * the last line before a crash is the one that matters. */
 export function openLog(level: LogLevel, file?: string): Log {
-  const destination = pino.destination({ dest: file ?? 2, mode: 0o600, mkdir: true, sync: true });
+  if (file !== undefined) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const destination = pino.destination({ dest: file ?? 2, mode: 0o600, sync: true });
   return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
