@@ -53,6 +53,16 @@ const keyPairGeneration: MechanismRow = {
   },
 };
 
+/** "For signatures passed to a token for verification, the signature may have a shorter length" (v2.40 mechanisms, 2.3.1):
+ * r and s without their leading zeros, both of the same length. Java's are. */
+function padHalves(signature: Buffer, halfBytes: number): Buffer {
+  if (signature.length === 0 || signature.length % 2 !== 0 || signature.length >= 2 * halfBytes)
+    return signature;
+  const half = signature.length / 2;
+  const zeros = Buffer.alloc(halfBytes - half);
+  return Buffer.concat([zeros, signature.subarray(0, half), zeros, signature.subarray(half)]);
+}
+
 /** CKM_ECDSA: the input is a hash, cut to the order's length as FIPS 186-5 section 6.4 says; the signature r‖s. */
 const ecdsa: MechanismRow = {
   type: CKM.CKM_ECDSA,
@@ -61,6 +71,7 @@ const ecdsa: MechanismRow = {
     keyTypes: [CKK.CKK_EC],
     check: noParameter,
     signatureLengthBytes: (key) => 2 * orderLengthBytes(key),
+    padSignature: (key, signature) => padHalves(signature, orderLengthBytes(key)),
     checkInput: (_parameter, _key, lengthBytes) => {
       // No hash is longer than SHA-512's; a program that passes more forgot to hash.
       if (lengthBytes === 0 || lengthBytes > 1024) {

@@ -29,6 +29,8 @@ export interface SignatureMechanism {
   /** Throws CKR_MECHANISM_PARAM_INVALID or CKR_KEY_SIZE_RANGE: Init decides, Sign only runs. */
   check(parameter: MechanismParameter, key: KeyShape): void;
   signatureLengthBytes(key: KeyShape): number;
+  /** Brings a shorter form of a signature, where the standard has one, to its full length. */
+  padSignature?(key: KeyShape, signature: Buffer): Buffer;
   /** Throws CKR_DATA_LEN_RANGE. Without it any length will do. */
   checkInput?(parameter: MechanismParameter, key: KeyShape, lengthBytes: number): void;
   sign(key: UsableKey, parameter: MechanismParameter, input: Buffer): Eventually<Buffer>;

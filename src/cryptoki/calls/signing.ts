@@ -82,14 +82,15 @@ function sign(session: Session, operation: SignatureOperation, room: Room, input
 function verify(
   session: Session,
   operation: SignatureOperation,
-  signature: Buffer,
+  given: Buffer,
   input: () => Buffer,
 ): Eventually<void> {
-  const { handle, mechanism, signatureLengthBytes } = operation;
+  const { handle, mechanism, key, signatureLengthBytes } = operation;
+  const signature = operation.signature.padSignature?.(key, given) ?? given;
   if (signature.length !== signatureLengthBytes) {
     throw ckr(
       'CKR_SIGNATURE_LEN_RANGE',
-      `a signature of ${signature.length} bytes instead of ${signatureLengthBytes}`,
+      `a signature of ${given.length} bytes instead of ${signatureLengthBytes}`,
     );
   }
   return andThen(session.client.send('verify', { handle, mechanism, input: input(), signature }), (valid) => {
