@@ -36,6 +36,11 @@ export function objectKind(objectClass: number, keyType: number | undefined): Ob
   )?.kind;
 }
 
+/** Whether objects of the class have a CKA_KEY_TYPE. */
+export function isKeyClass(objectClass: number): boolean {
+  return kindRows.some((row) => row.objectClass === objectClass && row.keyType !== undefined);
+}
+
 export function classOf(kind: ObjectKind): number {
   return kindRows.find((row) => row.kind === kind)!.objectClass;
 }

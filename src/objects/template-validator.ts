@@ -10,7 +10,7 @@ import {
   ulongOf,
 } from '../pkcs11/template.js';
 import { compatibleRule } from './compatible.js';
-import { classOf, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
+import { classOf, isKeyClass, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
 import { defaultOf, type Origin, type Rule, rulesFor } from './rules.js';
 
 export type Profile = 'strict' | 'compatible';
@@ -55,7 +55,8 @@ export function kindOfTemplate(template: Template): ObjectKind {
   const keyType = numberOf(CKA.CKA_KEY_TYPE);
   const kind = objectKind(objectClass, keyType);
   if (kind !== undefined) return kind;
-  if (keyType === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_KEY_TYPE');
+  if (keyType === undefined && isKeyClass(objectClass))
+    throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_KEY_TYPE');
   throw ckr(
     'CKR_TEMPLATE_INCONSISTENT',
     `CloudHSM has no object of class ${objectClass} and key type ${keyType}`,
@@ -92,7 +93,8 @@ export function validateTemplate(
     if (attributes.has(type)) continue;
     if (ruleOf(type) === '!')
       throw ckr('CKR_TEMPLATE_INCOMPLETE', `the template has no ${attributeName(type)}`);
-    const value = defaultFor(origin, kind, type, ruleOf(type));
+    // By CloudHSM's own rule: a profile that lets a template name an attribute does not give it to every object.
+    const value = defaultFor(origin, kind, type, rules.get(type)!);
     if (value !== undefined) attributes.set(type, value);
   }
   checkIdentity(kind, attributes);
