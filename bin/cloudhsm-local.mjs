@@ -16,7 +16,11 @@ if (!existsSync(main)) {
 // itself. OpenSSL reads the variable before any of our code runs, so the engine is started again without it.
 if (process.env.OPENSSL_CONF !== undefined && process.argv[2] === 'up') {
   const { OPENSSL_CONF: _, ...env } = process.env;
-  const engine = spawn(process.execPath, process.argv.slice(1), { env, stdio: 'inherit' });
+  // Whoever started us may wait for the engine's word.
+  const asked = process.send !== undefined;
+  const stdio = asked ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit';
+  const engine = spawn(process.execPath, process.argv.slice(1), { env, stdio });
+  if (asked) engine.on('message', (message) => process.send(message));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => engine.kill(signal));
   engine.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));
 } else {

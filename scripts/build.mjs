@@ -6,7 +6,7 @@
  *   node scripts/build.mjs [--only typescript|addon|module] [--force]
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -33,8 +33,8 @@ function newest(paths) {
 }
 
 function isFresh({ output, sources }) {
-  const built = join(root, output);
-  return !force && existsSync(built) && statSync(built).mtimeMs >= newest(sources);
+  if (force || output === undefined || !existsSync(join(root, output))) return false;
+  return statSync(join(root, output)).mtimeMs >= newest(sources);
 }
 
 const headers = headersFolder();
@@ -43,15 +43,14 @@ const steps = [
   {
     name: 'typescript',
     title: 'compiling TypeScript',
-    // The compiler itself knows what has changed.
-    isFresh: () => false,
+    // No output to look at: the compiler itself knows what has changed.
     command: [bin('tsc'), '-p', '.'],
   },
   {
     name: 'addon',
     title: 'building the Node addon',
-    isFresh: () =>
-      isFresh({ output: 'build/Release/cloudhsm_local.node', sources: ['native/addon', 'binding.gyp'] }),
+    output: 'build/Release/cloudhsm_local.node',
+    sources: ['native/addon', 'binding.gyp'],
     command: [
       bin('node-gyp'),
       'rebuild',
@@ -62,7 +61,8 @@ const steps = [
   {
     name: 'module',
     title: 'building the PKCS#11 module',
-    isFresh: () => isFresh({ output: 'build/pkcs11/libcloudhsm_pkcs11.so', sources: ['native/pkcs11'] }),
+    output: 'build/pkcs11/libcloudhsm_pkcs11.so',
+    sources: ['native/pkcs11'],
     command: [
       bin('cmake-js'),
       'build',
@@ -89,14 +89,24 @@ function run([command, ...words]) {
   });
 }
 
+/** `npx cloudhsm-local` in the checkout: without this link npm packs and installs the whole checkout at every call. */
+function linkCommand() {
+  const link = bin('cloudhsm-local');
+  rmSync(link, { force: true });
+  symlinkSync(join('..', '..', 'bin', 'cloudhsm-local.mjs'), link);
+}
+
+linkCommand();
 const terminal = process.stderr.isTTY;
 for (const [at, step] of steps.entries()) {
-  if ((only !== undefined && only !== step.name) || step.isFresh()) continue;
+  if ((only !== undefined && only !== step.name) || isFresh(step)) continue;
   const title = `[${at + 1}/${steps.length}] ${step.title}`;
   process.stderr.write(terminal ? `${title} …` : `${title}\n`);
   const started = Date.now();
   try {
     await run(step.command);
+    // A change that does not concern the output leaves it as it was: it is fresh all the same.
+    if (step.output !== undefined) utimesSync(join(root, step.output), new Date(), new Date());
   } catch (error) {
     process.stderr.write(`\n${error.message}\n`);
     process.exit(1);

@@ -4,11 +4,10 @@ import type { EngineStatus } from './status.js';
 import { bold, dim } from './terminal.js';
 
 /** The short page after a start: what runs, and the lines to paste. No password is on it: `env` has them. */
-export function readyPage(home: Home, status?: EngineStatus): string {
-  const cluster = status?.clusters[0];
-  const running = cluster
-    ? `${cluster.id}: ${cluster.hsms.length} × ${cluster.hsmType}, ${cluster.mode}, profile ${status.profile}`
-    : 'the cluster is ready';
+export function readyPage(home: Home, { clusters, profile }: EngineStatus): string {
+  const running = clusters.map(
+    ({ id, hsms, hsmType, mode }) => `${id}: ${hsms.length} × ${hsmType}, ${mode}, profile ${profile}`,
+  );
   const lines: [string, string][] = [
     ['Shell', `eval "$(npx cloudhsm-local env --home '${home.directory}')"`],
     ['OpenSC', 'pkcs11-tool --module "$PKCS11_MODULE_PATH" --login --pin "$CLOUDHSM_PIN" -O'],
@@ -19,11 +18,13 @@ export function readyPage(home: Home, status?: EngineStatus): string {
     ],
     [
       'nginx',
-      'ssl_certificate_key "engine:pkcs11:pkcs11:token=hsm1;object=my-key;type=private?pin-value=…";',
+      `ssl_certificate_key "engine:pkcs11:pkcs11:token=hsm1;object=my-key;type=private?pin-value=…";
+             with OPENSSL_CONF in its environment, as above: see ${sampleFolder}/nginx.conf`,
     ],
     [
       'Java',
-      `java -Dcloudhsm.module="$PKCS11_MODULE_PATH" …   with the provider configuration ${sampleFolder}/java-sunpkcs11.cfg`,
+      `keytool -list -J-Dcloudhsm.module="$PKCS11_MODULE_PATH" -keystore NONE -storetype PKCS11 \\
+             -addprovider SunPKCS11 -providerarg '${sampleFolder}/java-sunpkcs11.cfg' -storepass "$CLOUDHSM_PIN"`,
     ],
     ['Node', 'new (require("pkcs11js").PKCS11)().load(process.env.PKCS11_MODULE_PATH)'],
   ];

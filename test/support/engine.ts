@@ -34,7 +34,8 @@ export function run(
         resolve({ code, stdout: String(stdout), stderr: String(stderr) });
       },
     );
-    child.stdin?.end(input ?? '');
+    // A program may end before it has read its input.
+    child.stdin?.on('error', () => undefined).end(input);
   });
 }
 
@@ -62,6 +63,8 @@ export class TestEngine {
   /** Starts it again after `kill` or `stop`, with all it had kept. */
   async restart(): Promise<void> {
     const child = spawn(process.execPath, [binary, 'up', '--home', this.home, ...this.options], {
+      // Of the machine's OpenSSL configuration nothing may depend.
+      env: { ...process.env, OPENSSL_CONF: undefined },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child = child;

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Config, type ConfigInput, loadConfig } from '../../base/config.js';
 import { commandFailure, describeError, Failure } from '../../base/errors.js';
+import { askEngine } from '../control.js';
 import { startEngine } from '../engine.js';
 import type { Home } from '../home.js';
 import { readyPage } from '../ready-page.js';
+import type { EngineStatus } from '../status.js';
 import { progressLine } from '../terminal.js';
 
 export interface UpOptions {
@@ -93,5 +95,5 @@ async function startDetached(home: Home, { hsms, profile, config }: UpOptions): 
   }
   if (engine.connected) engine.disconnect();
   engine.unref();
-  console.log(readyPage(home));
+  console.log(readyPage(home, await askEngine<EngineStatus>(home, 'GET', '/status')));
 }
