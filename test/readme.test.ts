@@ -1,0 +1,82 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { loadConfig } from '../src/base/config.js';
+import { needsClient } from './support/clients.js';
+import { binary, confFolder, modulePath, projectRoot, type Ran, TestEngine } from './support/engine.js';
+
+const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+
+/** The code blocks of a language, in order. */
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
+    (match) => match[1]!,
+  );
+}
+
+/** Programs the examples call, with the Debian packages that bring them. */
+const programs: readonly [string, string][] = [
+  ['pkcs11-tool', 'opensc'],
+  ['openssl', 'openssl'],
+  ['pkcs11.so', 'libengine-pkcs11-openssl'],
+  ['p11tool', 'gnutls-bin'],
+];
+
+describe('the README', () => {
+  let engine: TestEngine;
+  let folder: string;
+
+  before(async function () {
+    for (const [program, debianPackage] of programs) needsClient(this, program, debianPackage);
+    engine = await TestEngine.start();
+    folder = mkdtempSync(join(tmpdir(), 'chl-readme-'));
+    cpSync(confFolder, join(folder, 'conf'), { recursive: true });
+    symlinkSync(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
+    // What `npx cloudhsm-local` runs in a checkout.
+    writeFileSync(join(folder, 'npx'), `#!/bin/sh\nshift\nexec "${process.execPath}" "${binary}" "$@"\n`, {
+      mode: 0o755,
+    });
+  });
+
+  after(async () => {
+    await engine?.stop();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+
+  const inFolder = (command: string, words: readonly string[]): Promise<Ran> =>
+    engine.run(command, words, { cwd: folder, env: { PATH: `${folder}:${process.env['PATH']}` } });
+
+  it('has examples that run as they are, in their order', async () => {
+    const shell = blocks('sh');
+    expect(shell.length).to.be.greaterThan(4);
+    for (const block of shell.slice(0, -1)) {
+      const { code, stdout, stderr } = await inFolder('bash', ['-euc', block]);
+      expect(code, `${block}\n${stdout}\n${stderr}`).to.equal(0);
+    }
+    const signed = await inFolder('sh', ['-c', 'openssl x509 -in localhost.pem -noout -subject']);
+    expect(signed.stdout).to.contain('CN = localhost');
+    for (const [at, block] of blocks('js').entries()) {
+      writeFileSync(join(folder, `example-${at}.mjs`), block);
+      const { code, stdout, stderr } = await inFolder(process.execPath, [`example-${at}.mjs`]);
+      expect(code, stderr).to.equal(0);
+      expect(stdout.trim()).to.match(/^[0-9a-f]{128}$/);
+    }
+    const last = await inFolder('bash', ['-euc', shell.at(-1)!]);
+    expect(last.stdout).to.contain('ACTIVE').and.to.contain('has ended');
+  });
+
+  it('names files that exist', () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map((match) => match[1]!);
+    for (const link of links) expect(() => readFileSync(join(projectRoot, link)), link).not.to.throw();
+  });
+
+  it('has a sample configuration that is the default one', () => {
+    expect(loadConfig(join(confFolder, 'cloudhsm-local.json'), {})).to.deep.equal(loadConfig(undefined, {}));
+  });
+
+  it('and env agree on where the module is', async () => {
+    const { stdout } = await inFolder('npx', ['cloudhsm-local', 'env', '--home', engine.home]);
+    expect(stdout).to.contain(`export PKCS11_MODULE_PATH='${modulePath}'`);
+  });
+});
