@@ -39,6 +39,7 @@ function isFresh({ output, sources }) {
 
 const headers = headersFolder();
 
+// In this order: configuring the addon empties build/.
 const steps = [
   {
     name: 'typescript',
