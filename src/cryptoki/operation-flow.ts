@@ -2,7 +2,7 @@ import { andThen, type Eventually, orElse } from '../base/eventually.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import { BufferTooSmall } from './answer.js';
-import type { OperationKind, Operations } from './operations.js';
+import type { DataOperation, OperationKind, Operations } from './operations.js';
 import type { Session } from './session.js';
 
 /**
@@ -33,4 +33,15 @@ export function endOnFailure<T>(
     if (!(error instanceof BufferTooSmall)) session.end(kind);
     throw error;
   });
+}
+
+/** The first call on data decides the form, even if it only asks for a length. Throws CKR_OPERATION_ACTIVE. */
+export function decideForm(operation: DataOperation, form: 'whole' | 'parts'): void {
+  if (operation.form !== 'undecided' && operation.form !== form) {
+    throw ckr(
+      'CKR_OPERATION_ACTIVE',
+      `the operation's data comes ${operation.form === 'parts' ? 'in parts' : 'whole'}`,
+    );
+  }
+  operation.form = form;
 }

@@ -15,15 +15,19 @@ export interface FindOperation {
   given: number;
 }
 
-export interface DigestOperation {
+/** An operation on data, which comes whole (C_Sign) or in parts (C_SignUpdate, C_SignFinal), never both. */
+export interface DataOperation {
+  form: 'undecided' | 'whole' | 'parts';
+}
+
+export interface DigestOperation extends DataOperation {
   readonly hash: HashName;
   readonly lengthBytes: number;
   readonly running: RunningDigest;
-  inParts: boolean;
 }
 
 /** Signing or verifying: C_SignInit decided everything, C_Sign only runs it. */
-export interface SignatureOperation {
+export interface SignatureOperation extends DataOperation {
   readonly handle: number;
   /** What the HSM will be asked for. */
   readonly mechanism: Mechanism;
@@ -32,11 +36,10 @@ export interface SignatureOperation {
   readonly signatureLengthBytes: number;
   /** Where the data goes until the HSM sees it: through a hash, or collected as it is. */
   readonly data: { readonly hashed: HashedSignature; readonly running: RunningDigest } | Collector;
-  inParts: boolean;
 }
 
 /** Encrypting or decrypting. */
-export interface CipherOperation {
+export interface CipherOperation extends DataOperation {
   readonly direction: Direction;
   readonly handle: number;
   readonly mechanism: Mechanism;
@@ -45,7 +48,6 @@ export interface CipherOperation {
   /** Undefined where parts are only collected. */
   readonly stream: StreamState | undefined;
   readonly collected: Collector;
-  inParts: boolean;
 }
 
 /** Where an operation in parts stands: all of it is here, none in the HSM, so another HSM can go on. */

@@ -55,6 +55,19 @@ describe('digests and random', () => {
     expectCkr(CKR.CKR_OPERATION_NOT_INITIALIZED, () => module.p11.C_DigestFinal(session, Buffer.alloc(32)));
   });
 
+  it('takes data whole or in parts, and a query for the length decides which', () => {
+    const { p11 } = module;
+    const digestWhole = (): unknown => p11.C_Digest(session, Buffer.from('abc'), Buffer.alloc(32));
+    p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256 });
+    p11.C_DigestUpdate(session, Buffer.from('a'));
+    expectCkr(CKR.CKR_OPERATION_ACTIVE, digestWhole);
+    // A failed call ends the operation (v2.40 base, C_Digest).
+    expectCkr(CKR.CKR_OPERATION_NOT_INITIALIZED, digestWhole);
+    p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256 });
+    expectCkr(CKR.CKR_BUFFER_TOO_SMALL, () => p11.C_Digest(session, Buffer.from('abc'), Buffer.alloc(1)));
+    expectCkr(CKR.CKR_OPERATION_ACTIVE, () => p11.C_DigestUpdate(session, Buffer.from('a')));
+  });
+
   it('gives random bytes of any length, never the same', () => {
     for (const length of [0, 1, 16, 4096, 1_048_576]) {
       const bytes = module.p11.C_GenerateRandom(session, Buffer.alloc(length));

@@ -2,10 +2,17 @@ import { andThen } from '../../base/eventually.js';
 import { createDigest, digest, hashLengthBytes } from '../../crypto/index.js';
 import { noParameter } from '../../mechanisms/mechanism.js';
 import { mechanismFor } from '../../mechanisms/registry.js';
-import { ckr } from '../../pkcs11/ckr.js';
+import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import type { Handlers } from '../handler.js';
-import { beginOrCancel, endOnFailure } from '../operation-flow.js';
+import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
+import type { DigestOperation } from '../operations.js';
+import type { Session } from '../session.js';
+
+function give(session: Session, operation: DigestOperation, room: Room, produce: () => Buffer) {
+  const output = fillRoom(room, exactly(operation.lengthBytes), produce, () => session.end('digest'));
+  return andThen(output, (pDigest) => ({ pDigest }));
+}
 
 /** Message digesting (v2.40 base, 5.10). It runs in the client, as in CloudHSM's library: no HSM sees the data. */
 export const digestCalls = {
@@ -13,30 +20,27 @@ export const digestCalls = {
     beginOrCancel(session, 'digest', pMechanism, ({ type, parameter }) => {
       const hash = mechanismFor(type, 'digest');
       noParameter(parameter);
-      return { lengthBytes: hashLengthBytes[hash], hash, running: createDigest(hash), inParts: false };
+      return { lengthBytes: hashLengthBytes[hash], hash, running: createDigest(hash), form: 'undecided' };
     }),
 
-  C_Digest: (session, { pData, pDigest }) => {
-    const operation = session.operation('digest');
-    return endOnFailure(session, 'digest', () => {
-      if (operation.inParts)
-        throw ckr('CKR_OPERATION_ACTIVE', 'C_DigestUpdate was called: C_DigestFinal ends it');
-      const produce = (): Buffer => digest(operation.hash, pData);
-      const output = fillRoom(pDigest, exactly(operation.lengthBytes), produce, () => session.end('digest'));
-      return andThen(output, (filled) => ({ pDigest: filled }));
-    });
-  },
+  C_Digest: (session, { pData, pDigest }) =>
+    endOnFailure(session, 'digest', () => {
+      const operation = session.operation('digest');
+      decideForm(operation, 'whole');
+      return give(session, operation, pDigest, () => digest(operation.hash, pData));
+    }),
 
-  C_DigestUpdate: (session, { pPart }) => {
-    const operation = session.operation('digest');
-    operation.inParts = true;
-    operation.running.update(pPart);
-  },
+  C_DigestUpdate: (session, { pPart }) =>
+    endOnFailure(session, 'digest', () => {
+      const operation = session.operation('digest');
+      decideForm(operation, 'parts');
+      operation.running.update(pPart);
+    }),
 
-  C_DigestFinal: (session, { pDigest }) => {
-    const operation = session.operation('digest');
-    const produce = (): Buffer => operation.running.finish();
-    const output = fillRoom(pDigest, exactly(operation.lengthBytes), produce, () => session.end('digest'));
-    return andThen(output, (filled) => ({ pDigest: filled }));
-  },
+  C_DigestFinal: (session, { pDigest }) =>
+    endOnFailure(session, 'digest', () => {
+      const operation = session.operation('digest');
+      decideForm(operation, 'parts');
+      return give(session, operation, pDigest, () => operation.running.finish());
+    }),
 } satisfies Handlers;

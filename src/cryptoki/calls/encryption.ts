@@ -1,13 +1,12 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
 import type { Direction } from '../../mechanisms/mechanism.js';
 import { cipherFor } from '../../mechanisms/registry.js';
-import { ckr } from '../../pkcs11/ckr.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { LengthOnly, Room } from '../../wire/arguments.js';
 import { atMost, exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
-import { beginOrCancel, endOnFailure } from '../operation-flow.js';
+import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
 import type { CipherOperation } from '../operations.js';
 import type { Session } from '../session.js';
 import { planUpdate } from '../stream.js';
@@ -34,7 +33,7 @@ function prepare(
       key,
       stream: cipher.stream && { parameter, held: NOTHING, offsetBytes: 0 },
       collected: new Collector(),
-      inParts: false,
+      form: 'undecided',
     };
   });
 }
@@ -99,10 +98,13 @@ function whole(
 ): Eventually<Buffer | LengthOnly> {
   const operation = session.operation(direction);
   return endOnFailure(session, direction, () => {
-    if (operation.inParts) throw ckr('CKR_OPERATION_ACTIVE', 'data came in parts: Final ends it');
+    decideForm(operation, 'whole');
     return last(session, operation, operation.mechanism.parameter, input, room);
   });
 }
+
+const nothing = (room: Room, conclude: () => void): Eventually<Buffer | LengthOnly> =>
+  fillRoom(room, exactly(0), () => NOTHING, conclude);
 
 function update(
   session: Session,
@@ -112,49 +114,30 @@ function update(
 ): Eventually<Buffer | LengthOnly> {
   const operation = session.operation(direction);
   return endOnFailure(session, direction, () => {
-    operation.inParts = true;
-    if (operation.stream === undefined) {
-      return fillRoom(
-        room,
-        exactly(0),
-        () => NOTHING,
-        () => operation.collected.add(part),
-      );
-    }
-    const plan = planUpdate(operation.cipher.stream!, operation.stream, direction, part);
+    decideForm(operation, 'parts');
+    const { cipher, stream, collected } = operation;
+    if (stream === undefined) return nothing(room, () => collected.add(part));
+    const plan = planUpdate(cipher.stream!, stream, direction, part);
+    if (plan.input.length === 0) return nothing(room, () => plan.commit(NOTHING));
+    let whole: Buffer = NOTHING;
     const produce = (): Eventually<Buffer> =>
-      plan.input.length === 0 ? NOTHING : run(session, operation, plan.mechanism, plan.input);
-    let output: Buffer = NOTHING;
-    return andThen(
-      fillRoom(
-        room,
-        exactly(plan.outputBytes),
-        () =>
-          andThen(produce(), (bytes) => {
-            output = bytes;
-            return bytes.subarray(plan.skipBytes);
-          }),
-        () => plan.commit(output),
-      ),
-      (filled) => filled,
-    );
+      andThen(run(session, operation, plan.mechanism, plan.input), (output) => {
+        whole = output;
+        return output.subarray(plan.skipBytes);
+      });
+    return fillRoom(room, exactly(plan.outputBytes), produce, () => plan.commit(whole));
   });
 }
 
 function final(session: Session, direction: Direction, room: Room): Eventually<Buffer | LengthOnly> {
   const operation = session.operation(direction);
   return endOnFailure(session, direction, () => {
+    decideForm(operation, 'parts');
     const { stream, collected, mechanism, cipher } = operation;
     if (stream === undefined) return last(session, operation, mechanism.parameter, collected.whole(), room);
     // A key stream, or whole blocks without padding: nothing is left to do.
     const padded = mechanism.type !== cipher.stream!.partMechanism;
-    if (stream.held.length === 0 && !padded)
-      return fillRoom(
-        room,
-        exactly(0),
-        () => NOTHING,
-        () => end(session, operation),
-      );
+    if (stream.held.length === 0 && !padded) return nothing(room, () => end(session, operation));
     return last(session, operation, stream.parameter, stream.held, room);
   });
 }

@@ -7,7 +7,7 @@ import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
-import { beginOrCancel, endOnFailure } from '../operation-flow.js';
+import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
 import type { SignatureOperation } from '../operations.js';
 import type { Session } from '../session.js';
 
@@ -35,7 +35,7 @@ function prepare(
       key,
       signatureLengthBytes: signature.signatureLengthBytes(key),
       data: hashed ? { hashed, running: createDigest(hashed.hash) } : new Collector(),
-      inParts: false,
+      form: 'undecided',
     };
   });
 }
@@ -53,14 +53,10 @@ function collectedInput({ data }: SignatureOperation): Buffer {
 function update(session: Session, use: Use, part: Buffer): void {
   const operation = session.operation(use);
   endOnFailure(session, use, () => {
-    operation.inParts = true;
+    decideForm(operation, 'parts');
     if (operation.data instanceof Collector) operation.data.add(part);
     else operation.data.running.update(part);
   });
-}
-
-function requireWhole(operation: SignatureOperation, final: string): void {
-  if (operation.inParts) throw ckr('CKR_OPERATION_ACTIVE', `data came in parts: ${final} ends it`);
 }
 
 function end(session: Session, use: Use, { data }: SignatureOperation): void {
@@ -99,45 +95,49 @@ function verify(
   });
 }
 
+/** C_Sign and its like: runs `run` on the operation, whose data comes in this form. */
+function finish<T>(
+  session: Session,
+  use: Use,
+  form: 'whole' | 'parts',
+  run: (operation: SignatureOperation) => Eventually<T>,
+): Eventually<T> {
+  const operation = session.operation(use);
+  return endOnFailure(session, use, () => {
+    decideForm(operation, form);
+    return run(operation);
+  });
+}
+
 /** Signing and MACing (v2.40 base, 5.11), and verifying them (5.12). */
 export const signingCalls = {
   C_SignInit: (session, { pMechanism, hKey }) =>
     beginOrCancel(session, 'sign', pMechanism, (mechanism) => prepare(session, 'sign', hKey, mechanism)),
 
-  C_Sign: (session, { pData, pSignature }) => {
-    const operation = session.operation('sign');
-    return endOnFailure(session, 'sign', () => {
-      requireWhole(operation, 'C_SignFinal');
-      return sign(session, operation, pSignature, () => wholeInput(operation, pData));
-    });
-  },
+  C_Sign: (session, { pData, pSignature }) =>
+    finish(session, 'sign', 'whole', (operation) =>
+      sign(session, operation, pSignature, () => wholeInput(operation, pData)),
+    ),
 
   C_SignUpdate: (session, { pPart }) => update(session, 'sign', pPart),
 
-  C_SignFinal: (session, { pSignature }) => {
-    const operation = session.operation('sign');
-    return endOnFailure(session, 'sign', () =>
+  C_SignFinal: (session, { pSignature }) =>
+    finish(session, 'sign', 'parts', (operation) =>
       sign(session, operation, pSignature, () => collectedInput(operation)),
-    );
-  },
+    ),
 
   C_VerifyInit: (session, { pMechanism, hKey }) =>
     beginOrCancel(session, 'verify', pMechanism, (mechanism) => prepare(session, 'verify', hKey, mechanism)),
 
-  C_Verify: (session, { pData, pSignature }) => {
-    const operation = session.operation('verify');
-    return endOnFailure(session, 'verify', () => {
-      requireWhole(operation, 'C_VerifyFinal');
-      return verify(session, operation, pSignature, () => wholeInput(operation, pData));
-    });
-  },
+  C_Verify: (session, { pData, pSignature }) =>
+    finish(session, 'verify', 'whole', (operation) =>
+      verify(session, operation, pSignature, () => wholeInput(operation, pData)),
+    ),
 
   C_VerifyUpdate: (session, { pPart }) => update(session, 'verify', pPart),
 
-  C_VerifyFinal: (session, { pSignature }) => {
-    const operation = session.operation('verify');
-    return endOnFailure(session, 'verify', () =>
+  C_VerifyFinal: (session, { pSignature }) =>
+    finish(session, 'verify', 'parts', (operation) =>
       verify(session, operation, pSignature, () => collectedInput(operation)),
-    );
-  },
+    ),
 } satisfies Handlers;
