@@ -60,24 +60,26 @@ export class Application {
   /** Ends the session and its objects; with a token's last session the login ends too (v2.40 base, C_CloseSession). */
   async closeSession(session: Session): Promise<void> {
     this.#sessions.delete(session.handle);
-    session.endAll();
-    if (this.sessionsOf(session.token).length === 0) {
-      if (session.token.loggedIn) await session.token.logout();
-      return;
-    }
-    for (const handle of session.objects) {
-      // Already destroyed through another session, or gone with a logout: then there is nothing left to do.
-      await Promise.resolve()
-        .then(() => session.client.destroyObject(handle))
-        .catch(() => undefined);
+    await session.close();
+    await this.#endUnusedLogin(session.token);
+  }
+
+  /** A session may be closed while it logs in: then it was the last one, and the login ends as well. */
+  async login(session: Session, name: string, password: string): Promise<void> {
+    await session.token.login(name, password);
+    if (await this.#endUnusedLogin(session.token)) {
+      throw ckr('CKR_SESSION_CLOSED', 'the session was closed while it logged in');
     }
   }
 
+  async #endUnusedLogin(token: Token): Promise<boolean> {
+    if (!token.loggedIn || this.sessionsOf(token).length > 0) return false;
+    await token.logout();
+    return true;
+  }
+
   async logout(token: Token): Promise<void> {
-    for (const session of this.sessionsOf(token)) {
-      session.endAll();
-      session.objects.clear();
-    }
+    for (const session of this.sessionsOf(token)) session.forgetKeys();
     await token.logout();
   }
 

@@ -1,3 +1,4 @@
+import type { Eventually } from '../base/eventually.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKS } from '../pkcs11/constants.js';
@@ -7,8 +8,8 @@ import type { Token } from './slot.js';
 /** A PKCS#11 session: at most one operation of each kind, and the session objects it made. */
 export class Session {
   #operations: { [Kind in OperationKind]?: Operations[Kind] } = {};
-  /** Session objects that end with this session. */
-  readonly objects = new Set<number>();
+  readonly #objects = new Set<number>();
+  #closed = false;
 
   constructor(
     readonly handle: number,
@@ -55,8 +56,41 @@ export class Session {
     return active;
   }
 
-  /** Keys may be gone after a logout: whatever used them ends. */
-  endAll(): void {
+  /** Keys are gone after a logout, those of the session altogether: whatever used them ends. */
+  forgetKeys(): void {
     this.#operations = {};
+    this.#objects.clear();
+  }
+
+  /** Session objects that were made through this session end with it. One that was finished only after the session was
+   * closed ends at once: CKR_SESSION_CLOSED. */
+  adopt(...handles: readonly number[]): Eventually<void> {
+    for (const handle of handles) this.#objects.add(handle);
+    if (!this.#closed) return undefined;
+    return this.#destroyObjects().then(() => {
+      throw ckr('CKR_SESSION_CLOSED', 'the session was closed while it made an object');
+    });
+  }
+
+  disown(handle: number): void {
+    this.#objects.delete(handle);
+  }
+
+  /** Ends the session with its objects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#operations = {};
+    await this.#destroyObjects();
+  }
+
+  async #destroyObjects(): Promise<void> {
+    for (const handle of this.#objects) {
+      try {
+        await this.client.destroyObject(handle);
+      } catch {
+        // Destroyed through another session, or gone with a logout: there is nothing left to do.
+      }
+    }
+    this.#objects.clear();
   }
 }

@@ -1,6 +1,13 @@
 import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
-import { hashPassword, verifyPassword } from '../crypto/index.js';
+import {
+  constantTimeEqual,
+  hashPassword,
+  hmac,
+  importSecretKey,
+  randomBytes,
+  verifyPassword,
+} from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { RecordStore } from '../store/record-store.js';
 
@@ -36,6 +43,10 @@ export async function hashNewPassword(password: string): Promise<string> {
 export class UserTable {
   /** Attempts for one name wait for each other, so that guesses in parallel are counted like guesses in turn. */
   readonly #attempts = new Map<string, Promise<unknown>>();
+  /** Passwords that were right before, as MACs under a key of this run, so that a program that logs in often does not
+   * pay for scrypt each time. A wrong password is never found here and always pays. */
+  readonly #known = new Map<string, Buffer>();
+  readonly #knownKey = importSecretKey(randomBytes(32));
 
   constructor(
     private readonly store: RecordStore,
@@ -84,7 +95,7 @@ export class UserTable {
       throw ckr('CKR_PIN_INCORRECT', 'no such user, or a wrong password');
     }
     if (user.wrongPasswords > limits.wrongPasswords) throw ckr('CKR_PIN_LOCKED', `${name} is locked out`);
-    if (!(await verifyPassword(password, user.passwordHash))) {
+    if (!(await this.#isPassword(password, user.passwordHash))) {
       const wrongPasswords = user.wrongPasswords + 1;
       await this.#write({ ...user, wrongPasswords });
       if (wrongPasswords > limits.wrongPasswords)
@@ -93,5 +104,14 @@ export class UserTable {
     }
     if (user.wrongPasswords > 0) await this.#write({ ...user, wrongPasswords: 0 });
     return { name: user.name, role: user.role };
+  }
+
+  async #isPassword(password: string, passwordHash: string): Promise<boolean> {
+    const mac = hmac('sha256', this.#knownKey, Buffer.from(password));
+    const known = this.#known.get(passwordHash);
+    if (known !== undefined && constantTimeEqual(known, mac)) return true;
+    if (!(await verifyPassword(password, passwordHash))) return false;
+    this.#known.set(passwordHash, mac);
+    return true;
   }
 }

@@ -32,9 +32,11 @@ export const keyCalls = {
     requireWritable(session, publicToken || privateToken);
     const pair = session.client.generateKeyPair(type, pPublicKeyTemplate, pPrivateKeyTemplate);
     return andThen(pair, ({ publicKey, privateKey }) => {
-      if (!publicToken) session.objects.add(publicKey);
-      if (!privateToken) session.objects.add(privateKey);
-      return { phPublicKey: publicKey, phPrivateKey: privateKey };
+      const ownHandles = [...(publicToken ? [] : [publicKey]), ...(privateToken ? [] : [privateKey])];
+      return andThen(session.adopt(...ownHandles), () => ({
+        phPublicKey: publicKey,
+        phPrivateKey: privateKey,
+      }));
     });
   },
 } satisfies Handlers;

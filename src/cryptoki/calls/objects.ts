@@ -23,10 +23,7 @@ export function create(
   session.requireLogin();
   const token = templateBool(template, CKA.CKA_TOKEN, false);
   requireWritable(session, token);
-  return andThen(make(), (handle) => {
-    if (!token) session.objects.add(handle);
-    return handle;
-  });
+  return andThen(make(), (handle) => (token ? handle : andThen(session.adopt(handle), () => handle)));
 }
 
 const unavailable: AttributeAnswer = { lengthBytes: -1 };
@@ -52,7 +49,7 @@ export const objectCalls = {
     session.requireLogin();
     return andThen(session.client.send('locateObject', { handle: hObject }), ({ token }) => {
       requireWritable(session, token);
-      return andThen(session.client.destroyObject(hObject), () => void session.objects.delete(hObject));
+      return andThen(session.client.destroyObject(hObject), () => session.disown(hObject));
     });
   },
 

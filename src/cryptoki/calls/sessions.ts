@@ -42,7 +42,7 @@ export const sessionCalls = {
     },
   }),
 
-  C_Login: (session, { userType, pPin }) => {
+  C_Login: (session, { userType, pPin }, application) => {
     if (userType !== CKU.CKU_USER) {
       throw ckr(
         'CKR_USER_TYPE_INVALID',
@@ -51,7 +51,7 @@ export const sessionCalls = {
     }
     if (session.token.loggedIn) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${session.token.user} is logged in`);
     const { name, password } = parsePin(pPin);
-    return session.token.login(name, password);
+    return application.login(session, name, password);
   },
 
   C_Logout: (session, _input, application) => application.logout(session.token),
