@@ -71,6 +71,14 @@ export class ClusterClient {
     return andThen(this.#worker.send('createObject', { template }), (created) => this.#settle(created));
   }
 
+  copyObject(handle: number, template: Template): Eventually<number> {
+    return andThen(this.#worker.send('copyObject', { handle, template }), (created) => this.#settle(created));
+  }
+
+  setAttributes(handle: number, template: Template): Eventually<void> {
+    return this.#whereItIs(handle, (connection) => connection.send('setAttributes', { handle, template }));
+  }
+
   /** Brings new token objects to every HSM, or, if one of them fails, to none. Answers the first one's handle. */
   #settle(...created: readonly [Created, ...Created[]]): Eventually<number> {
     const [{ handle }] = created;
@@ -87,26 +95,28 @@ export class ClusterClient {
     });
   }
 
-  /** Removes an object from every HSM. An HSM that does not have it is no failure as long as another one had. */
+  /** Removes an object from every HSM that has it. */
   destroyObject(handle: number): Eventually<void> {
-    return andThen(this.#worker.send('locateObject', { handle }), ({ token }) => {
-      if (!token) return this.#worker.send('destroyObject', { handle });
-      return this.#destroyEverywhere(handle);
-    });
+    return this.#whereItIs(handle, (connection) => connection.send('destroyObject', { handle }));
   }
 
-  async #destroyEverywhere(handle: number): Promise<void> {
-    const results = await Promise.allSettled(
-      this.connections.map(async (connection) => connection.send('destroyObject', { handle })),
+  /** Runs a command on an object on every HSM that has it: a token object's all, a session object's one. An HSM that does
+   * not have it is no failure as long as another one had. */
+  #whereItIs(handle: number, command: (connection: HsmConnection) => Eventually<void>): Eventually<void> {
+    return andThen(this.#worker.send('locateObject', { handle }), ({ token }) =>
+      token ? this.#onAll(command) : command(this.#worker),
     );
+  }
+
+  async #onAll(command: (connection: HsmConnection) => Eventually<void>): Promise<void> {
+    const results = await Promise.allSettled(this.connections.map(async (connection) => command(connection)));
     const failures = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : [],
     );
     const isMissing = (error: unknown): boolean =>
       error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
-    const failure =
-      failures.find((error) => !isMissing(error)) ??
-      (failures.length === results.length ? failures[0] : undefined);
+    const missingEverywhere = failures.length === results.length ? failures[0] : undefined;
+    const failure = failures.find((error) => !isMissing(error)) ?? missingEverywhere;
     if (failure !== undefined) throw failure;
   }
 

@@ -1,4 +1,4 @@
-import { andThen, type Eventually } from '../base/eventually.js';
+import type { Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import type { ClusterMode } from '../mechanisms/mechanism.js';
@@ -102,7 +102,7 @@ export class Hsm {
   #run<N extends CommandName>(session: HsmSession, name: N, request: RequestOf<N>): Eventually<AnswerOf<N>> {
     const command = commands[name] as unknown as AnyCommand;
     if (command.login !== 'none') session.requireRole(command.login);
-    return andThen(command.run(session, request as never), (answer) => answer as AnswerOf<N>);
+    return command.run(session, request as never) as Eventually<AnswerOf<N>>;
   }
 
   async close(): Promise<void> {

@@ -20,8 +20,8 @@ export type Attributes = Map<number, Buffer>;
 
 const NOTHING = Buffer.alloc(0);
 
-/** A value as its kind demands; a CK_BBOOL becomes 0 or 1. */
-function checkedValue(entry: Attribute): Buffer {
+/** A value as its kind demands; a CK_BBOOL becomes 0 or 1. Throws CKR_ATTRIBUTE_TYPE_INVALID or _VALUE_INVALID. */
+export function checkedValue(entry: Attribute): Buffer {
   const kind = attributeKind(entry.type);
   if (kind === undefined)
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `${attributeName(entry.type)} is no attribute of PKCS#11`);

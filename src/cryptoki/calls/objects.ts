@@ -2,7 +2,7 @@ import { andThen, type Eventually } from '../../base/eventually.js';
 import type { ReadResult } from '../../objects/reading.js';
 import { attributeName, CKA } from '../../pkcs11/attributes.js';
 import { type CkrName, ckr } from '../../pkcs11/ckr.js';
-import { type Template, templateBool } from '../../pkcs11/template.js';
+import { attribute, type Template, templateBool } from '../../pkcs11/template.js';
 import { type AttributeAnswer, type AttributeQuery, ROOM_QUERY } from '../../wire/arguments.js';
 import { FailureWithOutput } from '../answer.js';
 import type { Handlers } from '../handler.js';
@@ -37,13 +37,33 @@ function answerOne(query: AttributeQuery, result: ReadResult): { answer: Attribu
   return { answer: { lengthBytes: result.length, value: result } };
 }
 
-/** Object management (v2.40 base, 5.7). CloudHSM has no C_CopyObject and no C_GetObjectSize. */
+/** Object management (v2.40 base, 5.7). CloudHSM has no C_GetObjectSize, and C_CopyObject only in the compatible profile. */
 export const objectCalls = {
   C_CreateObject: (session, { pTemplate }) =>
     andThen(
       create(session, pTemplate, () => session.client.createObject(pTemplate)),
       (phObject) => ({ phObject }),
     ),
+
+  // Only what the copy's template says of CKA_TOKEN decides where it lives; without it, the original does.
+  C_CopyObject: (session, { hObject, pTemplate }) =>
+    andThen(session.client.send('locateObject', { handle: hObject }), (original) => {
+      const token = templateBool(pTemplate, CKA.CKA_TOKEN, original.token);
+      const placed = [
+        ...pTemplate.filter(({ type }) => type !== CKA.CKA_TOKEN),
+        attribute(CKA.CKA_TOKEN, token),
+      ];
+      return andThen(
+        create(session, placed, () => session.client.copyObject(hObject, placed)),
+        (phNewObject) => ({ phNewObject }),
+      );
+    }),
+
+  C_SetAttributeValue: (session, { hObject, pTemplate }) =>
+    andThen(session.client.send('locateObject', { handle: hObject }), ({ token }) => {
+      requireWritable(session, token);
+      return session.client.setAttributes(hObject, pTemplate);
+    }),
 
   C_DestroyObject: (session, { hObject }) => {
     session.requireLogin();

@@ -19,7 +19,8 @@ export interface Created {
   readonly masked?: Buffer;
 }
 
-function finish(session: HsmSession, { attributes, material }: NewObject): Eventually<Created> {
+/** Gives a new object its handle and owner. */
+export function finish(session: HsmSession, { attributes, material }: NewObject): Eventually<Created> {
   return andThen(session.hsm.handles.allocate(), (handle) => {
     const object = { handle, owner: session.user.name, sharedWith: [], attributes, material };
     if (!isTokenObject(object)) {

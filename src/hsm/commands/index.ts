@@ -1,3 +1,4 @@
+import { copyObject, setAttributes } from './change.js';
 import type { Command } from './command.js';
 import { createObject, generateKey, generateKeyPair } from './create.js';
 import { decrypt, encrypt } from './encrypt.js';
@@ -15,7 +16,9 @@ export const commands = {
   generateKey,
   generateKeyPair,
   createObject,
+  copyObject,
   insertMaskedObject,
+  setAttributes,
   destroyObject,
   locateObject,
   getAttributes,

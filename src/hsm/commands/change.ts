@@ -1,0 +1,38 @@
+import type { Eventually } from '../../base/eventually.js';
+import { changedAttributes, copiedAttributes } from '../../objects/change.js';
+import { isTokenObject } from '../../objects/hsm-object.js';
+import { ckr } from '../../pkcs11/ckr.js';
+import type { Template } from '../../pkcs11/template.js';
+import type { HsmSession } from '../hsm-session.js';
+import type { LoadedObject } from '../loaded-object.js';
+import type { Command } from './command.js';
+import { type Created, finish } from './create.js';
+
+/** "C_SetAttributeValue is for certificates only; no C_CopyObject" (reference section 0). */
+function requireCompatible({ hsm }: HsmSession, loaded: LoadedObject | undefined, call: string): void {
+  if (hsm.settings.profile === 'compatible' || loaded?.kind === 'certificate') return;
+  throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call} for keys`);
+}
+
+/** Changes attributes of an object. Durable when answered. */
+export const setAttributes: Command<{ handle: number; template: Template }, void> = {
+  login: 'CU',
+  run: (session, { handle, template }): Eventually<void> => {
+    const loaded = session.changeableObject(handle);
+    requireCompatible(session, loaded, 'C_SetAttributeValue');
+    const object = { ...loaded.object, attributes: changedAttributes(loaded.object, template) };
+    if (isTokenObject(object)) return session.hsm.objects.put(object);
+    return session.addSessionObject(object);
+  },
+};
+
+/** Makes a copy of an object, with some attributes changed: of a session key a token key, for instance. */
+export const copyObject: Command<{ handle: number; template: Template }, Created> = {
+  login: 'CU',
+  run: (session, { handle, template }) => {
+    requireCompatible(session, undefined, 'C_CopyObject');
+    const { object } = session.changeableObject(handle);
+    const attributes = copiedAttributes(object, template);
+    return finish(session, { attributes, material: Buffer.from(object.material) });
+  },
+};

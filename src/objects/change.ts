@@ -1,0 +1,86 @@
+import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js';
+import { ckr } from '../pkcs11/ckr.js';
+import type { Attribute, Template } from '../pkcs11/template.js';
+import { boolAttribute, type HsmObject } from './hsm-object.js';
+import { type Attributes, checkedValue } from './template-validator.js';
+
+/** Which way an attribute of an existing object may go. */
+type Change = 'both' | 'toTrue' | 'toFalse';
+
+/**
+ * What can be changed in an object that exists. CloudHSM changes attributes of keys with its CLI only (reference 11.4, whose
+ * rules these are); the compatible profile lets C_SetAttributeValue and C_CopyObject do it. What has no row never changes.
+ */
+const changes: { readonly [Name in AttributeName]?: Change } = {
+  CKA_LABEL: 'both',
+  CKA_ID: 'both',
+  CKA_SUBJECT: 'both',
+  CKA_START_DATE: 'both',
+  CKA_END_DATE: 'both',
+  CKA_ENCRYPT: 'both',
+  CKA_DECRYPT: 'both',
+  CKA_SIGN: 'both',
+  CKA_VERIFY: 'both',
+  CKA_WRAP: 'both',
+  CKA_UNWRAP: 'both',
+  CKA_DERIVE: 'both',
+  CKA_DESTROYABLE: 'both',
+  CKA_MODIFIABLE: 'toFalse',
+  CKA_EXTRACTABLE: 'toFalse',
+  CKA_COPYABLE: 'toFalse',
+  CKA_SENSITIVE: 'toTrue',
+  CKA_WRAP_WITH_TRUSTED: 'toTrue',
+};
+
+/** A copy may also live elsewhere than its original (v2.40 base, C_CopyObject). */
+const copyChanges: typeof changes = {
+  ...changes,
+  CKA_TOKEN: 'both',
+  CKA_PRIVATE: 'both',
+  CKA_MODIFIABLE: 'both',
+};
+
+const byType = (rows: typeof changes): ReadonlyMap<number, Change> =>
+  new Map(Object.entries(rows).map(([name, change]) => [CKA[name as AttributeName], change]));
+
+const rules = { change: byType(changes), copy: byType(copyChanges) };
+
+function changed(object: HsmObject, entry: Attribute, allowed: ReadonlyMap<number, Change>): Buffer {
+  const name = attributeName(entry.type);
+  const value = checkedValue(entry);
+  const present = object.attributes.get(entry.type);
+  if (present?.equals(value)) return value;
+  const change = allowed.get(entry.type);
+  if (change === undefined) throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} of an object never changes`);
+  if (change !== 'both' && value[0] !== Number(change === 'toTrue')) {
+    throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} only changes to ${change === 'toTrue' ? 'TRUE' : 'FALSE'}`);
+  }
+  return value;
+}
+
+function withChanges(
+  object: HsmObject,
+  template: Template,
+  allowed: ReadonlyMap<number, Change>,
+): Attributes {
+  const attributes = new Map(object.attributes);
+  for (const entry of template) attributes.set(entry.type, changed(object, entry, allowed));
+  return attributes;
+}
+
+/** The attributes of an object after C_SetAttributeValue. Throws CKR_ACTION_PROHIBITED for one that is not modifiable,
+ * CKR_ATTRIBUTE_READ_ONLY, _TYPE_INVALID or _VALUE_INVALID; then nothing has changed. */
+export function changedAttributes(object: HsmObject, template: Template): Attributes {
+  if (!boolAttribute(object, CKA.CKA_MODIFIABLE)) {
+    throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} has CKA_MODIFIABLE FALSE`);
+  }
+  return withChanges(object, template, rules.change);
+}
+
+/** The attributes of a copy made by C_CopyObject. Throws as `changedAttributes`. */
+export function copiedAttributes(object: HsmObject, template: Template): Attributes {
+  if (object.attributes.get(CKA.CKA_COPYABLE)?.[0] === 0) {
+    throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} has CKA_COPYABLE FALSE`);
+  }
+  return withChanges(object, template, rules.copy);
+}
