@@ -113,18 +113,10 @@ function keyRules(origin: Origin, kind: ObjectKind): RuleSet {
 
 const certificateRules: RuleSet = new Map(certificateRows.map(([name, rule]) => [CKA[name], rule]));
 
-const ruleSets = new Map<string, RuleSet>();
-
 /** The rules for templates of `kind` made by `origin`; empty where CloudHSM makes no such object that way. */
 export function rulesFor(origin: Origin, kind: ObjectKind): RuleSet {
-  const key = `${origin} ${kind}`;
-  let rules = ruleSets.get(key);
-  if (rules === undefined) {
-    rules =
-      kind === 'certificate' ? (origin === 'create' ? certificateRules : new Map()) : keyRules(origin, kind);
-    ruleSets.set(key, rules);
-  }
-  return rules;
+  if (kind !== 'certificate') return keyRules(origin, kind);
+  return origin === 'create' ? certificateRules : new Map();
 }
 
 /** What the HSM sets where the template is silent. */

@@ -63,6 +63,53 @@ export function kindOfTemplate(template: Template): ObjectKind {
   );
 }
 
+/** The rules for one origin, kind and profile, looked up once for all templates. */
+interface TemplateRules {
+  ruleOf(type: number): Rule;
+  readonly required: readonly number[];
+  readonly defaults: readonly (readonly [number, Buffer])[];
+  /** CKA_CLASS and its like follow from the mechanism or the call; a template may only repeat them. */
+  readonly identity: readonly (readonly [number, Buffer])[];
+}
+
+function compile(origin: Origin, kind: ObjectKind, profile: Profile): TemplateRules {
+  const rules = rulesFor(origin, kind);
+  const ruleOf = (type: number): Rule => {
+    const rule = rules.get(type) ?? '.';
+    return profile === 'compatible' ? compatibleRule(origin, kind, type, rule) : rule;
+  };
+  const types = [...rules.keys()];
+  const identity: [number, number | undefined][] = [
+    [CKA.CKA_CLASS, classOf(kind)],
+    [CKA.CKA_KEY_TYPE, keyTypeOf(kind)],
+    [CKA.CKA_CERTIFICATE_TYPE, kind === 'certificate' ? CKC.CKC_X_509 : undefined],
+  ];
+  return {
+    ruleOf,
+    required: types.filter((type) => ruleOf(type) === '!'),
+    // By CloudHSM's own rule: a profile that lets a template name an attribute does not give it to every object.
+    defaults: types.flatMap((type) => {
+      const value = defaultFor(origin, kind, type, rules.get(type)!);
+      return value === undefined ? [] : [[type, value] as const];
+    }),
+    identity: identity.flatMap(([type, value]) =>
+      value === undefined ? [] : [[type, ulongBytes(value)] as const],
+    ),
+  };
+}
+
+const compiled = new Map<string, TemplateRules>();
+
+function templateRules(origin: Origin, kind: ObjectKind, profile: Profile): TemplateRules {
+  const name = `${origin} ${kind} ${profile}`;
+  let rules = compiled.get(name);
+  if (rules === undefined) {
+    rules = compile(origin, kind, profile);
+    compiled.set(name, rules);
+  }
+  return rules;
+}
+
 /**
  * Turns a template into the attributes of a new object of `kind`: every entry is held against the rule for `origin`,
  * what must be there is demanded, and defaults fill the rest. The one way into an object, whichever call made it.
@@ -75,11 +122,7 @@ export function validateTemplate(
   template: Template,
   profile: Profile,
 ): Attributes {
-  const rules = rulesFor(origin, kind);
-  const ruleOf = (type: number): Rule => {
-    const rule = rules.get(type) ?? '.';
-    return profile === 'compatible' ? compatibleRule(origin, kind, type, rule) : rule;
-  };
+  const { ruleOf, required, defaults, identity } = templateRules(origin, kind, profile);
   const attributes: Attributes = new Map();
   for (const entry of template) {
     const value = checkedValue(entry);
@@ -89,15 +132,18 @@ export function validateTemplate(
     }
     attributes.set(entry.type, value);
   }
-  for (const type of rules.keys()) {
-    if (attributes.has(type)) continue;
-    if (ruleOf(type) === '!')
+  for (const type of required) {
+    if (!attributes.has(type)) {
       throw ckr('CKR_TEMPLATE_INCOMPLETE', `the template has no ${attributeName(type)}`);
-    // By CloudHSM's own rule: a profile that lets a template name an attribute does not give it to every object.
-    const value = defaultFor(origin, kind, type, rules.get(type)!);
-    if (value !== undefined) attributes.set(type, value);
+    }
   }
-  checkIdentity(kind, attributes);
+  for (const [type, value] of defaults) if (!attributes.has(type)) attributes.set(type, value);
+  for (const [type, value] of identity) {
+    if (attributes.get(type)?.equals(value) === false) {
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(type)} is another one than the object's`);
+    }
+    attributes.set(type, value);
+  }
   checkFixedPolicy(attributes);
   return attributes;
 }
@@ -109,26 +155,6 @@ function defaultFor(origin: Origin, kind: ObjectKind, type: number, rule: Rule):
   const value = defaultOf(kind, type);
   if (value === undefined) return undefined;
   return value === '' ? NOTHING : boolBytes(value);
-}
-
-/** CKA_CLASS and CKA_KEY_TYPE follow from the mechanism or the call; a template may only repeat them. */
-function checkIdentity(kind: ObjectKind, attributes: Attributes): void {
-  const identity: [number, number | undefined][] = [
-    [CKA.CKA_CLASS, classOf(kind)],
-    [CKA.CKA_KEY_TYPE, keyTypeOf(kind)],
-    [CKA.CKA_CERTIFICATE_TYPE, kind === 'certificate' ? CKC.CKC_X_509 : undefined],
-  ];
-  for (const [type, expected] of identity) {
-    if (expected === undefined) continue;
-    const given = attributes.get(type);
-    if (given !== undefined && ulongOf(given) !== expected) {
-      throw ckr(
-        'CKR_TEMPLATE_INCONSISTENT',
-        `${attributeName(type)} is ${ulongOf(given)}, the object's is ${expected}`,
-      );
-    }
-    attributes.set(type, ulongBytes(expected));
-  }
 }
 
 /** What no profile accepts: only an admin makes a key trusted (reference 11.2), and no key asks for a PIN per use. */
