@@ -10,7 +10,11 @@ export function readyPage(home: Home, { clusters, profile }: EngineStatus): stri
   );
   const lines: [string, string][] = [
     ['Shell', `eval "$(npx cloudhsm-local env --home '${home.directory}')"`],
-    ['OpenSC', 'pkcs11-tool --module "$PKCS11_MODULE_PATH" --login --pin "$CLOUDHSM_PIN" -O'],
+    [
+      'OpenSC',
+      `pkcs11-tool --module "$PKCS11_MODULE_PATH" --login --pin "$CLOUDHSM_PIN" \\
+             --keypairgen --key-type rsa:2048 --label my-key --id 01`,
+    ],
     [
       'OpenSSL',
       `OPENSSL_CONF='${sampleFolder}/openssl-engine.cnf' openssl req -new -x509 -subj /CN=localhost \\
@@ -26,7 +30,7 @@ export function readyPage(home: Home, { clusters, profile }: EngineStatus): stri
       `keytool -list -J-Dcloudhsm.module="$PKCS11_MODULE_PATH" -keystore NONE -storetype PKCS11 \\
              -addprovider SunPKCS11 -providerarg '${sampleFolder}/java-sunpkcs11.cfg' -storepass "$CLOUDHSM_PIN"`,
     ],
-    ['Node', 'new (require("pkcs11js").PKCS11)().load(process.env.PKCS11_MODULE_PATH)'],
+    ['Node', `node '${sampleFolder}/node-graphene.mjs' my-ec-key   or pkcs11js, as in the README`],
   ];
   return [
     bold(`CloudHSM is running: ${running}`),
