@@ -97,6 +97,14 @@ function linkCommand() {
   symlinkSync(join('..', '..', 'bin', 'cloudhsm-local.mjs'), link);
 }
 
+/** Removes what was compiled from sources that are gone: the compiler leaves it, and mocha would run it. */
+function removeOrphans() {
+  for (const file of filesBelow(join(root, 'dist'))) {
+    const source = file.replace(join(root, 'dist'), root.slice(0, -1)).replace(/\.js(\.map)?$/, '.ts');
+    if (source !== file && source.endsWith('.ts') && !existsSync(source)) rmSync(file);
+  }
+}
+
 linkCommand();
 const terminal = process.stderr.isTTY;
 for (const [at, step] of steps.entries()) {
@@ -106,6 +114,7 @@ for (const [at, step] of steps.entries()) {
   const started = Date.now();
   try {
     await run(step.command);
+    if (step.name === 'typescript') removeOrphans();
     // A change that does not concern the output leaves it as it was: it is fresh all the same.
     if (step.output !== undefined) utimesSync(join(root, step.output), new Date(), new Date());
   } catch (error) {

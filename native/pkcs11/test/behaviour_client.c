@@ -1,5 +1,5 @@
-/* What programs are known to do to a module. Prints what happened, for test/interop/behaviours.test.ts to
- * judge; the row numbers in the scenes are that test's.
+/* What programs are known to do to a module. Prints what happened, for test/interop/behaviours/ to judge;
+ * the row numbers in the scenes are those of its tests.
  *   behaviour_client MODULE SCENE */
 #include <string.h>
 

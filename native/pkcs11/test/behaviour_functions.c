@@ -14,16 +14,13 @@ static CK_MECHANISM sha256 = {CKM_SHA256, NULL, 0};
 
 static void try_unsupported(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key)
 {
-  CK_ATTRIBUTE label = TEXT(CKA_LABEL, "other");
   CK_MECHANISM rsa = {CKM_RSA_PKCS, NULL, 0};
   TRY(C_InitToken, SLOT, bytes, 8, bytes);
   TRY(C_InitPIN, s, bytes, 8);
   TRY(C_SetPIN, s, bytes, 8, bytes, 8);
   TRY(C_GetOperationState, s, bytes, &length);
   TRY(C_SetOperationState, s, bytes, 8, 0, 0);
-  TRY(C_CopyObject, s, key, &label, 1, &handle);
   TRY(C_GetObjectSize, s, key, &length);
-  TRY(C_SetAttributeValue, s, key, &label, 1);
   TRY(C_DigestKey, s, key);
   TRY(C_SignRecoverInit, s, &rsa, key);
   TRY(C_SignRecover, s, bytes, 8, bytes, &length);
@@ -62,6 +59,8 @@ static void try_every(void)
   TRY(C_Login, s, CKU_USER, bytes, 8);
   TRY(C_Logout, s);
   TRY(C_CreateObject, s, &label, 1, &handle);
+  TRY(C_CopyObject, s, 1, &label, 1, &handle);
+  TRY(C_SetAttributeValue, s, 1, &label, 1);
   TRY(C_DestroyObject, s, 1);
   TRY(C_GetAttributeValue, s, 1, &label, 1);
   TRY(C_FindObjectsInit, s, NULL, 0);
