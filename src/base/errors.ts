@@ -9,7 +9,11 @@ export class Failure extends Error {
   readonly code: string;
 
   constructor(code: string, message: string, options?: { cause?: unknown }) {
+    // Refusals are answers, some of them asked for all day: no stack is collected for them.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(message, options);
+    Error.stackTraceLimit = limit;
     this.name = 'Failure';
     this.code = code;
   }

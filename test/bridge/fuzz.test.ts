@@ -44,7 +44,9 @@ const attribute = (writer: Writer, type: number, value: Buffer): void => {
 };
 const room = (writer: Writer, capacity: number): void => writer.u64(capacity);
 
+/** The handle in an answer: behind u32 CK_RV and u8, and behind what a mechanism gives back, u32 0. */
 const sessionOf = (answer: Buffer): number => answer.readUInt32LE(5);
+const generatedKeyOf = (answer: Buffer): number => answer.readUInt32LE(9);
 
 /** Valid requests that reach deep into the engine, for a session and a key that exist. */
 function seeds(session: number, key: number): Buffer[] {
@@ -163,7 +165,7 @@ async function connect(applications: Applications, login: boolean): Promise<Clie
     }),
   );
   const generated = await channel.exchange(seeds(session, 0)[11]!);
-  return { channel, session, key: sessionOf(generated!) };
+  return { channel, session, key: generatedKeyOf(generated!) };
 }
 
 describe('the bridge under malformed frames', function () {
