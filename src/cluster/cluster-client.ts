@@ -85,12 +85,16 @@ export class ClusterClient {
     const masked = created.flatMap((one) => (one.masked === undefined ? [] : [one.masked]));
     if (masked.length === 0) return handle;
     const inserts = this.connections.flatMap((connection) =>
-      masked.map((object) => connection.send('insertMaskedObject', { masked: object })),
+      masked.map(async (object) => connection.send('insertMaskedObject', { masked: object })),
     );
     return Promise.allSettled(inserts).then(async (results) => {
       const failed = results.find((result) => result.status === 'rejected');
       if (failed === undefined) return handle;
-      await Promise.allSettled(created.map((one) => this.destroyObject(one.handle)));
+      await Promise.allSettled(
+        this.connections.flatMap((connection) =>
+          created.map(async (one) => connection.send('withdrawObject', { handle: one.handle })),
+        ),
+      );
       throw ckr('CKR_FUNCTION_FAILED', 'an HSM of the cluster did not take the new object', failed.reason);
     });
   }

@@ -7,10 +7,15 @@ import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
 import type { Role, User } from './users.js';
 
+/** Enough for the creations that one connection may have under way. */
+const REMEMBERED_INSERTS = 64;
+
 /** One connection's state inside an HSM: who is logged in, and its session keys, which end with it. */
 export class HsmSession {
   #user: User | undefined;
   readonly #sessionObjects = new Map<number, LoadedObject>();
+  /** Token objects that this connection has inserted last: it may still take them back. */
+  readonly #inserted = new Set<number>();
 
   constructor(readonly hsm: Hsm) {}
 
@@ -34,6 +39,16 @@ export class HsmSession {
     this.#user = undefined;
     for (const loaded of this.#sessionObjects.values()) loaded.destroy();
     this.#sessionObjects.clear();
+  }
+
+  rememberInsert(handle: number): void {
+    this.#inserted.add(handle);
+    const [oldest] = this.#inserted;
+    if (this.#inserted.size > REMEMBERED_INSERTS) this.#inserted.delete(oldest!);
+  }
+
+  forgetInsert(handle: number): boolean {
+    return this.#inserted.delete(handle);
   }
 
   addSessionObject(object: HsmObject): void {

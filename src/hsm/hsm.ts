@@ -60,16 +60,13 @@ export class Hsm {
     private readonly store: RecordStore,
   ) {}
 
-  /** Whether the store holds an HSM already, or one that must be provisioned first. */
-  static isProvisioned(store: RecordStore): boolean {
-    return store.get('settings', MASKING_KEY) !== undefined;
-  }
-
-  /** Makes the HSM a member of its cluster: one write, so that a crash leaves a whole HSM or none. */
+  /** Makes the HSM a member of its cluster: in one write, so that a crash leaves a whole HSM or none. */
   static async provision(store: RecordStore, { maskingKey, users }: Provisioning, log: Log): Promise<void> {
     const table = new UserTable(store, log);
-    for (const user of users) await table.add(user);
-    await store.write([{ table: 'settings', key: MASKING_KEY, value: maskingKey }]);
+    await store.write([
+      ...users.map((user) => table.addition(user)),
+      { table: 'settings', key: MASKING_KEY, value: maskingKey },
+    ]);
   }
 
   static async open(store: RecordStore, settings: HsmSettings, log: Log): Promise<Hsm> {

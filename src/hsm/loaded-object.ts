@@ -52,16 +52,11 @@ export class LoadedObject {
     }
   }
 
-  /** Drops the parsed key: the cache makes room. */
-  unload(): void {
-    this.#key?.native.destroy();
-    this.#key = undefined;
-  }
-
   /** The end of the object: its key is cleansed. */
   destroy(): void {
     this.#gone = true;
-    this.unload();
+    this.#key?.native.destroy();
+    this.#key = undefined;
     this.object.material.fill(0);
   }
 }

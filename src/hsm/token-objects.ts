@@ -1,5 +1,7 @@
 import type { HsmObject } from '../objects/hsm-object.js';
 import { decodeObject, encodeObject } from '../objects/record.js';
+import type { Attributes } from '../objects/template-validator.js';
+import { ckr } from '../pkcs11/ckr.js';
 import type { Template } from '../pkcs11/template.js';
 import type { RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
@@ -12,6 +14,7 @@ const CACHED_OBJECTS = 20_000;
 export class TokenObjects {
   /** In the order of last use: a Map iterates in the order of insertion. */
   readonly #cache = new Map<number, LoadedObject>();
+  readonly #turns = new Map<number, Promise<unknown>>();
   #count: number;
 
   constructor(private readonly store: RecordStore) {
@@ -23,6 +26,8 @@ export class TokenObjects {
   }
 
   get(handle: number): LoadedObject | undefined {
+    // A CK_ULONG beyond 2^53 is no handle of ours.
+    if (!Number.isSafeInteger(handle)) return undefined;
     const cached = this.#cache.get(handle);
     if (cached !== undefined) {
       this.#cache.delete(handle);
@@ -50,32 +55,71 @@ export class TokenObjects {
     return candidates(this.store, template);
   }
 
-  /** Durable when it resolves, and visible only then. An object under the same handle is replaced. */
-  async put(object: HsmObject): Promise<void> {
-    const before = this.get(object.handle);
+  /** Work on one object waits for the work on it that came before: it reads, waits for the disk, and writes. */
+  #inTurn<T>(handle: number, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(handle) ?? Promise.resolve();
+    const turn = before.catch(() => undefined).then(work);
+    this.#turns.set(handle, turn);
+    const forget = (): void => {
+      if (this.#turns.get(handle) === turn) this.#turns.delete(handle);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  #require(handle: number): LoadedObject {
+    const loaded = this.get(handle);
+    if (loaded === undefined)
+      throw ckr('CKR_OBJECT_HANDLE_INVALID', `object ${handle} was destroyed meanwhile`);
+    return loaded;
+  }
+
+  async #write(before: HsmObject | undefined, object: HsmObject): Promise<void> {
     const record = encodeObject(object);
     await this.store.write([
-      ...(before ? indexChanges(before.object, false) : []),
+      ...(before ? indexChanges(before, false) : []),
       { table: 'objects', key: handleKey(object.handle), value: record },
       ...indexChanges(object, true),
     ]);
     record.fill(0);
-    if (before === undefined) this.#count++;
     this.#remember(new LoadedObject(object));
   }
 
-  /** Removes the object; false if there was none. The removal is durable when it resolves. */
-  async remove(handle: number): Promise<boolean> {
-    const loaded = this.get(handle);
-    if (loaded === undefined) return false;
-    await this.store.write([
-      { table: 'objects', key: handleKey(handle), value: undefined },
-      ...indexChanges(loaded.object, false),
-    ]);
-    if (loaded.gone) return false;
-    this.#cache.delete(handle);
-    this.#count--;
-    loaded.destroy();
-    return true;
+  /** Adds an object. Durable when it resolves, and visible only then. A handle that is or was in use is refused, with
+   * CKR_ACTION_PROHIBITED: an old copy of an object must not undo what happened to it since. */
+  insert(object: HsmObject): Promise<void> {
+    return this.#inTurn(object.handle, async () => {
+      const { handle } = object;
+      if (this.get(handle) !== undefined || this.store.get('tombstones', handleKey(handle)) !== undefined) {
+        throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
+      }
+      await this.#write(undefined, object);
+      this.#count++;
+    });
+  }
+
+  /** Replaces an object's attributes by what `change` makes of the object. Durable when it resolves. */
+  change(handle: number, change: (object: HsmObject) => Attributes): Promise<void> {
+    return this.#inTurn(handle, async () => {
+      const { object } = this.#require(handle);
+      const material = Buffer.from(object.material);
+      await this.#write(object, { ...object, attributes: change(object), material });
+    });
+  }
+
+  /** Removes an object that `check` lets go. Durable when it resolves. Throws CKR_OBJECT_HANDLE_INVALID. */
+  remove(handle: number, check: (object: HsmObject) => void): Promise<void> {
+    return this.#inTurn(handle, async () => {
+      const loaded = this.#require(handle);
+      check(loaded.object);
+      await this.store.write([
+        { table: 'objects', key: handleKey(handle), value: undefined },
+        { table: 'tombstones', key: handleKey(handle), value: Buffer.alloc(0) },
+        ...indexChanges(loaded.object, false),
+      ]);
+      this.#cache.delete(handle);
+      this.#count--;
+      loaded.destroy();
+    });
   }
 }

@@ -9,7 +9,7 @@ import {
   verifyPassword,
 } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
-import type { RecordStore } from '../store/record-store.js';
+import type { Change, RecordStore } from '../store/record-store.js';
 
 /** CO: administers users. CU: owns and uses keys. (reference: users and roles) */
 export type Role = 'CO' | 'CU';
@@ -58,17 +58,21 @@ export class UserTable {
     return record && (JSON.parse(record.toString('utf8')) as UserRecord);
   }
 
+  #change(record: UserRecord): Change {
+    return { table: 'users', key: Buffer.from(record.name), value: Buffer.from(JSON.stringify(record)) };
+  }
+
   async #write(record: UserRecord): Promise<void> {
-    const value = Buffer.from(JSON.stringify(record));
-    await this.store.write([{ table: 'users', key: Buffer.from(record.name), value }]);
+    await this.store.write([this.#change(record)]);
   }
 
   count(): number {
     return [...this.store.keys('users')].length;
   }
 
-  async add(user: NewUser): Promise<void> {
-    await this.#write({ ...user, wrongPasswords: 0 });
+  /** The write that adds a user. */
+  addition(user: NewUser): Change {
+    return this.#change({ ...user, wrongPasswords: 0 });
   }
 
   /**

@@ -3,12 +3,14 @@
  * sealing layer between them and the HSM encrypts. docs/STORAGE.md describes the bytes.
  */
 
-/** THE row per table: its first key byte, and whether its values are sealed. Index entries have no value. */
+/** THE row per table: its first key byte, and whether its values are sealed. Index entries and tombstones have none. */
 export const tables = {
   settings: { prefix: 1, sealed: true },
   users: { prefix: 2, sealed: true },
   objects: { prefix: 3, sealed: true },
   index: { prefix: 4, sealed: false },
+  /** Handles of objects that were destroyed. */
+  tombstones: { prefix: 5, sealed: false },
 } as const;
 
 export type TableName = keyof typeof tables;

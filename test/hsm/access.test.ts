@@ -121,7 +121,7 @@ describe('an HSM', () => {
     const broken = await memoryCluster();
     const client = broken.connect();
     await client.login('crypto_user', PASSWORD);
-    broken.hsms[1]!.objects.put = async () => {
+    broken.hsms[1]!.objects.insert = async () => {
       throw new Error('the disk is full');
     };
     expect(await codeOf(() => client.generateKey(CKM.CKM_AES_KEY_GEN, aesTemplate(true)))).to.equal(

@@ -20,9 +20,13 @@ export const setAttributes: Command<{ handle: number; template: Template }, void
   run: (session, { handle, template }): Eventually<void> => {
     const loaded = session.changeableObject(handle);
     requireCompatible(session, loaded, 'C_SetAttributeValue');
-    const object = { ...loaded.object, attributes: changedAttributes(loaded.object, template) };
-    if (isTokenObject(object)) return session.hsm.objects.put(object);
-    return session.addSessionObject(object);
+    if (isTokenObject(loaded.object)) {
+      return session.hsm.objects.change(handle, (object) => changedAttributes(object, template));
+    }
+    return session.addSessionObject({
+      ...loaded.object,
+      attributes: changedAttributes(loaded.object, template),
+    });
   },
 };
 
@@ -33,6 +37,6 @@ export const copyObject: Command<{ handle: number; template: Template }, Created
     requireCompatible(session, undefined, 'C_CopyObject');
     const { object } = session.changeableObject(handle);
     const attributes = copiedAttributes(object, template);
-    return finish(session, { attributes, material: Buffer.from(object.material) });
+    return finish(session, session.user, { attributes, material: Buffer.from(object.material) });
   },
 };

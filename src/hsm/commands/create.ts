@@ -5,9 +5,11 @@ import { buildImported, buildKeyPair, buildSecretKey, type NewObject } from '../
 import { isTokenObject } from '../../objects/hsm-object.js';
 import { type ObjectKind, objectKind } from '../../objects/kinds.js';
 import { kindOfTemplate, validateTemplate } from '../../objects/template-validator.js';
+import { ckr } from '../../pkcs11/ckr.js';
 import { CKK, CKO } from '../../pkcs11/constants.js';
 import type { Template } from '../../pkcs11/template.js';
 import type { HsmSession } from '../hsm-session.js';
+import type { User } from '../users.js';
 import type { Command } from './command.js';
 
 /**
@@ -19,10 +21,15 @@ export interface Created {
   readonly masked?: Buffer;
 }
 
-/** Gives a new object its handle and owner. */
-export function finish(session: HsmSession, { attributes, material }: NewObject): Eventually<Created> {
+/** Gives a new object its handle and its owner: who was logged in when the command came, and still is. */
+export function finish(
+  session: HsmSession,
+  owner: User,
+  { attributes, material }: NewObject,
+): Eventually<Created> {
   return andThen(session.hsm.handles.allocate(), (handle) => {
-    const object = { handle, owner: session.user.name, sharedWith: [], attributes, material };
+    if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
+    const object = { handle, owner: owner.name, sharedWith: [], attributes, material };
     if (!isTokenObject(object)) {
       session.addSessionObject(object);
       return { handle };
@@ -39,7 +46,11 @@ export const generateKey: Command<{ mechanism: number; template: Template }, Cre
     const { keyType, lengthBytes } = mechanismFor(mechanism, 'generateKey');
     const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
     const attributes = validateTemplate('generate', kind, template, session.hsm.settings.profile);
-    return finish(session, buildSecretKey(kind, attributes, randomBytes(lengthBytes(template)), true));
+    return finish(
+      session,
+      session.user,
+      buildSecretKey(kind, attributes, randomBytes(lengthBytes(template)), true),
+    );
   },
 };
 
@@ -51,14 +62,15 @@ export const generateKeyPair: Command<
   run: (session, { mechanism, publicTemplate, privateTemplate }) => {
     const { keyType, generate } = mechanismFor(mechanism, 'generateKeyPair');
     const name = keyType === CKK.CKK_RSA ? 'rsa' : 'ec';
+    const owner = session.user;
     const validated = (kind: ObjectKind, template: Template) =>
       validateTemplate('generatePair', kind, template, session.hsm.settings.profile);
     const publicAttributes = validated(`${name}Public`, publicTemplate);
     const privateAttributes = validated(`${name}Private`, privateTemplate);
     return andThen(generate(publicTemplate), (der) => {
       const pair = buildKeyPair(name, publicAttributes, privateAttributes, der);
-      return andThen(finish(session, pair.publicKey), (publicKey) =>
-        andThen(finish(session, pair.privateKey), (privateKey) => ({ publicKey, privateKey })),
+      return andThen(finish(session, owner, pair.publicKey), (publicKey) =>
+        andThen(finish(session, owner, pair.privateKey), (privateKey) => ({ publicKey, privateKey })),
       );
     });
   },
@@ -70,6 +82,6 @@ export const createObject: Command<{ template: Template }, Created> = {
   run: (session, { template }) => {
     const kind = kindOfTemplate(template);
     const attributes = validateTemplate('create', kind, template, session.hsm.settings.profile);
-    return finish(session, buildImported(kind, attributes));
+    return finish(session, session.user, buildImported(kind, attributes));
   },
 };

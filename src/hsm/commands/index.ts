@@ -4,7 +4,15 @@ import { createObject, generateKey, generateKeyPair } from './create.js';
 import { decrypt, encrypt } from './encrypt.js';
 import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
-import { destroyObject, findObjects, getAttributes, insertMaskedObject, locateObject } from './objects.js';
+import {
+  destroyObject,
+  endSessionObject,
+  findObjects,
+  getAttributes,
+  insertMaskedObject,
+  locateObject,
+  withdrawObject,
+} from './objects.js';
 import { generateRandom } from './random.js';
 import { sign, verify } from './sign.js';
 
@@ -18,8 +26,10 @@ export const commands = {
   createObject,
   copyObject,
   insertMaskedObject,
+  withdrawObject,
   setAttributes,
   destroyObject,
+  endSessionObject,
   locateObject,
   getAttributes,
   findObjects,

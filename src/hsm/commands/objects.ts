@@ -1,4 +1,4 @@
-import { boolAttribute, isTokenObject } from '../../objects/hsm-object.js';
+import { boolAttribute, type HsmObject, isTokenObject } from '../../objects/hsm-object.js';
 import { type ReadResult, readAttribute } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
@@ -13,29 +13,45 @@ export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
     if (object.owner !== session.user.name) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} belongs to ${object.owner}`);
     }
-    await session.hsm.objects.put(object);
+    await session.hsm.objects.insert(object);
+    session.rememberInsert(object.handle);
   },
 };
+
+/** Takes back an object that this connection has just inserted, because another HSM did not take it. It has never been
+ * anybody's, so what its attributes say of destroying it does not count. */
+export const withdrawObject: Command<{ handle: number }, void> = {
+  login: 'CU',
+  run: async (session, { handle }) => {
+    if (!session.forgetInsert(handle)) {
+      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} was not inserted just now`);
+    }
+    await session.hsm.objects.remove(handle, () => undefined);
+  },
+};
+
+function requireDestroyable(object: HsmObject): void {
+  if (!boolAttribute(object, CKA.CKA_DESTROYABLE)) {
+    throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} has CKA_DESTROYABLE FALSE`);
+  }
+}
 
 /** Deletes an object. Durable when answered. */
 export const destroyObject: Command<{ handle: number }, void> = {
   login: 'CU',
   run: async (session, { handle }) => {
     const { object } = session.changeableObject(handle);
-    if (!boolAttribute(object, CKA.CKA_DESTROYABLE)) {
-      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} has CKA_DESTROYABLE FALSE`);
-    }
-    if (!isTokenObject(object)) session.removeSessionObject(handle);
-    else if (!(await session.hsm.objects.remove(handle))) {
-      throw ckr('CKR_OBJECT_HANDLE_INVALID', `object ${handle} was destroyed meanwhile`);
-    }
+    if (isTokenObject(object)) return session.hsm.objects.remove(handle, requireDestroyable);
+    requireDestroyable(object);
+    return void session.removeSessionObject(handle);
   },
 };
 
-export interface ObjectPlace {
-  readonly token: boolean;
-  readonly private: boolean;
-}
+/** Ends a session object along with the session that made it, whatever its attributes say. */
+export const endSessionObject: Command<{ handle: number }, void> = {
+  login: 'CU',
+  run: (session, { handle }) => void session.removeSessionObject(handle),
+};
 
 /** Reads attributes, in the order asked for. */
 export const getAttributes: Command<{ handle: number; types: readonly number[] }, readonly ReadResult[]> = {
@@ -53,10 +69,9 @@ export const findObjects: Command<{ template: Template }, readonly number[]> = {
 };
 
 /** Whether there is such an object for the user, and where it lives. CKR_OBJECT_HANDLE_INVALID. */
-export const locateObject: Command<{ handle: number }, ObjectPlace> = {
+export const locateObject: Command<{ handle: number }, { readonly token: boolean }> = {
   login: 'CU',
   run: (session, { handle }) => {
-    const { object } = session.object(handle);
-    return { token: isTokenObject(object), private: boolAttribute(object, CKA.CKA_PRIVATE) };
+    return { token: isTokenObject(session.object(handle).object) };
   },
 };
