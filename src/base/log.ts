@@ -13,7 +13,18 @@ export type LogLevel = (typeof logLevels)[number];
 export function openLog(level: LogLevel, file?: string): Log {
   if (file !== undefined) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const destination = pino.destination({ dest: file ?? 2, mode: 0o600, sync: true });
-  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  // A full disk costs lines of the log, not the engine.
+  destination.on('error', () => undefined);
+  const lossy = {
+    write: (line: string): void => {
+      try {
+        destination.write(line);
+      } catch {
+        // See above.
+      }
+    },
+  };
+  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, lossy);
 }
 
 export const silentLog: Log = pino({ level: 'silent' });

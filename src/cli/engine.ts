@@ -6,6 +6,7 @@ import { tryLockFile } from '../base/host.js';
 import { openLog } from '../base/log.js';
 import { Applications } from '../bridge/applications.js';
 import { listenForModules } from '../bridge/socket-server.js';
+import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
 import { openCluster } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import type { Home } from './home.js';
@@ -39,6 +40,9 @@ export async function startEngine(
 ): Promise<Engine> {
   await lockHome(home);
   const log = openLog(config.logLevel, home.logFile);
+  process.on('unhandledRejection', (error) => {
+    if (!isEchoOfFailedCommit(error)) throw error;
+  });
   const cluster = await openCluster(home, config, requested, log, progress);
   const applications = new Applications([{ index: 0, cluster, profile: config.profile }]);
   progress('opening the module socket');

@@ -1,7 +1,24 @@
 import { mkdirSync } from 'node:fs';
 import { open } from 'lmdb';
-import { commandFailure } from '../base/errors.js';
+import { commandFailure, Failure } from '../base/errors.js';
 import { type Change, endOfPrefix, type RecordStore, recordKey, type TableName } from './record-store.js';
+
+const reportedByBatch = (): void => undefined;
+
+/** lmdb's own promise behind an error of a failed commit. */
+function failedCommit(error: unknown): Promise<unknown> | undefined {
+  return error instanceof Error && 'commitError' in error
+    ? (error.commitError as Promise<unknown>)
+    : undefined;
+}
+
+/** lmdb rejects promises of its own when a commit fails, which nobody can hold. The write itself has reported the
+ * failure: an engine must not end for the echo. */
+export function isEchoOfFailedCommit(error: unknown): boolean {
+  const commit = failedCommit(error);
+  commit?.catch(reportedByBatch);
+  return commit !== undefined;
+}
 
 /**
  * Opens the LMDB store in `directory`, which is made if need be (0700, its files 0600).
@@ -34,12 +51,17 @@ export function openLmdbStore(directory: string): RecordStore {
       for (const key of db.getKeys({ start, end: endOfPrefix(start) })) yield Buffer.from(key.subarray(1));
     },
     write: async (changes: readonly Change[]) => {
-      await db.batch(() => {
-        for (const { table, key, value } of changes) {
-          if (value === undefined) db.remove(recordKey(table, key));
-          else db.put(recordKey(table, key), value);
-        }
-      });
+      try {
+        await db.batch(() => {
+          for (const { table, key, value } of changes) {
+            if (value === undefined) db.remove(recordKey(table, key)).catch(reportedByBatch);
+            else db.put(recordKey(table, key), value).catch(reportedByBatch);
+          }
+        });
+      } catch (error) {
+        failedCommit(error)?.catch(reportedByBatch);
+        throw new Failure('CKR_DEVICE_MEMORY', 'the record could not be written to disk', { cause: error });
+      }
     },
     close: () => db.close(),
   };
