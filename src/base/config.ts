@@ -26,9 +26,19 @@ function parse(input: unknown, where: string): Config {
   throw commandFailure('BAD_CONFIGURATION', `${where} cannot be used: ${problems.join('; ')}`);
 }
 
+/** The settings, and those of them that somebody has stated. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly stated: Partial<Config>;
+}
+
 /** The settings from a file, if one is named, with `overrides` above them. Throws BAD_CONFIGURATION. */
-export function loadConfig(file: string | undefined, overrides: ConfigInput): Config {
-  if (file === undefined) return parse(overrides, 'the command line');
+export function loadConfig(file: string | undefined, overrides: ConfigInput): LoadedConfig {
+  const stated = { ...(file === undefined ? {} : readConfigFile(file)), ...overrides };
+  return { config: parse(stated, file === undefined ? 'the command line' : file), stated };
+}
+
+function readConfigFile(file: string): object {
   const contents = readFileIfPresent(file);
   if (contents === undefined)
     throw commandFailure('BAD_CONFIGURATION', `there is no configuration file ${file}`);
@@ -38,5 +48,6 @@ export function loadConfig(file: string | undefined, overrides: ConfigInput): Co
   } catch (error) {
     throw commandFailure('BAD_CONFIGURATION', `${file} is not JSON`, error);
   }
-  return parse({ ...parse(settings, file), ...overrides }, 'the command line');
+  parse(settings, file);
+  return settings as object;
 }

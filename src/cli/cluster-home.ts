@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../base/config.js';
@@ -7,7 +7,7 @@ import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
 import { randomBytes } from '../crypto/index.js';
-import { Hsm, newMaskingKey } from '../hsm/hsm.js';
+import { Hsm, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
 import { hashNewPassword, type NewUser } from '../hsm/users.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
 import type { RecordStore } from '../store/record-store.js';
@@ -48,24 +48,37 @@ function readClusterFile(home: Home): ClusterFile | undefined {
   }
 }
 
-/** An HSM's store: LMDB under the sealing layer. The sealing key stands in for the one that is fused into an HSM. */
-function openHsmStore(home: Home, hsmId: string): RecordStore {
-  const directory = home.hsmDirectory(hsmId);
+/** An HSM's store: LMDB under the sealing layer. The sealing key stands in for the one that is fused into an HSM: without it
+ * there is no reading what the HSM kept. */
+function openHsmStore(hsmsDirectory: string, hsmId: string): RecordStore {
+  const directory = join(hsmsDirectory, hsmId);
   const keyFile = join(directory, 'sealing.key');
-  let key = readFileIfPresent(keyFile);
-  if (key === undefined) {
-    key = randomBytes(SEALING_KEY_BYTES);
-    writePrivateFile(keyFile, key);
-  }
-  if (key.length !== SEALING_KEY_BYTES) {
+  const key = readFileIfPresent(keyFile);
+  if (key?.length !== SEALING_KEY_BYTES) {
+    const state =
+      key === undefined ? 'is missing' : `has ${key.length} bytes instead of ${SEALING_KEY_BYTES}`;
     throw commandFailure(
       'CORRUPT_STORE',
-      `${keyFile} has ${key.length} bytes instead of ${SEALING_KEY_BYTES}`,
+      `${keyFile} ${state}: the keys of ${hsmId} cannot be read without it`,
     );
   }
   const store = sealedStore(openLmdbStore(join(directory, 'store')), key, hsmId);
   key.fill(0);
   return store;
+}
+
+async function provisionHsm(
+  directory: string,
+  hsmId: string,
+  provisioning: Provisioning,
+  log: Log,
+): Promise<void> {
+  const sealingKey = randomBytes(SEALING_KEY_BYTES);
+  writePrivateFile(join(directory, hsmId, 'sealing.key'), sealingKey);
+  sealingKey.fill(0);
+  const store = openHsmStore(directory, hsmId);
+  await Hsm.provision(store, provisioning, log);
+  await store.close();
 }
 
 async function newUsers(home: Home): Promise<NewUser[]> {
@@ -87,16 +100,20 @@ async function createCluster(
   log: Log,
   progress: (step: string) => void,
 ): Promise<ClusterFile> {
-  // HSMs of a first start that did not come to its end belong to no cluster.
-  rmSync(join(home.directory, 'hsms'), { recursive: true, force: true });
+  if (existsSync(home.hsmsDirectory)) {
+    throw commandFailure(
+      'CORRUPT_STORE',
+      `${home.hsmsDirectory} has HSMs, but ${home.clusterFile} is missing: put it back, or \`cloudhsm-local reset\` the home`,
+    );
+  }
+  // What a first start that did not come to its end has left.
+  rmSync(home.newHsmsDirectory, { recursive: true, force: true });
   const hsms = Array.from({ length: config.hsms }, (_, at) => ({ id: newId('hsm'), ordinal: at + 1 }));
   const users = await newUsers(home);
   const maskingKey = newMaskingKey();
   for (const { id, ordinal } of hsms) {
     progress(`initialising ${id} (${ordinal} of ${hsms.length})`);
-    const store = openHsmStore(home, id);
-    await Hsm.provision(store, { maskingKey, users }, log);
-    await store.close();
+    await provisionHsm(home.newHsmsDirectory, id, { maskingKey, users }, log);
   }
   maskingKey.fill(0);
   const file: ClusterFile = {
@@ -108,6 +125,13 @@ async function createCluster(
   };
   writePrivateFile(home.clusterFile, `${JSON.stringify(file, null, 2)}\n`);
   return file;
+}
+
+/** cluster.json stands for HSMs that are all there; this puts them into their place, also after a crash in between. */
+function placeNewHsms(home: Home): void {
+  if (existsSync(home.newHsmsDirectory) && !existsSync(home.hsmsDirectory)) {
+    renameSync(home.newHsmsDirectory, home.hsmsDirectory);
+  }
 }
 
 /** What the home was made with cannot be changed by starting it in another way. */
@@ -141,11 +165,12 @@ export async function openCluster(
   const present = readClusterFile(home);
   if (present !== undefined) checkUnchanged(present, requested, home);
   const file = present ?? (await createCluster(home, config, log, progress));
+  placeNewHsms(home);
   const hsms: Hsm[] = [];
   for (const { id, ordinal } of file.hsms) {
     progress(`starting ${id}`);
     const settings = { id, ordinal, mode: file.mode, profile: config.profile };
-    hsms.push(await Hsm.open(openHsmStore(home, id), settings, log));
+    hsms.push(await Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log));
   }
   return new Cluster({ id: file.id, hsmType: file.hsmType, mode: file.mode }, hsms);
 }

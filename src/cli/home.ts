@@ -13,7 +13,9 @@ export interface Home {
   readonly logFile: string;
   readonly credentialsFile: string;
   readonly clusterFile: string;
-  hsmDirectory(hsmId: string): string;
+  readonly hsmsDirectory: string;
+  /** Where the HSMs of a new cluster are made, until all of them are there. */
+  readonly newHsmsDirectory: string;
 }
 
 /** `--home`, else $CLOUDHSM_LOCAL_HOME, else the XDG state folder. */
@@ -28,6 +30,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     logFile: join(directory, 'logs', 'engine.log'),
     credentialsFile: join(directory, 'credentials.json'),
     clusterFile: join(directory, 'cluster.json'),
-    hsmDirectory: (hsmId) => join(directory, 'hsms', hsmId),
+    hsmsDirectory: join(directory, 'hsms'),
+    newHsmsDirectory: join(directory, 'hsms.new'),
   };
 }

@@ -36,10 +36,8 @@ export async function upCommand(home: Home, options: UpOptions): Promise<void> {
 async function runEngine(home: Home, options: UpOptions): Promise<void> {
   const progress = progressLine();
   try {
-    const overrides = overridesOf(options);
-    const config = loadConfig(options.config, overrides);
-    const requested = options.config === undefined ? (overrides as Partial<Config>) : config;
-    const engine = await startEngine(home, config, requested, progress.step);
+    const { config, stated } = loadConfig(options.config, overridesOf(options));
+    const engine = await startEngine(home, config, stated, progress.step);
     progress.done();
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
