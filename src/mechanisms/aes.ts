@@ -100,6 +100,10 @@ const ctr: CipherMechanism = {
     partMechanism: CKM.CKM_AES_CTR,
     blockBytes: 1,
     holdsLastBlock: () => false,
+    keyStreamBytes: (parameter) => {
+      const { cb, ulCounterBits } = counterOf(parameter);
+      return counterBlocksLeft(cb, ulCounterBits) * BigInt(BLOCK_BYTES);
+    },
     next: (parameter, _direction, input) => {
       const { cb, ulCounterBits } = counterOf(parameter);
       const blocks = Math.floor(input.length / BLOCK_BYTES);

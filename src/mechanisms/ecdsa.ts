@@ -73,7 +73,7 @@ const ecdsa: MechanismRow = {
     signatureLengthBytes: (key) => 2 * orderLengthBytes(key),
     padSignature: (key, signature) => padHalves(signature, orderLengthBytes(key)),
     checkInput: (_parameter, _key, lengthBytes) => {
-      // No hash is longer than SHA-512's; a program that passes more forgot to hash.
+      // Longer than any hash by far: the program forgot to hash.
       if (lengthBytes === 0 || lengthBytes > 1024) {
         throw ckr('CKR_DATA_LEN_RANGE', `CKM_ECDSA takes a hash, not ${lengthBytes} bytes`);
       }

@@ -3,7 +3,6 @@ import type { AsymmetricKey, CurveName, HashName, KeyPairDer, SecretKey } from '
 import { ckr } from '../pkcs11/ckr.js';
 import { CKF } from '../pkcs11/constants.js';
 import type { Mechanism, MechanismParameter } from '../pkcs11/layouts.js';
-import { CKM, type MechanismName } from '../pkcs11/mechanisms.js';
 import type { Template } from '../pkcs11/template.js';
 
 /** FIPS and NON_FIPS clusters differ in what they allow (reference section 9.2). */
@@ -62,7 +61,7 @@ export interface CipherMechanism {
   /** Clusters where it may be used; all without it. */
   readonly modes?: readonly ClusterMode[];
   check(parameter: MechanismParameter, key: KeyShape, direction: Direction): void;
-  /** The longest output there can be; exact where `exact` says so. */
+  /** The longest output there can be; encryption's is exactly as long. */
   maxOutputBytes(
     direction: Direction,
     inputBytes: number,
@@ -87,6 +86,8 @@ export interface CipherStream {
   readonly blockBytes: number;
   /** The last whole block waits for Final, which removes the padding from it. */
   readonly holdsLastBlock: (direction: Direction) => boolean;
+  /** Bytes of key stream there are, counted from Init: a counter that runs over would use some of it twice. */
+  keyStreamBytes?(parameter: MechanismParameter): bigint;
   /** The parameter for the piece after this one. */
   next(
     parameter: MechanismParameter,
@@ -158,10 +159,6 @@ export function structParameter<L extends string>(
     throw badParameter(`it must be a ${layout}`);
   }
   return parameter as Extract<MechanismParameter, { layout: L }>;
-}
-
-export function mechanismType(name: MechanismName): number {
-  return CKM[name];
 }
 
 export type { Mechanism, MechanismParameter };

@@ -149,16 +149,21 @@ const pkcs1Cipher: CipherMechanism = { ...cipher(withoutParameter('pkcs1'), () =
 const rawCipher = cipher(withoutParameter('none'), () => 0, leftPadded);
 const oaepCipher = cipher(oaepPadding, (parameter) => 2 * hashLengthBytes[oaepPadding(parameter).hash] + 2);
 
-function generate(publicTemplate: Template): ReturnType<typeof generateRsaKeyPair> {
-  const modulusBits = templateUlong(publicTemplate, CKA.CKA_MODULUS_BITS);
-  if (modulusBits === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_MODULUS_BITS');
+/** Throws CKR_ATTRIBUTE_VALUE_INVALID. */
+export function checkModulusBits(modulusBits: number): void {
   const { minKeySize, maxKeySize } = modulusSizes;
   if (modulusBits < minKeySize || modulusBits > maxKeySize || modulusBits % MODULUS_STEP_BITS !== 0) {
     throw ckr(
       'CKR_ATTRIBUTE_VALUE_INVALID',
-      `CKA_MODULUS_BITS ${modulusBits}: CloudHSM makes ${minKeySize} to ${maxKeySize} in steps of ${MODULUS_STEP_BITS}`,
+      `a modulus of ${modulusBits} bits: CloudHSM has ${minKeySize} to ${maxKeySize} in steps of ${MODULUS_STEP_BITS}`,
     );
   }
+}
+
+function generate(publicTemplate: Template): ReturnType<typeof generateRsaKeyPair> {
+  const modulusBits = templateUlong(publicTemplate, CKA.CKA_MODULUS_BITS);
+  if (modulusBits === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_MODULUS_BITS');
+  checkModulusBits(modulusBits);
   const exponent = findAttribute(publicTemplate, CKA.CKA_PUBLIC_EXPONENT)?.value ?? DEFAULT_EXPONENT;
   if (!isAllowedExponent(exponent)) {
     throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', 'CKA_PUBLIC_EXPONENT must be odd and at least 65537');

@@ -14,7 +14,10 @@ import {
   rsaPublicComponents,
   rsaPublicKeyInfo,
 } from '../crypto/index.js';
+import { checkAesKeyLength } from '../mechanisms/aes.js';
 import { curveOfParameters } from '../mechanisms/ecdsa.js';
+import { checkGenericSecretLength } from '../mechanisms/generic-secret.js';
+import { checkModulusBits } from '../mechanisms/rsa.js';
 import { attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { boolBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
@@ -159,6 +162,22 @@ const importers: { readonly [Kind in ObjectKind]?: (attributes: Attributes) => B
   generic: (attributes) => withSecrets(attributes, (value) => Buffer.from(value(CKA.CKA_VALUE)!)),
 };
 
+/** Keys brought along have the sizes that the HSM makes itself. Looked at before any arithmetic on them: that of a huge
+ * modulus would keep everybody waiting. */
+function checkImportedSize(kind: ObjectKind, attributes: Attributes): void {
+  if (kind === 'aes') checkAesKeyLength(required(attributes, CKA.CKA_VALUE).length);
+  if (kind === 'generic') checkGenericSecretLength(required(attributes, CKA.CKA_VALUE).length);
+  if (kind !== 'rsaPrivate' && kind !== 'rsaPublic') return;
+  const modulus = required(attributes, CKA.CKA_MODULUS);
+  const leadingZeros = modulus.findIndex((byte) => byte !== 0);
+  checkModulusBits(leadingZeros < 0 ? 0 : bitLength(modulus.subarray(leadingZeros)));
+  for (const type of [CKA.CKA_PUBLIC_EXPONENT, ...secretTypes]) {
+    if ((attributes.get(type)?.length ?? 0) > modulus.length) {
+      throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${attributeName(type)} is longer than the modulus`);
+    }
+  }
+}
+
 /** The public half that a private key's DER holds, as SubjectPublicKeyInfo. */
 function publicHalf(kind: ObjectKind, material: Buffer): Buffer {
   if (kind === 'rsaPrivate') return rsaPublicKeyInfo(rsaPrivateComponents(material));
@@ -178,6 +197,7 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
     return { attributes: certificateAttributes(attributes), material: Buffer.alloc(0) };
   const importer = importers[kind];
   if (importer === undefined) throw ckr('CKR_TEMPLATE_INCONSISTENT', `${kind} keys cannot be imported`);
+  checkImportedSize(kind, attributes);
   const statedLength = attributes.get(CKA.CKA_VALUE_LEN);
   let material: Buffer;
   try {

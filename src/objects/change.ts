@@ -1,7 +1,9 @@
 import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
-import { boolAttribute, type HsmObject } from './hsm-object.js';
+import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
+import type { ObjectKind } from './kinds.js';
+import { readRule } from './rules.js';
 import { type Attributes, checkedValue } from './template-validator.js';
 
 /** Which way an attribute of an existing object may go. */
@@ -45,6 +47,17 @@ const byType = (rows: typeof changes): ReadonlyMap<number, Change> =>
 
 const rules = { change: byType(changes), copy: byType(copyChanges) };
 
+/** Attributes that programs give to keys although CloudHSM's have none (see compatible.ts). */
+const descriptive: ReadonlySet<number> = new Set([
+  CKA.CKA_SUBJECT,
+  CKA.CKA_START_DATE,
+  CKA.CKA_END_DATE,
+  CKA.CKA_COPYABLE,
+]);
+
+const hasAttribute = (kind: ObjectKind, type: number): boolean =>
+  readRule(kind, type) !== '.' || (kind !== 'certificate' && descriptive.has(type));
+
 function changed(object: HsmObject, entry: Attribute, allowed: ReadonlyMap<number, Change>): Buffer {
   const name = attributeName(entry.type);
   const value = checkedValue(entry);
@@ -64,7 +77,22 @@ function withChanges(
   allowed: ReadonlyMap<number, Change>,
 ): Attributes {
   const attributes = new Map(object.attributes);
-  for (const entry of template) attributes.set(entry.type, changed(object, entry, allowed));
+  const kind = kindOf(object);
+  const seen = new Set<number>();
+  for (const entry of template) {
+    if (seen.has(entry.type)) {
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(entry.type)} stands twice in the template`);
+    }
+    seen.add(entry.type);
+    const value = changed(object, entry, allowed);
+    if (!hasAttribute(kind, entry.type)) {
+      throw ckr(
+        'CKR_ATTRIBUTE_TYPE_INVALID',
+        `an object of kind ${kind} has no ${attributeName(entry.type)}`,
+      );
+    }
+    attributes.set(entry.type, value);
+  }
   return attributes;
 }
 

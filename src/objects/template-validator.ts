@@ -25,6 +25,10 @@ export function checkedValue(entry: Attribute): Buffer {
   const kind = attributeKind(entry.type);
   if (kind === undefined)
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `${attributeName(entry.type)} is no attribute of PKCS#11`);
+  if (kind === 'template' || entry.nested !== undefined) {
+    // A policy for wrapping that is accepted and then not kept would be worse than none.
+    throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `${attributeName(entry.type)} is not supported`);
+  }
   const lengths = fixedLengths[kind];
   if (lengths !== undefined && !lengths.includes(entry.value.length)) {
     throw ckr(

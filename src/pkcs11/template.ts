@@ -1,5 +1,3 @@
-import { attributeKind } from './attributes.js';
-
 /** One CK_ATTRIBUTE: the number and the value's bytes as the program passed them. `nested` holds the attributes of a
  * template within the template (CKA_WRAP_TEMPLATE); `value` is then empty. */
 export interface Attribute {
@@ -53,8 +51,4 @@ export function templateBool(template: Template, type: number, otherwise: boolea
 export function templateUlong(template: Template, type: number): number | undefined {
   const entry = findAttribute(template, type);
   return entry === undefined || entry.value.length !== 8 ? undefined : ulongOf(entry.value);
-}
-
-export function isTemplateAttribute(type: number): boolean {
-  return attributeKind(type) === 'template';
 }
