@@ -79,6 +79,7 @@ export class Application {
   }
 
   async logout(token: Token): Promise<void> {
+    if (!token.loggedIn) throw ckr('CKR_USER_NOT_LOGGED_IN', 'nobody is logged in');
     for (const session of this.sessionsOf(token)) session.forgetKeys();
     await token.logout();
   }
@@ -90,6 +91,7 @@ export class Application {
 
   /** C_Finalize, or the program is gone. */
   close(): void {
+    for (const session of this.#sessions.values()) session.forgetKeys();
     this.#sessions.clear();
     for (const token of this.#tokens) token.close();
     for (const listener of this.#closing.splice(0)) listener();

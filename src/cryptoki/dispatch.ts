@@ -3,6 +3,7 @@ import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.
 import type { Log } from '../base/log.js';
 import { CKR, ckr, ckrOf } from '../pkcs11/ckr.js';
 import type { AnyInput, AnyOutput } from '../wire/arguments.js';
+import { FrameTooLarge } from '../wire/bytes.js';
 import type { CallRow } from '../wire/calls.js';
 import { readRequest, writeAnswer } from '../wire/codec.js';
 import { BufferTooSmall, FailureWithOutput } from './answer.js';
@@ -52,6 +53,11 @@ const askedFor: ReadonlySet<number> = new Set([
   CKR.CKR_NO_EVENT,
 ]);
 
+/** An answer too long for a frame is one that the HSM has no memory for. */
+function asFailure(error: unknown): unknown {
+  return error instanceof FrameTooLarge ? ckr('CKR_DEVICE_MEMORY', error.message) : error;
+}
+
 /** The edge where a failure becomes a number and, once, a line in the log. */
 function failed(log: Log, { client }: Application, call: CallRow, error: unknown): Buffer {
   const rv = ckrOf(error);
@@ -77,7 +83,7 @@ export function dispatch(application: Application, frame: Buffer, log: Log): Eve
   const { call, input } = readRequest(frame);
   const answer = orElse<Buffer>(
     () => andThen(run(application, call, input), (output) => writeAnswer(call, CKR.CKR_OK, output)),
-    (error) => failed(log, application, call, error),
+    (error) => failed(log, application, call, asFailure(error)),
   );
   if (call.secret !== true) return answer;
   if (isPromise(answer)) return answer.finally(() => frame.fill(0));

@@ -57,7 +57,7 @@ export function tokenInfo(
     label: 'hsm1',
     manufacturerID: vendor,
     model: 'NITROX-III CNN35',
-    // Sixteen characters that tell clusters apart.
+    // The part of the id that tells clusters apart.
     serialNumber: clusterId.replace(/^cluster-/, ''),
     flags: tokenFlags[profile],
     ulMaxSessionCount: limits.sessionsPerApplication,

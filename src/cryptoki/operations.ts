@@ -18,6 +18,8 @@ export interface FindOperation {
 /** An operation on data, which comes whole (C_Sign) or in parts (C_SignUpdate, C_SignFinal), never both. */
 export interface DataOperation {
   form: 'undecided' | 'whole' | 'parts';
+  /** Cleanses what is left of the data. */
+  discard(): void;
 }
 
 export interface DigestOperation extends DataOperation {
@@ -58,6 +60,8 @@ export interface StreamState {
   held: Buffer;
   /** Bytes of the key stream's current block that are used up. */
   offsetBytes: number;
+  /** What is left of a key stream before its counter would run over. */
+  bytesLeft: bigint | undefined;
 }
 
 /** One operation of each kind may be active in a session. */

@@ -7,7 +7,7 @@ import type { Token } from './slot.js';
 
 /** A PKCS#11 session: at most one operation of each kind, and the session objects it made. */
 export class Session {
-  #operations: { [Kind in OperationKind]?: Operations[Kind] } = {};
+  readonly #operations: { [Kind in OperationKind]?: Operations[Kind] } = {};
   readonly #objects = new Set<number>();
   #closed = false;
 
@@ -49,16 +49,21 @@ export class Session {
     return operation as Operations[Kind];
   }
 
-  /** True if there was one to end. */
+  /** Ends an operation, however it ends, and cleanses what it had collected. True if there was one. */
   end(kind: OperationKind): boolean {
-    const active = this.#operations[kind] !== undefined;
+    const operation = this.#operations[kind];
     delete this.#operations[kind];
-    return active;
+    if (operation !== undefined && 'discard' in operation) operation.discard();
+    return operation !== undefined;
+  }
+
+  #endAll(): void {
+    for (const kind of Object.keys(this.#operations) as OperationKind[]) this.end(kind);
   }
 
   /** Keys are gone after a logout, those of the session altogether: whatever used them ends. */
   forgetKeys(): void {
-    this.#operations = {};
+    this.#endAll();
     this.#objects.clear();
   }
 
@@ -79,14 +84,14 @@ export class Session {
   /** Ends the session with its objects. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#operations = {};
+    this.#endAll();
     await this.#destroyObjects();
   }
 
   async #destroyObjects(): Promise<void> {
     for (const handle of this.#objects) {
       try {
-        await this.client.destroyObject(handle);
+        await this.client.send('endSessionObject', { handle });
       } catch {
         // Destroyed through another session, or gone with a logout: there is nothing left to do.
       }

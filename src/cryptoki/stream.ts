@@ -1,4 +1,5 @@
 import type { CipherStream, Direction } from '../mechanisms/mechanism.js';
+import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { StreamState } from './operations.js';
 
@@ -52,6 +53,10 @@ function planKeyStream(
   part: Buffer,
 ): UpdatePlan {
   const skipBytes = state.offsetBytes;
+  const { bytesLeft } = state;
+  if (bytesLeft !== undefined && BigInt(part.length) > bytesLeft) {
+    throw ckr('CKR_DATA_LEN_RANGE', "the cipher's counter would run over");
+  }
   const input = part.length === 0 ? part : Buffer.concat([Buffer.alloc(skipBytes), part]);
   return {
     mechanism: { type: stream.partMechanism, parameter: state.parameter },
@@ -62,6 +67,7 @@ function planKeyStream(
       if (input.length === 0) return;
       state.parameter = stream.next(state.parameter, direction, input, output);
       state.offsetBytes = input.length % KEY_STREAM_BLOCK_BYTES;
+      if (bytesLeft !== undefined) state.bytesLeft = bytesLeft - BigInt(part.length);
     },
   };
 }

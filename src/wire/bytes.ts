@@ -6,7 +6,17 @@ export class MalformedFrame extends Error {
   }
 }
 
+/** What is to be written is longer than a frame may be. */
+export class FrameTooLarge extends Error {
+  constructor(lengthBytes: number) {
+    super(`an answer of ${lengthBytes} bytes or more does not fit a frame`);
+    this.name = 'FrameTooLarge';
+  }
+}
+
 const TWO_32 = 2 ** 32;
+/** A writer that has grown beyond this does not keep its buffer. */
+const KEPT_BYTES = 1024 * 1024;
 /** High half of CloudHSM's slot ids, 0x20000000_00000001 and up (reference section 4). */
 const SLOT_HIGH = 0x20000000;
 
@@ -83,13 +93,17 @@ export class Writer {
   #buffer: Buffer;
   #at = 0;
 
-  constructor(initialBytes = 1024) {
+  constructor(
+    private readonly initialBytes = 1024,
+    private readonly limitBytes = Number.MAX_SAFE_INTEGER,
+  ) {
     this.#buffer = Buffer.alloc(initialBytes);
   }
 
   #reserve(lengthBytes: number): number {
     const at = this.#at;
     const end = at + lengthBytes;
+    if (end > this.limitBytes) throw new FrameTooLarge(end);
     if (end > this.#buffer.length) {
       const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
       this.#buffer.copy(larger, 0, 0, at);
@@ -143,20 +157,17 @@ export class Writer {
     this.#buffer.write(value, at, size, 'utf8');
   }
 
-  get length(): number {
-    return this.#at;
-  }
-
-  /** Sets a u32 written earlier, for a length known only afterwards. */
-  patchU32(at: number, value: number): void {
-    this.#buffer.writeUInt32LE(value, at);
-  }
-
   /** A copy of what was written; the writer is empty again and what it held is cleansed. */
   finish(): Buffer {
     const frame = Buffer.from(this.#buffer.subarray(0, this.#at));
+    this.discard();
+    return frame;
+  }
+
+  /** Forgets and cleanses what was written, and lets go of memory that one large frame needed. */
+  discard(): void {
     this.#buffer.fill(0, 0, this.#at);
     this.#at = 0;
-    return frame;
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.alloc(this.initialBytes);
   }
 }

@@ -195,18 +195,23 @@ export function readRequest(frame: Buffer): Request {
   return { call: call.row, input };
 }
 
-const answers = new Writer(4096);
+const answers = new Writer(4096, limits.frameBytes);
 
-/** Writes an answer frame: u32 CK_RV, u8 whether outputs follow, the outputs as the row says. */
+/** Writes an answer frame: u32 CK_RV, u8 whether outputs follow, the outputs as the row says. Throws FrameTooLarge. */
 export function writeAnswer(call: CallRow, rv: number, output?: AnyOutput): Buffer {
-  answers.u32(rv);
-  answers.u8(output === undefined ? 0 : 1);
-  if (output !== undefined) {
-    for (const { row, write } of compiledByName.get(call.name)!.writes) {
-      write(answers, output[row.name] as never, row);
+  try {
+    answers.u32(rv);
+    answers.u8(output === undefined ? 0 : 1);
+    if (output !== undefined) {
+      for (const { row, write } of compiledByName.get(call.name)!.writes) {
+        write(answers, output[row.name] as never, row);
+      }
     }
+    return answers.finish();
+  } catch (error) {
+    answers.discard();
+    throw error;
   }
-  return answers.finish();
 }
 
 const compiledByName = new Map(compiled.map((call) => [call.row.name, call]));

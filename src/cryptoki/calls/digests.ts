@@ -20,7 +20,13 @@ export const digestCalls = {
     beginOrCancel(session, 'digest', pMechanism, ({ type, parameter }) => {
       const hash = mechanismFor(type, 'digest');
       noParameter(parameter);
-      return { lengthBytes: hashLengthBytes[hash], hash, running: createDigest(hash), form: 'undecided' };
+      return {
+        lengthBytes: hashLengthBytes[hash],
+        hash,
+        running: createDigest(hash),
+        form: 'undecided',
+        discard: () => undefined,
+      };
     }),
 
   C_Digest: (session, { pData, pDigest }) =>

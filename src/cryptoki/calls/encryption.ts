@@ -25,15 +25,26 @@ function prepare(
   return andThen(session.client.send('describeKey', request), (key) => {
     cipher.check(mechanism.parameter, key, direction);
     const { parameter } = mechanism;
+    const collected = new Collector();
+    const stream = cipher.stream && {
+      parameter,
+      held: NOTHING,
+      offsetBytes: 0,
+      bytesLeft: cipher.stream.keyStreamBytes?.(parameter),
+    };
     return {
       direction,
       handle,
       mechanism,
       cipher,
       key,
-      stream: cipher.stream && { parameter, held: NOTHING, offsetBytes: 0 },
-      collected: new Collector(),
+      stream,
+      collected,
       form: 'undecided',
+      discard: () => {
+        collected.clear();
+        stream?.held.fill(0);
+      },
     };
   });
 }
@@ -68,12 +79,6 @@ function run(
   return session.client.send(operation.direction, { handle: operation.handle, mechanism, input });
 }
 
-function end(session: Session, operation: CipherOperation): void {
-  session.end(operation.direction);
-  operation.collected.clear();
-  operation.stream?.held.fill(0);
-}
-
 /** Runs the whole input, or what is left of it, in one piece, and ends the operation. */
 function last(
   session: Session,
@@ -87,7 +92,7 @@ function last(
   const length = direction === 'encrypt' ? exactly(maxBytes) : atMost(maxBytes);
   const produce = (): Eventually<Buffer> =>
     run(session, operation, { type: mechanism.type, parameter }, input);
-  return fillRoom(room, length, produce, () => end(session, operation));
+  return fillRoom(room, length, produce, () => session.end(direction));
 }
 
 function whole(
@@ -137,7 +142,7 @@ function final(session: Session, direction: Direction, room: Room): Eventually<B
     if (stream === undefined) return last(session, operation, mechanism.parameter, collected.whole(), room);
     // A key stream, or whole blocks without padding: nothing is left to do.
     const padded = mechanism.type !== cipher.stream!.partMechanism;
-    if (stream.held.length === 0 && !padded) return nothing(room, () => end(session, operation));
+    if (stream.held.length === 0 && !padded) return nothing(room, () => session.end(direction));
     return last(session, operation, stream.parameter, stream.held, room);
   });
 }

@@ -49,10 +49,8 @@ export const objectCalls = {
   C_CopyObject: (session, { hObject, pTemplate }) =>
     andThen(session.client.send('locateObject', { handle: hObject }), (original) => {
       const token = templateBool(pTemplate, CKA.CKA_TOKEN, original.token);
-      const placed = [
-        ...pTemplate.filter(({ type }) => type !== CKA.CKA_TOKEN),
-        attribute(CKA.CKA_TOKEN, token),
-      ];
+      const says = pTemplate.some(({ type }) => type === CKA.CKA_TOKEN);
+      const placed = says ? pTemplate : [...pTemplate, attribute(CKA.CKA_TOKEN, token)];
       return andThen(
         create(session, placed, () => session.client.copyObject(hObject, placed)),
         (phNewObject) => ({ phNewObject }),

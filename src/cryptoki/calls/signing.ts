@@ -28,14 +28,18 @@ function prepare(
   const request = { handle, use, mechanism: mechanism.type, keyTypes: signature.keyTypes };
   return andThen(session.client.send('describeKey', request), (key) => {
     signature.check(mechanism.parameter, key);
+    const data = hashed ? { hashed, running: createDigest(hashed.hash) } : new Collector();
     return {
       handle,
       mechanism: { type, parameter: mechanism.parameter },
       signature,
       key,
       signatureLengthBytes: signature.signatureLengthBytes(key),
-      data: hashed ? { hashed, running: createDigest(hashed.hash) } : new Collector(),
+      data,
       form: 'undecided',
+      discard: () => {
+        if (data instanceof Collector) data.clear();
+      },
     };
   });
 }
@@ -59,18 +63,11 @@ function update(session: Session, use: Use, part: Buffer): void {
   });
 }
 
-function end(session: Session, use: Use, { data }: SignatureOperation): void {
-  session.end(use);
-  if (data instanceof Collector) data.clear();
-}
-
 function sign(session: Session, operation: SignatureOperation, room: Room, input: () => Buffer) {
   const { handle, mechanism, signatureLengthBytes } = operation;
   const produce = (): Eventually<Buffer> =>
     session.client.send('sign', { handle, mechanism, input: input() });
-  const output = fillRoom(room, exactly(signatureLengthBytes), produce, () =>
-    end(session, 'sign', operation),
-  );
+  const output = fillRoom(room, exactly(signatureLengthBytes), produce, () => session.end('sign'));
   return andThen(output, (filled) => ({ pSignature: filled }));
 }
 
@@ -90,7 +87,7 @@ function verify(
     );
   }
   return andThen(session.client.send('verify', { handle, mechanism, input: input(), signature }), (valid) => {
-    end(session, 'verify', operation);
+    session.end('verify');
     if (!valid) throw ckr('CKR_SIGNATURE_INVALID', "the signature is not the data's");
   });
 }
