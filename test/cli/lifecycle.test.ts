@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -202,6 +203,23 @@ describe('cloudhsm-local', () => {
     const refused = await cloudhsmLocal(['up', '--home', long, '--detach']);
     expect(refused.code).to.equal(6);
     expect(refused.stderr).to.contain('shorter --home');
+  });
+
+  it('keeps the HSMs when cluster.json or a sealing key is lost, and says what is missing', async () => {
+    await up();
+    await cloudhsmLocal(['down', '--home', home]);
+    const [hsm] = readdirSync(join(home, 'hsms'));
+    for (const [lost, code] of [
+      [join(home, 'cluster.json'), 7],
+      [join(home, 'hsms', hsm!, 'sealing.key'), 7],
+    ] as const) {
+      renameSync(lost, `${home}.lost`);
+      const refused = await up();
+      expect(refused.code).to.equal(code);
+      expect(refused.stderr).to.contain(lost);
+      renameSync(`${home}.lost`, lost);
+    }
+    expect((await up()).code).to.equal(0);
   });
 
   it('refuses damaged files instead of starting over', async () => {

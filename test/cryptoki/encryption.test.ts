@@ -174,6 +174,13 @@ describe('encrypting and decrypting', () => {
     expectCkr(CKR.CKR_DATA_LEN_RANGE, () => encrypt(mechanism, Buffer.alloc(17)));
   });
 
+  it('refuses it in parts, too', () => {
+    const last = Buffer.concat([iv.subarray(0, 15), Buffer.from([0xff])]);
+    const mechanism = { mechanism: CKM_AES_CTR, parameter: ctrParameter(8, last) };
+    expect(inParts('Encrypt', mechanism, Buffer.alloc(16), [16])).to.have.length(16);
+    expectCkr(CKR.CKR_DATA_LEN_RANGE, () => inParts('Encrypt', mechanism, Buffer.alloc(32), [16, 1]));
+  });
+
   describe('AES-GCM', () => {
     const aad = Buffer.from('header');
     const gcmIv = Buffer.from('cafebabefacedbaddecaf888', 'hex');

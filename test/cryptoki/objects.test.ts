@@ -176,6 +176,29 @@ describe('objects', () => {
     expectCkr(CKR.CKR_ATTRIBUTE_TYPE_INVALID, read);
   });
 
+  it('brought along have the sizes that the HSM has', () => {
+    const create = (keyType: number, value: Buffer) => () => importSecret(module, session, keyType, value);
+    for (const lengthBytes of [1, 17, 33]) {
+      expectCkr(CKR.CKR_ATTRIBUTE_VALUE_INVALID, create(CKK_AES, Buffer.alloc(lengthBytes, 1)));
+    }
+    for (const lengthBytes of [0, 801]) {
+      expectCkr(
+        CKR.CKR_ATTRIBUTE_VALUE_INVALID,
+        create(pkcs11js.CKK_GENERIC_SECRET, Buffer.alloc(lengthBytes, 1)),
+      );
+    }
+    for (const modulusBytes of [64, 128, 2048]) {
+      expectCkr(CKR.CKR_ATTRIBUTE_VALUE_INVALID, () =>
+        module.p11.C_CreateObject(session, [
+          { type: CKA.CKA_CLASS, value: CKO_PUBLIC_KEY },
+          { type: CKA.CKA_KEY_TYPE, value: CKK_RSA },
+          { type: CKA.CKA_MODULUS, value: Buffer.alloc(modulusBytes, 0xff) },
+          { type: CKA.CKA_PUBLIC_EXPONENT, value: Buffer.from([1, 0, 1]) },
+        ]),
+      );
+    }
+  });
+
   describe('templates', () => {
     const generate = (template: pkcs11js.Template) => () =>
       module.p11.C_GenerateKey(session, { mechanism: pkcs11js.CKM_AES_KEY_GEN }, template);

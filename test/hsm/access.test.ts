@@ -173,3 +173,59 @@ describe('an HSM', () => {
     expect(mac).to.have.length(32);
   });
 });
+
+describe('several clients on one object', () => {
+  let first: ClusterClient;
+  let second: ClusterClient;
+
+  before(async () => {
+    const cluster = await memoryCluster();
+    [first, second] = [cluster.connect(), cluster.connect()];
+    await first.login('crypto_user', PASSWORD);
+    await second.login('crypto_user', PASSWORD);
+  });
+
+  const encrypt = (handle: number): unknown =>
+    first.send('encrypt', {
+      handle,
+      mechanism: { type: CKM.CKM_AES_ECB, parameter: undefined },
+      input: Buffer.alloc(16),
+    });
+
+  it('destroying and changing it at once leaves it whole or gone', async () => {
+    for (let round = 0; round < 20; round++) {
+      const handle = await first.generateKey(CKM.CKM_AES_KEY_GEN, aesTemplate(true));
+      const before = await encrypt(handle);
+      await Promise.allSettled([
+        first.destroyObject(handle),
+        second.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'new')]),
+      ]);
+      const code = await codeOf(() => encrypt(handle));
+      expect(code).to.be.oneOf(['CKR_OK', 'CKR_KEY_HANDLE_INVALID']);
+      if (code === 'CKR_OK') expect(await encrypt(handle)).to.deep.equal(before);
+    }
+  });
+
+  it('changing different attributes at once loses none of the changes', async () => {
+    const handle = await first.generateKey(CKM.CKM_AES_KEY_GEN, aesTemplate(true));
+    await Promise.all([
+      first.setAttributes(handle, [attribute(CKA.CKA_EXTRACTABLE, false)]),
+      second.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'new')]),
+    ]);
+    const types = [CKA.CKA_EXTRACTABLE, CKA.CKA_LABEL];
+    expect(await first.send('getAttributes', { handle, types })).to.deep.equal([
+      Buffer.from([0]),
+      Buffer.from('new'),
+    ]);
+  });
+
+  it('an old masked copy of it undoes no change and brings nothing back', async () => {
+    const template = aesTemplate(true);
+    const { handle, masked } = await first.send('generateKey', { mechanism: CKM.CKM_AES_KEY_GEN, template });
+    const insert = () => first.send('insertMaskedObject', { masked: masked! });
+    await insert();
+    expect(await codeOf(insert)).to.equal('CKR_ACTION_PROHIBITED');
+    await first.send('destroyObject', { handle });
+    expect(await codeOf(insert)).to.equal('CKR_ACTION_PROHIBITED');
+  });
+});
