@@ -21,7 +21,10 @@
         "native/addon/crypto/openssl.cc",
         "native/addon/crypto/pkey.cc",
         "native/addon/crypto/rsa-numbers.cc",
-        "native/addon/crypto/rsa.cc"
+        "native/addon/crypto/rsa.cc",
+        "native/addon/transport/group.cc",
+        "native/addon/transport/offer.cc",
+        "native/addon/transport/transport.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

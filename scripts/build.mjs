@@ -51,7 +51,7 @@ const steps = [
     name: 'addon',
     title: 'building the Node addon',
     output: 'build/Release/cloudhsm_local.node',
-    sources: ['native/addon', 'binding.gyp'],
+    sources: ['native/addon', 'native/shared', 'binding.gyp'],
     command: [
       bin('node-gyp'),
       'rebuild',
@@ -63,7 +63,7 @@ const steps = [
     name: 'module',
     title: 'building the PKCS#11 module',
     output: 'build/pkcs11/libcloudhsm_pkcs11.so',
-    sources: ['native/pkcs11'],
+    sources: ['native/pkcs11', 'native/shared'],
     command: [
       bin('cmake-js'),
       'build',

@@ -1,10 +1,12 @@
-/* One connection to the engine, on which one call at a time travels. */
+/* One way to the engine, on which one call at a time travels: a connection of its own, or one of the channels in the
+ * memory that goes with a connection. */
 #ifndef CLOUDHSM_LOCAL_CHANNEL_H
 #define CLOUDHSM_LOCAL_CHANNEL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "connection.h"
 #include "generated/calls.h"
 #include "message.h"
 
@@ -13,11 +15,13 @@
 enum channel_use { CHANNEL_UNUSED, CHANNEL_IDLE, CHANNEL_BUSY };
 
 struct channel {
-  /* -1: none. Atomic, and cleared before the close, so that a fork at any moment leaves the child a number
-   * that is this socket's or nothing. */
-  atomic_int socket;
+  struct connection *connection;
+  unsigned index; /* in the connection's memory */
   enum channel_use use;
   unsigned generation; /* of the application it belongs to (pool.c) */
+  uint32_t turn;       /* in memory: the last one that this side ended */
+  size_t stained;      /* in memory: how much of the data the last call used */
+  long long answered_ns;
   struct message request;
   struct message answer;
 };
@@ -34,6 +38,7 @@ enum opening_result {
   OPENING_UNREACHABLE,
   OPENING_NO_RESOURCES, /* of this process: descriptors, memory */
   OPENING_REFUSED,      /* the engine's welcome says so */
+  OPENING_NO_MEMORY,    /* only inside channel_open */
 };
 
 /* What became of channel_open, with what a person needs to know. */
@@ -41,6 +46,7 @@ struct opening {
   enum opening_result result;
   int error;       /* errno; 0 where the engine hung up or did not answer */
   unsigned status; /* OPENING_REFUSED: a handshake_status */
+  unsigned channels; /* OPENING_ACCEPTED: how many the connection has, the one that was opened included */
   unsigned char token[TOKEN_BYTES];
   char text[200]; /* the engine's */
 };
@@ -52,9 +58,10 @@ enum exchange_result {
   EXCHANGE_LATE,    /* the limit passed */
 };
 
-/* Connects and shakes hands. `token` zeros: as a new application; otherwise joins that one. */
+/* Connects the channel's connection and shakes hands. `token` zeros: as a new application; otherwise joins that
+ * one. `share`: in shared memory, if the engine has any to share. */
 void channel_open(struct channel *channel, const char *path, const unsigned char token[TOKEN_BYTES],
-                  struct opening *opening);
+                  bool share, struct opening *opening);
 /* The empty request to fill in. */
 struct message *channel_request(struct channel *channel);
 /* Sends the request and waits for the answer, for `limit_ms` or as long as the engine lives. */
@@ -66,6 +73,5 @@ void channel_cleanse(struct channel *channel);
 enum channel_state channel_check(struct channel *channel);
 /* Makes a call that waits on this channel return, from another thread. */
 void channel_hang_up(struct channel *channel);
-void channel_close(struct channel *channel);
 
 #endif

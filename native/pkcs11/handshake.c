@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../shared/channel-layout.h"
+
 #define PROGRAM_NAME_BYTES 256
 
 static const char *program_name(void)
@@ -49,4 +51,21 @@ bool take_welcome(struct message *answer, struct opening *opening)
   memcpy(opening->token, token, TOKEN_BYTES);
   copy_text(opening->text, sizeof opening->text, text, length);
   return true;
+}
+
+void put_share(struct message *request)
+{
+  put_bytes(request, "CHSMMEM", 8);
+  put_u32(request, CHANNEL_LAYOUT_VERSION);
+}
+
+bool take_offer(struct message *answer, unsigned *channels)
+{
+  message_rewind(answer);
+  uint32_t version = get_u32(answer);
+  *channels = get_u32(answer);
+  uint32_t bytes = get_u32(answer);
+  if (!message_ended(answer)) return false;
+  if (*channels == 0) return true;
+  return version == CHANNEL_LAYOUT_VERSION && *channels == GROUP_CHANNELS && bytes == CHANNEL_BYTES;
 }

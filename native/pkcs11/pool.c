@@ -2,12 +2,14 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "channel_memory.h"
 #include "complain.h"
 #include "locate.h"
 
-#define CHANNELS 256
+#define CHANNELS CONNECTIONS /* each may need one of its own */
 
 /* LOST: nobody is connected; whoever comes first connects, the others wait for the outcome. */
 enum pool_state { POOL_STOPPED, LOST, CONNECTING, CONNECTED };
@@ -29,6 +31,10 @@ static char socket_path[SOCKET_PATH_ROOM];
 static struct channel channels[CHANNELS];
 /* Channels beyond this one have never been used. */
 static unsigned channels_touched;
+/* Somebody opens another connection: with it may come many channels, so the others wait for those. */
+static bool joining;
+/* CLOUDHSM_LOCAL_TRANSPORT allows it. */
+static bool share;
 
 static struct channel *find_channel(enum channel_use use)
 {
@@ -36,9 +42,16 @@ static struct channel *find_channel(enum channel_use use)
     if (channels[i].use == use) return &channels[i];
   }
   if (use != CHANNEL_UNUSED || channels_touched == CHANNELS) return NULL;
-  struct channel *fresh = &channels[channels_touched++];
-  atomic_store(&fresh->socket, -1);
-  return fresh;
+  return &channels[channels_touched++];
+}
+
+static void connect_channel(struct channel *channel, struct connection *connection, unsigned index)
+{
+  channel->connection = connection;
+  channel->index = index;
+  channel->turn = 0;
+  channel->answered_ns = 0;
+  channel->generation = generation;
 }
 
 static bool any_busy(void)
@@ -48,7 +61,7 @@ static bool any_busy(void)
 
 static void discard(struct channel *channel)
 {
-  channel_close(channel);
+  connection_drop(channel->connection);
   message_free(&channel->request);
   message_free(&channel->answer);
   channel->use = CHANNEL_UNUSED;
@@ -70,16 +83,28 @@ static void lose(unsigned lost_generation)
   if (state == CONNECTED && lost_generation == generation) drop_all(LOST);
 }
 
-/* Opens a reserved channel with the mutex released. */
+/* Opens a channel that is unused, with the mutex released. */
 static void open_unlocked(struct channel *channel, bool join, struct opening *opening)
 {
   unsigned char token[TOKEN_BYTES] = {0};
   if (join) memcpy(token, application, TOKEN_BYTES);
   channel->use = CHANNEL_BUSY;
-  channel->generation = generation;
+  connect_channel(channel, connection_take(), 0);
   pthread_mutex_unlock(&mutex);
-  channel_open(channel, socket_path, token, opening);
+  channel_open(channel, socket_path, token, share, opening);
   pthread_mutex_lock(&mutex);
+}
+
+/* Under the mutex: the other channels that came with one that was opened. */
+static void take_in(const struct channel *opened, unsigned count)
+{
+  for (unsigned index = 1; index < count; index++) {
+    struct channel *channel = find_channel(CHANNEL_UNUSED);
+    if (channel == NULL) return;
+    connection_use(opened->connection);
+    connect_channel(channel, opened->connection, index);
+    channel->use = CHANNEL_IDLE;
+  }
 }
 
 /* Under the mutex, in state LOST: becomes a new application. */
@@ -94,6 +119,7 @@ static enum pool_result connect_first(struct channel *channel, struct opening *o
   if (!stopped) state = opening->result == OPENING_ACCEPTED ? CONNECTED : LOST;
   if (!stopped && state == CONNECTED) {
     channel->generation = ++generation;
+    take_in(channel, opening->channels);
     memcpy(application, opening->token, TOKEN_BYTES);
     complained = false;
     return POOL_TAKEN;
@@ -107,12 +133,17 @@ static enum pool_result connect_first(struct channel *channel, struct opening *o
 static enum pool_result connect_another(struct channel *channel)
 {
   struct opening opening;
+  joining = true;
   open_unlocked(channel, true, &opening);
+  joining = false;
+  pthread_cond_broadcast(&changed);
   bool current = state == CONNECTED && channel->generation == generation;
-  if (opening.result == OPENING_ACCEPTED && current) return POOL_TAKEN;
+  if (opening.result == OPENING_ACCEPTED && current) {
+    take_in(channel, opening.channels);
+    return POOL_TAKEN;
+  }
   unsigned joined = channel->generation;
   discard(channel);
-  pthread_cond_broadcast(&changed);
   if (opening.result == OPENING_NO_RESOURCES) return POOL_EXHAUSTED;
   if (opening.result == OPENING_REFUSED && opening.status == HANDSHAKE_TOO_MANY) return POOL_EXHAUSTED;
   if (opening.result != OPENING_ACCEPTED) lose(joined); /* the engine is another one now, or none */
@@ -154,6 +185,10 @@ static bool find_connected(struct channel **taken, enum pool_result *result, boo
     *taken = channel;
     *result = POOL_TAKEN;
     return false;
+  }
+  if (joining) {
+    pthread_cond_wait(&changed, &mutex);
+    return true;
   }
   channel = *may_open ? find_channel(CHANNEL_UNUSED) : NULL;
   if (channel != NULL) {
@@ -211,6 +246,9 @@ bool pool_start(const char *path, struct opening *opening)
 {
   pthread_mutex_lock(&mutex);
   strncpy(socket_path, path, sizeof socket_path - 1);
+  const char *transport = getenv("CLOUDHSM_LOCAL_TRANSPORT");
+  share = transport == NULL || strcmp(transport, "socket") != 0;
+  memory_prepare();
   state = LOST;
   *opening = (struct opening){.result = OPENING_NO_RESOURCES};
   struct channel *channel = find_channel(CHANNEL_UNUSED);
@@ -234,13 +272,16 @@ void pool_forget_parent(void)
   pthread_mutex_init(&mutex, NULL);
   pthread_cond_init(&changed, NULL);
   for (unsigned i = 0; i < channels_touched; i++) {
-    if (channels[i].use != CHANNEL_IDLE) {
-      /* Its thread may have been anywhere in malloc: the memory is left alone. */
-      channels[i].request = (struct message){0};
-      channels[i].answer = (struct message){0};
+    if (channels[i].use == CHANNEL_IDLE) {
+      message_free(&channels[i].request);
+      message_free(&channels[i].answer);
     }
-    discard(&channels[i]);
+    /* A busy one's thread may have been anywhere in malloc: the memory is left alone. */
+    channels[i] = (struct channel){.use = CHANNEL_UNUSED};
   }
+  connections_forget_parent();
+  memory_forget_parent();
+  joining = false;
   complained = false;
   state = POOL_STOPPED;
 }

@@ -8,8 +8,8 @@ import type { Applications } from './applications.js';
 import { HandshakeRefused } from './applications.js';
 
 /**
- * One module's channel, whatever carries its frames: the first frame is the hello, every further one a request. One
- * call at a time. A transport feeds frames in and carries the answers away; when `receive` throws, it ends the
+ * One connection of a module, whatever carries its frames: the first frame is the hello, every further one a request.
+ * On a socket one call at a time is under way; in shared memory one on each channel. A transport feeds frames in and carries the answers away; when `receive` throws, it ends the
  * connection, and nothing else suffers.
  */
 export class Channel {
@@ -19,6 +19,11 @@ export class Channel {
     private readonly applications: Applications,
     private readonly log: Log,
   ) {}
+
+  /** The hello was good: what follows are requests. */
+  get accepted(): boolean {
+    return this.#application !== undefined;
+  }
 
   /** The answer to a frame. Throws, or rejects with, MalformedFrame or HandshakeRefused. */
   receive(frame: Buffer): Eventually<Buffer> {

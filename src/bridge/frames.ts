@@ -30,7 +30,7 @@ export class FrameSplitter {
     return this.#chunks[0] ?? Buffer.alloc(0);
   }
 
-  /** The next whole frame, in a buffer of its own, or undefined. Throws MalformedFrame for a length beyond bounds. */
+  /** The next whole frame, in memory that nobody writes to any more, or undefined. Throws MalformedFrame for a length beyond bounds. */
   next(): Buffer | undefined {
     if (this.#bytes < HEADER_BYTES) return undefined;
     const first = this.#chunks[0]!;

@@ -4,15 +4,21 @@ import { commandFailure, describeError } from '../base/errors.js';
 import { isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
+import { isShare, readShare } from '../wire/handshake.js';
 import type { Applications } from './applications.js';
 import { Channel, farewell } from './channel.js';
 import { FrameSplitter, frameHeader } from './frames.js';
+import { noOffer, type SharedGroup, shareMemory } from './shared-memory.js';
 
-/** Carries one module's frames over a Unix socket. */
+/** Keeps frames on the sockets, on either side: to find out whether shared memory has to do with a problem. */
+export const sharesMemory = (): boolean => process.env['CLOUDHSM_LOCAL_TRANSPORT'] !== 'socket';
+
+/** Carries one module's frames over a Unix socket, until the module asks for shared memory and gets it. */
 function serve(socket: Socket, applications: Applications, log: Log): void {
   const channel = new Channel(applications, log);
   const splitter = new FrameSplitter();
   let busy = false;
+  let group: SharedGroup | undefined;
 
   const send = (frame: Buffer): void => {
     socket.cork();
@@ -22,16 +28,28 @@ function serve(socket: Socket, applications: Applications, log: Log): void {
     // A peer that asks and never reads must not fill our memory.
     if (!drained) socket.pause();
   };
-  socket.on('drain', () => socket.resume());
   const refuse = (error: unknown): void => {
     log.warn({ peer: 'module' }, `a connection was ended: ${describeError(error)}`);
     const last = farewell(error);
     if (last !== undefined) send(last);
     socket.destroySoon();
   };
+  const share = (frame: Buffer): void => {
+    const receiver = { receive: (request: Buffer) => channel.receive(request), fail: refuse };
+    group = sharesMemory() ? shareMemory(socket, readShare(frame), receiver) : undefined;
+    if (group === undefined) send(noOffer);
+  };
+  /** Serves what has arrived, a call at a time, for as long as the peer takes its answers away. */
   const next = (): void => {
+    if (busy || socket.destroyed) return;
     try {
-      for (let frame = splitter.next(); frame !== undefined && !busy; frame = splitter.next()) {
+      while (!socket.writableNeedDrain) {
+        const frame = splitter.next();
+        if (frame === undefined) return;
+        if (channel.accepted && isShare(frame)) {
+          share(frame);
+          continue;
+        }
         const answer = channel.receive(frame);
         if (!isPromise(answer)) {
           send(answer);
@@ -43,7 +61,7 @@ function serve(socket: Socket, applications: Applications, log: Log): void {
           .catch(refuse)
           .finally(() => {
             busy = false;
-            if (!socket.destroyed) next();
+            next();
           });
         return;
       }
@@ -53,17 +71,28 @@ function serve(socket: Socket, applications: Applications, log: Log): void {
   };
 
   socket.on('data', (chunk) => {
+    if (group !== undefined) {
+      group.wake();
+      return;
+    }
     try {
       splitter.push(chunk);
     } catch (error) {
       refuse(error);
       return;
     }
-    if (!busy) next();
+    next();
+  });
+  socket.on('drain', () => {
+    socket.resume();
+    next();
   });
   // A program that dies in mid-call resets its connection: that is no event worth more than a debug line.
   socket.on('error', (error) => log.debug({ peer: 'module' }, `connection lost: ${error.message}`));
-  socket.on('close', () => channel.close());
+  socket.on('close', () => {
+    group?.close();
+    channel.close();
+  });
 }
 
 /** Listens for modules on a Unix socket (0600). A socket file that a killed engine left behind is removed first; the

@@ -9,8 +9,19 @@ import { tableHash } from './table-hash.js';
  *   welcome  u32 status, 16 bytes application token, u16 n, n bytes text for a person
  *
  * A token of zeros asks for a new application (C_Initialize); the token from the welcome joins another channel to it.
+ *
+ * A module that can share memory asks for it with the next frame, which no request can be mistaken for:
+ *
+ *   share    8 bytes "CHSMMEM\0", u32 version of the memory's layout
+ *   offer    u32 version, u32 channels, u32 bytes of each
+ *
+ * Channels: the descriptor of the memory comes along with the offer (SCM_RIGHTS). The connection's frames travel in
+ * it from now on (native/shared/channel-layout.h), and on the socket nothing but a byte of the module's, any, that
+ * wakes the engine; when either closes the socket, the memory is given up. No channels: the engine shares no memory,
+ * and requests follow on the socket, as they do where the module did not ask.
  */
 const MAGIC = Buffer.from('CHSMP11\0', 'latin1');
+const SHARE_MAGIC = Buffer.from('CHSMMEM\0', 'latin1');
 export const TOKEN_BYTES = 16;
 const PROGRAM_NAME_BYTES = 256;
 
@@ -83,4 +94,33 @@ export function readWelcome(frame: Buffer): Welcome {
   const text = reader.bytes(reader.u16()).toString('utf8');
   reader.end();
   return { status, token, text };
+}
+
+/** Whether a frame asks for shared memory: it is a request otherwise. */
+export function isShare(frame: Buffer): boolean {
+  return frame.length >= SHARE_MAGIC.length && SHARE_MAGIC.compare(frame, 0, SHARE_MAGIC.length) === 0;
+}
+
+/** The version of the memory's layout that the module knows. Throws MalformedFrame. */
+export function readShare(frame: Buffer): number {
+  const reader = new Reader(frame);
+  reader.bytes(SHARE_MAGIC.length);
+  const layoutVersion = reader.u32();
+  reader.end();
+  return layoutVersion;
+}
+
+export interface Offer {
+  readonly layoutVersion: number;
+  /** 0: no memory is shared. */
+  readonly channels: number;
+  readonly channelBytes: number;
+}
+
+export function writeOffer({ layoutVersion, channels, channelBytes }: Offer): Buffer {
+  const writer = new Writer(16);
+  writer.u32(layoutVersion);
+  writer.u32(channels);
+  writer.u32(channelBytes);
+  return writer.finish();
 }

@@ -1,15 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
+import { type SharedGroup, shareMemory } from '../../src/bridge/shared-memory.js';
 import { CKR, type CkrName } from '../../src/pkcs11/ckr.js';
 import type { AnyInput, AnyOutput } from '../../src/wire/arguments.js';
 import type { CallRow } from '../../src/wire/calls.js';
 import { readRequest, writeAnswer } from '../../src/wire/codec.js';
-import { type HandshakeStatus, readHello, TOKEN_BYTES, writeWelcome } from '../../src/wire/handshake.js';
+import {
+  type HandshakeStatus,
+  isShare,
+  readHello,
+  readShare,
+  TOKEN_BYTES,
+  writeWelcome,
+} from '../../src/wire/handshake.js';
 
 export interface Reply {
   readonly rv: CkrName;
   readonly output?: AnyOutput;
-  /** Sent as the whole stream of bytes in place of an answer's frame. */
+  /** Sent as the whole stream of bytes in place of an answer's frame; in shared memory, what follows its length. */
   readonly raw?: Buffer;
 }
 
@@ -26,7 +34,7 @@ const frame = (body: Buffer): Buffer => {
   return Buffer.concat([length, body]);
 };
 
-/** As much of an engine as testing the module takes: the codec on a Unix socket, and a handler for calls. */
+/** As much of an engine as testing the module takes: the codec on what the module wants, and a handler for calls. */
 export class FakeEngine {
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
@@ -34,6 +42,8 @@ export class FakeEngine {
   /** What the hellos said: new applications, channels that joined one, and program names. */
   applications = 0;
   joined = 0;
+  /** Connections that share memory. */
+  shared = 0;
   readonly programs = new Set<string>();
 
   constructor(
@@ -59,10 +69,18 @@ export class FakeEngine {
     let pending: Buffer[] = [];
     let pendingBytes = 0;
     let application: string | undefined;
+    let group: SharedGroup | undefined;
     this.#sockets.add(socket);
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      group?.close();
+      this.#sockets.delete(socket);
+    });
     socket.on('data', (chunk: Buffer) => {
+      if (group !== undefined) {
+        group.wake();
+        return;
+      }
       pending.push(chunk);
       pendingBytes += chunk.length;
       if (pendingBytes < 4) return;
@@ -73,6 +91,7 @@ export class FakeEngine {
       pending = [];
       pendingBytes = 0;
       if (application === undefined) application = this.#welcome(socket, body);
+      else if (isShare(body)) group = this.#share(socket, body, application);
       else this.#answer(socket, body, application);
     });
   }
@@ -92,6 +111,17 @@ export class FakeEngine {
     };
     socket.write(frame(writeWelcome({ ...refusal, token })));
     return name;
+  }
+
+  #share(socket: Socket, body: Buffer, application: string): SharedGroup | undefined {
+    this.shared++;
+    const receive = async (request: Buffer): Promise<Buffer> => {
+      const { call, input } = readRequest(request);
+      const reply = await this.handler(call, input, application);
+      if (reply === undefined) return new Promise(() => {});
+      return reply.raw?.subarray(4) ?? writeAnswer(call, CKR[reply.rv], reply.output);
+    };
+    return shareMemory(socket, readShare(body), { receive, fail: () => socket.destroy() });
   }
 
   #answer(socket: Socket, body: Buffer, application: string): void {

@@ -1,0 +1,128 @@
+#include "group.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "offer.h"
+
+namespace transport {
+
+namespace {
+
+// Through a volatile pointer memset stays, also where nothing reads the bytes any more.
+void* (*const volatile overwrite)(void*, int, size_t) = std::memset;
+
+}  // namespace
+
+void Frame::clear() {
+  if (!bytes_.empty()) overwrite(bytes_.data(), 0, bytes_.size());
+  bytes_ = {};
+}
+
+void Frame::append(const uint8_t* bytes, size_t length) {
+  if (bytes_.capacity() - bytes_.size() < length) {
+    // Grown by hand: the vector would leave a copy behind in freed memory.
+    std::vector<uint8_t> larger;
+    larger.reserve(std::max(bytes_.size() + length, bytes_.capacity() * 2));
+    larger.assign(bytes_.begin(), bytes_.end());
+    clear();
+    bytes_ = std::move(larger);
+  }
+  bytes_.insert(bytes_.end(), bytes, bytes + length);
+}
+
+Group::~Group() { munmap(memory_, GROUP_BYTES); }
+
+Found Group::look(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
+  Channel& channel = channels_[index];
+  const uint32_t turn = shared_read(&shared(index)->module.turn);
+  if (turn == channel.turn) return channel.state == State::Working ? Found::Fault : Found::Nothing;
+  if (turn != channel.turn + 1) return Found::Fault;
+  switch (channel.state) {
+    case State::Working:
+      return Found::Nothing;
+    case State::Sending:
+      sendPart(index, channel.frame.data());
+      return Found::Part;
+    case State::Receiving:
+      break;
+  }
+  return receive(index, frameBytes, inbox, length);
+}
+
+Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
+  Channel& channel = channels_[index];
+  const shared_channel* from = shared(index);
+  if (channel.done == 0) {
+    channel.length = shared_read(&from->module.length);
+    if (channel.length > frameBytes) return Found::Fault;
+  }
+  const size_t part = shared_part(channel.length, channel.done);
+  const bool whole = part == channel.length;
+  if (whole) {
+    std::memcpy(inbox, from->data, part);
+  } else {
+    channel.frame.append(from->data, part);
+  }
+  channel.done += part;
+  if (channel.done < channel.length) {
+    endTurn(index);
+    return Found::Part;
+  }
+  channel.state = State::Working;
+  channel.done = 0;
+  *length = channel.length;
+  return Found::Request;
+}
+
+void Group::handedOn(unsigned index) { channels_[index].frame.clear(); }
+
+bool Group::answer(unsigned index, const uint8_t* bytes, size_t length) {
+  Channel& channel = channels_[index];
+  if (channel.state != State::Working) return false;
+  channel.state = State::Sending;
+  channel.length = length;
+  channel.done = 0;
+  shared_write(&shared(index)->engine.length, static_cast<uint32_t>(length));
+  if (length > CHANNEL_DATA_BYTES) channel.frame.append(bytes, length);
+  sendPart(index, bytes);
+  return true;
+}
+
+void Group::sendPart(unsigned index, const uint8_t* frame) {
+  Channel& channel = channels_[index];
+  const size_t part = shared_part(channel.length, channel.done);
+  if (part > 0) std::memcpy(shared(index)->data, frame + channel.done, part);
+  channel.done += part;
+  if (channel.done == channel.length) {
+    channel.state = State::Receiving;
+    channel.done = 0;
+    if (channel.length > CHANNEL_DATA_BYTES) channel.frame.clear();
+  }
+  endTurn(index);
+}
+
+void Group::endTurn(unsigned index) {
+  shared_channel* to = shared(index);
+  shared_write(&to->engine.turn, ++channels_[index].turn);
+  if (shared_read(&to->waiting) != 0) wakeModule(&to->engine.turn);
+}
+
+bool Group::fallAsleep() {
+  shared_write(&header()->asleep, 1);
+  for (unsigned i = 0; i < GROUP_CHANNELS; i++) {
+    const Channel& channel = channels_[i];
+    const bool rang = shared_read(&shared(i)->module.turn) != channel.turn;
+    if (rang && channel.state != State::Working) {
+      wakeUp();
+      return true;
+    }
+  }
+  return false;
+}
+
+void Group::wakeUp() { shared_write(&header()->asleep, 0); }
+
+}  // namespace transport

@@ -1,0 +1,75 @@
+// One group of channels in memory shared with a module, from the engine's side. Knows no JavaScript. The other
+// side is not trusted: what it may change meanwhile is read once, and all state that matters is in here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "../../shared/channel-layout.h"
+
+namespace transport {
+
+// Overwrites its bytes when it is emptied or destroyed: frames hold PINs and keys.
+class Frame {
+ public:
+  ~Frame() { clear(); }
+  void clear();
+  void append(const uint8_t* bytes, size_t length);
+  const uint8_t* data() const { return bytes_.data(); }
+  size_t size() const { return bytes_.size(); }
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+// What looking at a channel found.
+enum class Found {
+  Nothing,
+  Part,     // of a larger frame, which was dealt with
+  Request,  // a whole one
+  Fault,    // the module does not follow the protocol
+};
+
+class Group {
+ public:
+  // Shares `memory`, GROUP_BYTES of it, and unmaps it in the end.
+  explicit Group(uint8_t* memory) : memory_(memory) {}
+  ~Group();
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  // Takes what the module handed over on a channel, if anything. A request that one turn holds is copied to
+  // `inbox` (CHANNEL_DATA_BYTES); a larger one is in large(index). `frameBytes` bounds requests.
+  Found look(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
+  const Frame& large(unsigned index) const { return channels_[index].frame; }
+  // The request was handed on: forgets its large frame.
+  void handedOn(unsigned index);
+  // Answers the request that is under way on a channel; false where none is.
+  bool answer(unsigned index, const uint8_t* bytes, size_t length);
+  // A module that rings from now on sends a byte on the connection. True: somebody rang just before.
+  bool fallAsleep();
+  void wakeUp();
+
+ private:
+  enum class State { Receiving, Working, Sending };
+  struct Channel {
+    State state = State::Receiving;
+    uint32_t turn = 0;    // the last one that we ended
+    size_t length = 0;    // of the frame that is on its way
+    size_t done = 0;      // as much of it was handed over
+    Frame frame;          // one that takes several turns
+  };
+
+  shared_channel* shared(unsigned index) const { return shared_channel_at(memory_, index); }
+  shared_group* header() const { return reinterpret_cast<shared_group*>(memory_); }
+  Found receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
+  void sendPart(unsigned index, const uint8_t* frame);
+  void endTurn(unsigned index);
+
+  uint8_t* const memory_;
+  std::array<Channel, GROUP_CHANNELS> channels_;
+};
+
+}  // namespace transport

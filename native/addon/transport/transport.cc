@@ -1,0 +1,247 @@
+#include "transport.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "offer.h"
+
+namespace transport {
+
+namespace {
+
+// After this long in one turn of the event loop its timers, promises and sockets have theirs.
+constexpr uint64_t SLICE_NS = 50'000;
+// A program that calls again within this finds us looking; later than this it has to wake us.
+constexpr uint64_t HOT_NS = 100'000;
+constexpr unsigned MOST_IN_VAIN = 4;
+// A request that takes longer than this waits for something, and uses no processor.
+constexpr uint64_t WORK_NS = 20'000'000;
+
+}  // namespace
+
+Transport::Transport(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      loopHandle_(new uv_idle_t),
+      context_(info.Env(), "cloudhsm-local.transport"),
+      inbox_(Napi::Persistent(info[0].As<Napi::Buffer<uint8_t>>())),
+      onRequest_(Napi::Persistent(info[2].As<Napi::Function>())),
+      onFault_(Napi::Persistent(info[3].As<Napi::Function>())),
+      inboxBytes_(info[0].As<Napi::Buffer<uint8_t>>().Data()),
+      frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
+      spareProcessors_(uv_available_parallelism() - 1) {
+  uv_loop_t* loop;
+  napi_get_uv_event_loop(Env(), &loop);
+  uv_idle_init(loop, loopHandle_);
+  // The connections keep the process alive, not this.
+  uv_unref(reinterpret_cast<uv_handle_t*>(loopHandle_));
+  loopHandle_->data = this;
+}
+
+Transport::~Transport() {
+  uv_close(reinterpret_cast<uv_handle_t*>(loopHandle_),
+           [](uv_handle_t* handle) { delete reinterpret_cast<uv_idle_t*>(handle); });
+}
+
+Napi::Value Transport::open(const Napi::CallbackInfo& info) {
+  const int socket = info[0].As<Napi::Number>().Int32Value();
+  const auto offer = info[1].As<Napi::Buffer<uint8_t>>();
+  int descriptor;
+  uint8_t* memory = shareableMemory(&descriptor);
+  if (memory == nullptr) return info.Env().Undefined();
+  const auto entry = std::make_shared<Entry>(++lastId_, memory);
+  entry->group.fallAsleep();
+  const bool sent = sendWithDescriptor(socket, offer.Data(), offer.Length(), descriptor);
+  ::close(descriptor);
+  if (!sent) return Napi::Number::New(info.Env(), -1);
+  entries_.emplace(entry->id, entry);
+  return Napi::Number::New(info.Env(), entry->id);
+}
+
+void Transport::wake(const Napi::CallbackInfo& info) {
+  const auto found = entries_.find(info[0].As<Napi::Number>().Uint32Value());
+  if (found == entries_.end() || found->second->closed) return;
+  found->second->rung = true;
+  found->second->lastAnswer = uv_hrtime();
+  wakeUp(found->second);
+}
+
+void Transport::wakeUp(const std::shared_ptr<Entry>& entry) {
+  if (entry->awake) return;
+  entry->awake = true;
+  entry->group.wakeUp();
+  awake_.push_back(entry);
+  uv_idle_start(loopHandle_, onTurnOfLoop);
+}
+
+void Transport::answer(const Napi::CallbackInfo& info) {
+  const auto found = entries_.find(info[0].As<Napi::Number>().Uint32Value());
+  const unsigned channel = info[1].As<Napi::Number>().Uint32Value();
+  if (found == entries_.end() || found->second->closed || channel >= GROUP_CHANNELS) return;
+  const uint64_t now = uv_hrtime();
+  if (found->second->working > 0) {
+    found->second->working--;
+    working_--;
+    lastWork_ = now;
+  }
+  // First, so that the program's next call need not ring.
+  if (mayLook(*found->second, now)) wakeUp(found->second);
+  reply(*found->second, channel, info[2]);
+}
+
+void Transport::close(const Napi::CallbackInfo& info) {
+  const auto found = entries_.find(info[0].As<Napi::Number>().Uint32Value());
+  if (found == entries_.end()) return;
+  found->second->closed = true;
+  working_ -= found->second->working;
+  entries_.erase(found);
+}
+
+void Transport::onTurnOfLoop(uv_idle_t* handle) {
+  auto* self = static_cast<Transport*>(handle->data);
+  const Napi::Env env = self->Env();
+  const Napi::HandleScope scope(env);
+  try {
+    self->work();
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
+  } catch (const std::exception& error) {
+    napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
+  }
+}
+
+void Transport::work() {
+  uint64_t now = uv_hrtime();
+  const uint64_t deadline = now + SLICE_NS;
+  while (!awake_.empty() && now < deadline) {
+    if (!round(deadline)) shared_pause();
+    now = uv_hrtime();
+    putToSleep(now);
+  }
+  if (awake_.empty()) uv_idle_stop(loopHandle_);
+}
+
+// Looks at every channel once, from where the last round was cut off. JavaScript that runs meanwhile may add to
+// awake_, and never removes from it.
+bool Transport::round(uint64_t deadline) {
+  bool found = false;
+  for (; nextEntry_ < awake_.size(); nextEntry_++) {
+    const std::shared_ptr<Entry> entry = awake_[nextEntry_];
+    while (nextChannel_ < GROUP_CHANNELS && !entry->closed) {
+      if (!serve(*entry, nextChannel_++)) continue;
+      found = true;
+      if (uv_hrtime() >= deadline) return true;
+    }
+    nextChannel_ = 0;
+  }
+  nextEntry_ = 0;
+  return found;
+}
+
+bool Transport::serve(Entry& entry, unsigned channel) {
+  size_t length = 0;
+  Found found = Found::Fault;
+  try {
+    found = entry.group.look(channel, frameBytes_, inboxBytes_, &length);
+  } catch (const std::bad_alloc&) {
+    // Its frame is larger than our memory: that is its own trouble.
+  }
+  if (found == Found::Nothing) return false;
+  if (!entry.rung) entry.inVain = entry.leftOut = 0;
+  entry.rung = false;
+  if (found == Found::Part) entry.lastAnswer = uv_hrtime();
+  if (found == Found::Request) deliver(entry, channel, length);
+  if (found != Found::Fault) return true;
+  entry.closed = true;
+  const Napi::HandleScope scope(Env());
+  onFault_.MakeCallback(Value(), {Napi::Number::New(Env(), entry.id)}, context_);
+  return true;
+}
+
+void Transport::deliver(Entry& entry, unsigned channel, size_t length) {
+  const Napi::Env env = Env();
+  const Napi::HandleScope scope(env);
+  Napi::Value large = env.Undefined();
+  if (length > CHANNEL_DATA_BYTES) {
+    const Frame& frame = entry.group.large(channel);
+    large = Napi::Buffer<uint8_t>::Copy(env, frame.data(), frame.size());
+    entry.group.handedOn(channel);
+  }
+  const Napi::Value answer =
+      onRequest_.MakeCallback(Value(),
+                              {Napi::Number::New(env, entry.id), Napi::Number::New(env, channel),
+                               Napi::Number::New(env, static_cast<double>(length)), large},
+                              context_);
+  // It may have held a PIN or a key, and nobody may see the last request behind a shorter one.
+  std::memset(inboxBytes_, 0, std::min<size_t>(length, CHANNEL_DATA_BYTES));
+  if (entry.closed) return;
+  if (answer.IsUndefined()) {
+    entry.lastAnswer = 0;
+    entry.working++;
+    working_++;
+    lastWork_ = uv_hrtime();
+  } else {
+    reply(entry, channel, answer);
+  }
+}
+
+void Transport::reply(Entry& entry, unsigned channel, const Napi::Value& answer) {
+  if (!answer.IsBuffer()) throw Napi::TypeError::New(Env(), "an answer must be a Buffer");
+  const auto bytes = answer.As<Napi::Buffer<uint8_t>>();
+  if (bytes.Length() > frameBytes_) throw Napi::RangeError::New(Env(), "an answer larger than any frame");
+  entry.group.answer(channel, bytes.Data(), bytes.Length());
+  entry.lastAnswer = uv_hrtime();
+}
+
+// Whether looking takes no processor from those that could be used: by the program, or by other threads of ours.
+bool Transport::mayLook(const Entry& entry, uint64_t now) const {
+  const unsigned working = now < lastWork_ + WORK_NS ? working_ : 0;
+  return entry.leftOut == 0 && working < spareProcessors_;
+}
+
+// Whether a group in which nothing was found is left to ring.
+bool Transport::fallsAsleep(Entry& entry, uint64_t now) {
+  // It may have been answered after `now` was taken: the difference would wrap.
+  const bool looked = mayLook(entry, now);
+  if (looked && entry.lastAnswer + HOT_NS > now) return false;
+  if (entry.group.fallAsleep()) return false;
+  if (entry.leftOut > 0) {
+    entry.leftOut--;
+  } else if (looked && entry.lastAnswer > 0) {
+    entry.inVain = std::min(entry.inVain + 1, MOST_IN_VAIN);
+    entry.leftOut = (1U << entry.inVain) - 1;
+  }
+  return true;
+}
+
+// Stops looking at groups that have nothing more. Also the only place that removes from awake_.
+void Transport::putToSleep(uint64_t now) {
+  // In the middle of a round its place must not move: the groups behind it are looked at first.
+  if (nextEntry_ != 0 || nextChannel_ != 0) return;
+  const auto asleep = [&](const std::shared_ptr<Entry>& entry) {
+    if (entry->closed) return true;
+    entry->awake = !fallsAsleep(*entry, now);
+    return !entry->awake;
+  };
+  awake_.erase(std::remove_if(awake_.begin(), awake_.end(), asleep), awake_.end());
+}
+
+Napi::Function Transport::define(Napi::Env env) {
+  return DefineClass(env, "Transport",
+                     {InstanceMethod<&Transport::open>("open"), InstanceMethod<&Transport::wake>("wake"),
+                      InstanceMethod<&Transport::answer>("answer"), InstanceMethod<&Transport::close>("close")});
+}
+
+Napi::Object exportTransport(Napi::Env env) {
+  Napi::Object exports = Napi::Object::New(env);
+  exports.Set("Transport", Transport::define(env));
+  exports.Set("layoutVersion", Napi::Number::New(env, CHANNEL_LAYOUT_VERSION));
+  exports.Set("channels", Napi::Number::New(env, GROUP_CHANNELS));
+  exports.Set("channelBytes", Napi::Number::New(env, CHANNEL_BYTES));
+  exports.Set("inboxBytes", Napi::Number::New(env, CHANNEL_DATA_BYTES));
+  return exports;
+}
+
+}  // namespace transport

@@ -1,0 +1,83 @@
+// The engine's side of all shared memory: looks for requests while programs call, sleeps while they do not, and
+// hands each request to one JavaScript function.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "group.h"
+
+namespace transport {
+
+Napi::Object exportTransport(Napi::Env env);
+
+class Transport : public Napi::ObjectWrap<Transport> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  // new Transport(inbox, frameBytes, onRequest, onFault)
+  //   inbox       a Buffer of CHANNEL_DATA_BYTES in which short requests lie during onRequest, and no longer
+  //   onRequest   (group, channel, length, large?) -> the answer, or undefined if it will come by answer();
+  //               `large` is the request where the inbox does not hold it. Must not throw.
+  //   onFault     (group): its module does not follow the protocol, and is not listened to any more
+  explicit Transport(const Napi::CallbackInfo& info);
+  ~Transport() override;
+
+  // open(socket, offer) -> the number of a new group, whose memory went over the socket along with the frame
+  // `offer`; undefined where memory cannot be shared (nothing was sent), -1 where the offer cannot be sent.
+  Napi::Value open(const Napi::CallbackInfo& info);
+  // wake(group): a byte came on its connection.
+  void wake(const Napi::CallbackInfo& info);
+  // answer(group, channel, Buffer): for what onRequest left open. Of a group that is gone: does nothing.
+  void answer(const Napi::CallbackInfo& info);
+  // close(group): its connection is gone.
+  void close(const Napi::CallbackInfo& info);
+
+ private:
+  struct Entry {
+    Entry(uint32_t number, uint8_t* memory) : id(number), group(memory) {}
+    const uint32_t id;
+    Group group;
+    bool awake = false;
+    bool closed = false;      // removed from awake_ when that is not being walked through
+    bool rung = false;        // what is found next was announced, and says nothing about looking
+    uint64_t lastAnswer = 0;  // 0: its last request went to another thread, and nothing is to be expected
+    // Looking in vain costs more than being woken where the program cannot run meanwhile: because it shares our
+    // processor, or has other things to do. So after each time in vain it is left out more often, up to 15 times.
+    unsigned inVain = 0;
+    unsigned leftOut = 0;
+    unsigned working = 0;  // requests that are answered later
+  };
+
+  static void onTurnOfLoop(uv_idle_t* handle);
+  void wakeUp(const std::shared_ptr<Entry>& entry);
+  bool mayLook(const Entry& entry, uint64_t now) const;
+  bool fallsAsleep(Entry& entry, uint64_t now);
+  void work();
+  bool round(uint64_t deadline);
+  bool serve(Entry& entry, unsigned channel);
+  void deliver(Entry& entry, unsigned channel, size_t length);
+  void putToSleep(uint64_t now);
+  void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
+
+  uv_idle_t* loopHandle_;
+  Napi::AsyncContext context_;
+  Napi::Reference<Napi::Buffer<uint8_t>> inbox_;
+  Napi::FunctionReference onRequest_;
+  Napi::FunctionReference onFault_;
+  uint8_t* inboxBytes_;
+  size_t frameBytes_;
+  const unsigned spareProcessors_;  // beside the one that the engine's thread has
+  unsigned working_ = 0;            // of all entries
+  uint64_t lastWork_ = 0;           // when such a request came or was answered
+  uint32_t lastId_ = 0;
+  std::unordered_map<uint32_t, std::shared_ptr<Entry>> entries_;
+  std::vector<std::shared_ptr<Entry>> awake_;
+  size_t nextEntry_ = 0;  // where the round through awake_ goes on
+  unsigned nextChannel_ = 0;
+};
+
+}  // namespace transport

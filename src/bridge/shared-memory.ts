@@ -1,0 +1,117 @@
+import type { Socket } from 'node:net';
+import { addonPart } from '../base/addon.js';
+import { type Eventually, isPromise } from '../base/eventually.js';
+import { limits } from '../base/limits.js';
+import { MalformedFrame } from '../wire/bytes.js';
+import { writeOffer } from '../wire/handshake.js';
+import { frameHeader } from './frames.js';
+
+/** native/addon/transport/transport.h */
+interface NativeTransport {
+  open(socketFd: number, offer: Buffer): number | undefined;
+  wake(group: number): void;
+  answer(group: number, channel: number, answer: Buffer): void;
+  close(group: number): void;
+}
+
+interface NativePart {
+  readonly Transport: new (
+    inbox: Buffer,
+    frameBytes: number,
+    onRequest: (group: number, channel: number, lengthBytes: number, large?: Buffer) => Buffer | undefined,
+    onFault: (group: number) => void,
+  ) => NativeTransport;
+  readonly layoutVersion: number;
+  readonly channels: number;
+  readonly channelBytes: number;
+  readonly inboxBytes: number;
+}
+
+/** Who answers the frames of a group of channels. */
+export interface Receiver {
+  /** May throw or reject: then the group is not served any more, and `fail` is called. */
+  receive(frame: Buffer): Eventually<Buffer>;
+  fail(error: unknown): void;
+}
+
+export interface SharedGroup {
+  /** A byte came on the connection: the module has rung while nobody looked. */
+  wake(): void;
+  /** The connection is gone. */
+  close(): void;
+}
+
+const native = addonPart<NativePart>('transport');
+const inbox = Buffer.alloc(native.inboxBytes);
+const receivers = new Map<number, Receiver>();
+/** There is one event loop to look at channels in, so there is one of it. */
+let transport: NativeTransport | undefined;
+
+/** The descriptor that net keeps to itself: there is no other way to pass one through a socket. */
+function descriptorOf(socket: Socket): number {
+  const handle = (socket as { _handle?: { fd?: number } })._handle;
+  return handle?.fd ?? -1;
+}
+
+/** A request's own bytes: operations keep parts of it longer than the inbox keeps it. */
+function copyOfInbox(lengthBytes: number): Buffer {
+  const frame = Buffer.allocUnsafe(lengthBytes);
+  inbox.copy(frame, 0, 0, lengthBytes);
+  return frame;
+}
+
+function failed(group: number, error: unknown): undefined {
+  receivers.get(group)?.fail(error);
+  close(group);
+}
+
+function onRequest(group: number, channel: number, lengthBytes: number, large?: Buffer): Buffer | undefined {
+  const receiver = receivers.get(group);
+  if (receiver === undefined) return undefined;
+  try {
+    const answer = receiver.receive(large ?? copyOfInbox(lengthBytes));
+    if (!isPromise(answer)) return answer;
+    answer.then(
+      (later) => transport!.answer(group, channel, later),
+      (error) => failed(group, error),
+    );
+    return undefined;
+  } catch (error) {
+    return failed(group, error);
+  }
+}
+
+function close(group: number): void {
+  if (receivers.delete(group)) transport!.close(group);
+}
+
+/** An offer without memory: frames go on over the socket. */
+export const noOffer: Buffer = writeOffer({
+  layoutVersion: native.layoutVersion,
+  channels: 0,
+  channelBytes: 0,
+});
+
+/**
+ * Makes memory for a group of channels and passes it to the module at the other end of the socket, along with an
+ * offer. From then on frames come through the memory, and a byte on the socket only rings. Returns undefined where
+ * this machine, or this module, cannot share memory: then nothing was sent.
+ * @throws MalformedFrame where the module did not leave room for an offer
+ */
+export function shareMemory(
+  socket: Socket,
+  layoutVersion: number,
+  receiver: Receiver,
+): SharedGroup | undefined {
+  if (layoutVersion !== native.layoutVersion) return undefined;
+  transport ??= new native.Transport(inbox, limits.frameBytes, onRequest, (group) =>
+    failed(group, new MalformedFrame('what the module wrote to its shared memory')),
+  );
+  const { channels, channelBytes } = native;
+  const offer = writeOffer({ layoutVersion, channels, channelBytes });
+  const group = transport.open(descriptorOf(socket), Buffer.concat([frameHeader(offer.length), offer]));
+  if (group === undefined) return undefined;
+  if (group < 0) throw new MalformedFrame('the module does not take the offer of shared memory');
+  receivers.set(group, receiver);
+  return { wake: () => transport!.wake(group), close: () => close(group) };
+}
