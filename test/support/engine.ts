@@ -53,9 +53,9 @@ export class TestEngine {
   ) {}
 
   /** Starts an engine on a new home. `options` go to `cloudhsm-local up`. */
-  static async start(options: readonly string[] = []): Promise<TestEngine> {
+  static async start(options: readonly string[] = [], home?: string): Promise<TestEngine> {
     // Short: a socket's path has 107 bytes.
-    const engine = new TestEngine(mkdtempSync(join(tmpdir(), 'chl-')), options);
+    const engine = new TestEngine(home ?? mkdtempSync(join(tmpdir(), 'chl-')), options);
     await engine.restart();
     return engine;
   }
