@@ -1,3 +1,4 @@
+import { andThen, type Eventually } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import { randomBytes } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -58,10 +59,9 @@ export class Application {
   }
 
   /** Ends the session and its objects; with a token's last session the login ends too (v2.40 base, C_CloseSession). */
-  async closeSession(session: Session): Promise<void> {
+  closeSession(session: Session): Eventually<void> {
     this.#sessions.delete(session.handle);
-    await session.close();
-    await this.#endUnusedLogin(session.token);
+    return andThen(session.close(), () => andThen(this.#endUnusedLogin(session.token), () => undefined));
   }
 
   /** A session may be closed while it logs in: then it was the last one, and the login ends as well. */
@@ -72,10 +72,14 @@ export class Application {
     }
   }
 
-  async #endUnusedLogin(token: Token): Promise<boolean> {
-    if (!token.loggedIn || this.sessionsOf(token).length > 0) return false;
-    await token.logout();
-    return true;
+  #endUnusedLogin(token: Token): Eventually<boolean> {
+    if (!token.loggedIn || this.#hasSession(token)) return false;
+    return token.logout().then(() => true);
+  }
+
+  #hasSession(token: Token): boolean {
+    for (const session of this.#sessions.values()) if (session.token === token) return true;
+    return false;
   }
 
   async logout(token: Token): Promise<void> {

@@ -82,10 +82,10 @@ export class Session {
   }
 
   /** Ends the session with its objects. */
-  async close(): Promise<void> {
+  close(): Eventually<void> {
     this.#closed = true;
     this.#endAll();
-    await this.#destroyObjects();
+    return this.#objects.size === 0 ? undefined : this.#destroyObjects();
   }
 
   async #destroyObjects(): Promise<void> {

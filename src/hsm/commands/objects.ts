@@ -1,3 +1,4 @@
+import type { Eventually } from '../../base/eventually.js';
 import { boolAttribute, type HsmObject, isTokenObject } from '../../objects/hsm-object.js';
 import { type ReadResult, readAttribute } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
@@ -39,11 +40,12 @@ function requireDestroyable(object: HsmObject): void {
 /** Deletes an object. Durable when answered. */
 export const destroyObject: Command<{ handle: number }, void> = {
   login: 'CU',
-  run: async (session, { handle }) => {
+  run: (session, { handle }): Eventually<void> => {
     const { object } = session.changeableObject(handle);
     if (isTokenObject(object)) return session.hsm.objects.remove(handle, requireDestroyable);
     requireDestroyable(object);
-    return void session.removeSessionObject(handle);
+    session.removeSessionObject(handle);
+    return undefined;
   },
 };
 
