@@ -9,8 +9,8 @@ import { HandshakeRefused } from './applications.js';
 
 /**
  * One connection of a module, whatever carries its frames: the first frame is the hello, every further one a request.
- * On a socket one call at a time is under way; in shared memory one on each channel. A transport feeds frames in and carries the answers away; when `receive` throws, it ends the
- * connection, and nothing else suffers.
+ * On a socket one call at a time is under way; in shared memory one on each channel. A transport feeds frames in and
+ * carries the answers away; when `receive` throws, it ends the connection, and nothing else suffers.
  */
 export class Channel {
   #application: Application | undefined;

@@ -6,10 +6,6 @@ export class Collector {
   #parts: Buffer[] = [];
   #bytes = 0;
 
-  get lengthBytes(): number {
-    return this.#bytes;
-  }
-
   /** Keeps a copy. Throws CKR_DATA_LEN_RANGE beyond the bound. */
   add(part: Buffer): void {
     if (this.#bytes + part.length > limits.collectedBytes) {

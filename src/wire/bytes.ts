@@ -1,3 +1,5 @@
+import { FIRST_SLOT_ID } from '../pkcs11/constants.js';
+
 /** What arrived does not follow the table: too short, too long, or a length beyond its bound. Ends the connection. */
 export class MalformedFrame extends Error {
   constructor(what: string) {
@@ -17,8 +19,8 @@ export class FrameTooLarge extends Error {
 const TWO_32 = 2 ** 32;
 /** A writer that has grown beyond this does not keep its buffer. */
 const KEPT_BYTES = 1024 * 1024;
-/** High half of CloudHSM's slot ids, 0x20000000_00000001 and up (reference section 4). */
-const SLOT_HIGH = 0x20000000;
+/** The high half of every slot id; the low half counts from 1. */
+const SLOT_HIGH = Number(FIRST_SLOT_ID >> 32n);
 
 /** Reads a frame from front to back. Every read is checked against the end of the frame first. */
 export class Reader {

@@ -1,5 +1,5 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
-import type { Direction } from '../../mechanisms/mechanism.js';
+import type { CipherMechanism, Direction } from '../../mechanisms/mechanism.js';
 import { cipherFor } from '../../mechanisms/registry.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { LengthOnly, Room } from '../../wire/arguments.js';
@@ -57,15 +57,12 @@ function prepare(
 function withHsmIv(
   session: Session,
   mechanism: Mechanism,
-  {
-    hsmIvBytes,
-    withIv,
-  }: { hsmIvBytes?: CipherOperation['cipher']['hsmIvBytes']; withIv?: CipherOperation['cipher']['withIv'] },
+  cipher: CipherMechanism,
 ): Eventually<{ mechanism: Mechanism; iv?: Buffer }> {
-  const lengthBytes = hsmIvBytes?.(mechanism.parameter);
-  if (lengthBytes === undefined || withIv === undefined) return { mechanism };
+  const lengthBytes = cipher.hsmIvBytes?.(mechanism.parameter);
+  if (lengthBytes === undefined) return { mechanism };
   return andThen(session.client.send('generateRandom', { lengthBytes }), (iv) => ({
-    mechanism: { type: mechanism.type, parameter: withIv(mechanism.parameter, iv) },
+    mechanism: { type: mechanism.type, parameter: cipher.withIv!(mechanism.parameter, iv) },
     iv,
   }));
 }
