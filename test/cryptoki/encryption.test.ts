@@ -3,9 +3,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pkcs11js from 'pkcs11js';
 import { CKR } from '../../src/pkcs11/ckr.js';
-import { TestEngine } from '../support/engine.js';
 import { generateAes, generateRsa, importSecret, publicKeyOf } from '../support/keys.js';
-import { expectCkr, TestModule } from '../support/module.js';
+import { expectCkr, type TestModule, useModule } from '../support/module.js';
 
 const { CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_AES_GCM, CKK_AES } = pkcs11js;
 const CKM_AES_CTR = 0x1086;
@@ -22,21 +21,16 @@ function ctrParameter(counterBits: number, cb: Buffer): Buffer {
 }
 
 describe('encrypting and decrypting', () => {
-  let engine: TestEngine;
   let module: TestModule;
   let session: Buffer;
   let key: Buffer;
 
-  before(async () => {
-    engine = await TestEngine.start();
-    module = new TestModule(engine);
-    session = module.openLoggedIn();
-    key = importSecret(module, session, CKK_AES, keyBytes);
+  useModule((opened) => {
+    ({ module, session } = opened);
   });
 
-  after(async () => {
-    module.close();
-    await engine.stop();
+  before(() => {
+    key = importSecret(module, session, CKK_AES, keyBytes);
   });
 
   const encrypt = (mechanism: pkcs11js.Mechanism, input: Buffer, room = input.length + 32): Buffer => {

@@ -4,7 +4,7 @@ import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { TestEngine } from '../support/engine.js';
 import { attribute, generateAes } from '../support/keys.js';
-import { expectCkr, TestModule } from '../support/module.js';
+import { expectCkr, TestModule, useModule } from '../support/module.js';
 
 const TRUE = Buffer.from([1]);
 const FALSE = Buffer.from([0]);
@@ -12,19 +12,11 @@ const aes = { mechanism: pkcs11js.CKM_AES_ECB };
 
 describe('changing and copying objects', () => {
   describe('in the compatible profile', () => {
-    let engine: TestEngine;
     let module: TestModule;
     let session: Buffer;
 
-    before(async () => {
-      engine = await TestEngine.start();
-      module = new TestModule(engine);
-      session = module.openLoggedIn();
-    });
-
-    after(async () => {
-      module.close();
-      await engine.stop();
+    useModule((opened) => {
+      ({ module, session } = opened);
     });
 
     const set = (key: Buffer, type: number, value: boolean | string): void =>

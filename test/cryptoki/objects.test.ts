@@ -3,9 +3,9 @@ import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
-import { TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import { attribute, curveOids, generateAes, generateEc, generateRsa, importSecret } from '../support/keys.js';
-import { expectCkr, TestModule } from '../support/module.js';
+import { expectCkr, type TestModule, useModule } from '../support/module.js';
 
 const { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_SECRET_KEY, CKO_CERTIFICATE, CKK_RSA, CKK_EC, CKK_AES } =
   pkcs11js;
@@ -15,15 +15,8 @@ describe('objects', () => {
   let module: TestModule;
   let session: Buffer;
 
-  before(async () => {
-    engine = await TestEngine.start();
-    module = new TestModule(engine);
-    session = module.openLoggedIn();
-  });
-
-  after(async () => {
-    module.close();
-    await engine.stop();
+  useModule((opened) => {
+    ({ engine, module, session } = opened);
   });
 
   const find = (template: pkcs11js.Template, on = session): Buffer[] => {

@@ -2,7 +2,6 @@ import { constants, createHmac, createPublicKey, verify as nodeVerify } from 'no
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { CKR } from '../../src/pkcs11/ckr.js';
-import { TestEngine } from '../support/engine.js';
 import {
   type Curve,
   curveOids,
@@ -12,7 +11,7 @@ import {
   importSecret,
   publicKeyOf,
 } from '../support/keys.js';
-import { expectCkr, TestModule } from '../support/module.js';
+import { expectCkr, type TestModule, useModule } from '../support/module.js';
 
 const data = Buffer.from('The quick brown fox jumps over the lazy dog');
 
@@ -26,19 +25,11 @@ const hashes = [
 ] as const;
 
 describe('signing and verifying', () => {
-  let engine: TestEngine;
   let module: TestModule;
   let session: Buffer;
 
-  before(async () => {
-    engine = await TestEngine.start();
-    module = new TestModule(engine);
-    session = module.openLoggedIn();
-  });
-
-  after(async () => {
-    module.close();
-    await engine.stop();
+  useModule((opened) => {
+    ({ module, session } = opened);
   });
 
   const sign = (mechanism: pkcs11js.Mechanism, key: Buffer, input = data): Buffer => {

@@ -1,6 +1,6 @@
 import pkcs11js from 'pkcs11js';
 import { CKS } from '../../src/pkcs11/constants.js';
-import { modulePath, type TestEngine } from './engine.js';
+import { modulePath, TestEngine } from './engine.js';
 
 /** The built module, loaded into this process. Every test file initialises and finalises it for itself. */
 export class TestModule {
@@ -36,6 +36,23 @@ export class TestModule {
     this.p11.C_Finalize();
     this.p11.close();
   }
+}
+
+/** Gives the tests of a suite an engine of their own, the module on it, and a session that is logged in. */
+export function useModule(
+  assign: (opened: { engine: TestEngine; module: TestModule; session: Buffer }) => void,
+): void {
+  let engine: TestEngine | undefined;
+  let module: TestModule | undefined;
+  before(async () => {
+    engine = await TestEngine.start();
+    module = new TestModule(engine);
+    assign({ engine, module, session: module.openLoggedIn() });
+  });
+  after(async () => {
+    module?.close();
+    await engine?.stop();
+  });
 }
 
 /** The CKR code in what pkcs11js threw: most functions throw a Pkcs11Error, some only a text that ends with it. */

@@ -33,3 +33,13 @@ export class BehaviourClient {
     return outcome.lines;
   }
 }
+
+/** Gives the tests of a suite a client with an engine of their own. */
+export function useClient(assign: (client: BehaviourClient) => void): void {
+  let client: BehaviourClient | undefined;
+  before(async () => {
+    client = await BehaviourClient.start();
+    assign(client);
+  });
+  after(() => client?.stop());
+}

@@ -1,17 +1,15 @@
 import { expect } from 'chai';
 import { calls } from '../../../src/wire/calls.js';
-import { BehaviourClient } from './client.js';
+import { type BehaviourClient, useClient } from './client.js';
 
 describe('what programs do to the module', function () {
   this.timeout(300_000);
 
   let client: BehaviourClient;
 
-  before(async () => {
-    client = await BehaviourClient.start();
+  useClient((started) => {
+    client = started;
   });
-
-  after(() => client?.stop());
 
   describe('functions', () => {
     it('all but C_Initialize and C_GetFunctionList need C_Initialize, in a child its own (row 1)', async () => {

@@ -1,16 +1,14 @@
 import { expect } from 'chai';
-import { BehaviourClient } from './client.js';
+import { BehaviourClient, useClient } from './client.js';
 
 describe('what programs do to the module', function () {
   this.timeout(300_000);
 
   let client: BehaviourClient;
 
-  before(async () => {
-    client = await BehaviourClient.start();
+  useClient((started) => {
+    client = started;
   });
-
-  after(() => client?.stop());
 
   describe('objects', () => {
     it('an attribute that cannot be read has length -1, the others are filled in (row 9)', async () => {

@@ -7,7 +7,7 @@ import {
   verify as verifyInNode,
 } from 'node:crypto';
 import { expect } from 'chai';
-import { BehaviourClient } from './client.js';
+import { type BehaviourClient, useClient } from './client.js';
 
 /** What behaviour_client knows: 32 bytes that are key of AES and of HMAC, the data, and the IV of CBC. */
 const knownKey = Buffer.from(Array.from({ length: 32 }, (_, at) => at));
@@ -30,11 +30,9 @@ describe('what programs do to the module', function () {
 
   let client: BehaviourClient;
 
-  before(async () => {
-    client = await BehaviourClient.start();
+  useClient((started) => {
+    client = started;
   });
-
-  after(() => client?.stop());
 
   describe('operations', () => {
     it("GCM: zeros become the HSM's IV in C_EncryptInit, another IV stays as it is (row 11)", async () => {

@@ -1,16 +1,14 @@
 import { expect } from 'chai';
-import { BehaviourClient } from './client.js';
+import { BehaviourClient, useClient } from './client.js';
 
 describe('what programs do to the module', function () {
   this.timeout(300_000);
 
   let client: BehaviourClient;
 
-  before(async () => {
-    client = await BehaviourClient.start();
+  useClient((started) => {
+    client = started;
   });
-
-  after(() => client?.stop());
 
   describe('processes, sessions and logins', () => {
     it('a forked child starts afresh and signs in 32 threads; its parent signs on (row 1)', async () => {
