@@ -4,7 +4,7 @@ import type { Log } from '../base/log.js';
 import { CKR, ckr, ckrOf } from '../pkcs11/ckr.js';
 import type { AnyInput, AnyOutput } from '../wire/arguments.js';
 import { FrameTooLarge } from '../wire/bytes.js';
-import type { CallRow } from '../wire/calls.js';
+import { type CallRow, calls } from '../wire/calls.js';
 import { readRequest, writeAnswer } from '../wire/codec.js';
 import { BufferTooSmall, FailureWithOutput } from './answer.js';
 import type { Application } from './application.js';
@@ -36,6 +36,22 @@ type AnyHandler = (
   input: AnyInput,
   application: Application,
 ) => Eventually<AnyOutput | undefined>;
+
+/** Where a call goes, looked up once. */
+interface Route {
+  readonly handler: AnyHandler | undefined;
+  readonly hasSession: boolean;
+}
+
+const routes: ReadonlyMap<CallRow, Route> = new Map(
+  calls.map((call: CallRow) => [
+    call,
+    {
+      handler: handlers[call.name as keyof Handlers] as AnyHandler | undefined,
+      hasSession: call.arguments[0]?.kind === 'session',
+    },
+  ]),
+);
 
 /** The outputs that go along with a failure, if any. */
 function outputOf(call: CallRow, error: unknown): AnyOutput | undefined {
@@ -71,9 +87,8 @@ function failed(log: Log, { client }: Application, call: CallRow, error: unknown
 }
 
 function run(application: Application, call: CallRow, input: AnyInput): Eventually<AnyOutput | undefined> {
-  const hasSession = call.arguments[0]?.kind === 'session';
+  const { handler, hasSession } = routes.get(call)!;
   const on = hasSession ? application.session(input['hSession'] as number) : application;
-  const handler = handlers[call.name as keyof Handlers] as AnyHandler | undefined;
   if (handler === undefined) throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call.name}`);
   return handler(on, input, application);
 }

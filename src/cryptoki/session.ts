@@ -7,7 +7,15 @@ import type { Token } from './slot.js';
 
 /** A PKCS#11 session: at most one operation of each kind, and the session objects it made. */
 export class Session {
-  readonly #operations: { [Kind in OperationKind]?: Operations[Kind] } = {};
+  /** Every kind has its place from the beginning: an object that loses members becomes a slow one. */
+  readonly #operations: { [Kind in OperationKind]: Operations[Kind] | undefined } = {
+    find: undefined,
+    digest: undefined,
+    sign: undefined,
+    verify: undefined,
+    encrypt: undefined,
+    decrypt: undefined,
+  };
   readonly #objects = new Set<number>();
   #closed = false;
 
@@ -39,7 +47,7 @@ export class Session {
 
   begin<Kind extends OperationKind>(kind: Kind, operation: Operations[Kind]): void {
     this.requireIdle(kind);
-    Object.assign(this.#operations, { [kind]: operation });
+    (this.#operations as { [K in Kind]: Operations[K] | undefined })[kind] = operation;
   }
 
   /** Throws CKR_OPERATION_NOT_INITIALIZED. */
@@ -52,7 +60,7 @@ export class Session {
   /** Ends an operation, however it ends, and cleanses what it had collected. True if there was one. */
   end(kind: OperationKind): boolean {
     const operation = this.#operations[kind];
-    delete this.#operations[kind];
+    this.#operations[kind] = undefined;
     if (operation !== undefined && 'discard' in operation) operation.discard();
     return operation !== undefined;
   }

@@ -9,10 +9,12 @@ import { candidates, handleKey, indexChanges } from './object-index.js';
 
 /** Objects kept decoded and parsed. Beyond it the longest unused one is read again from the store when needed. */
 const CACHED_OBJECTS = 20_000;
+/** Nobody needs to know the order of last use while there is room for many more. */
+const ORDERED_ABOVE = CACHED_OBJECTS / 2;
 
 /** The objects of one HSM that outlive sessions, restarts and crashes. */
 export class TokenObjects {
-  /** In the order of last use: a Map iterates in the order of insertion. */
+  /** In the order of last use once it has filled up: a Map iterates in the order of insertion. */
   readonly #cache = new Map<number, LoadedObject>();
   readonly #turns = new Map<number, Promise<unknown>>();
   #count: number;
@@ -30,8 +32,7 @@ export class TokenObjects {
     if (!Number.isSafeInteger(handle)) return undefined;
     const cached = this.#cache.get(handle);
     if (cached !== undefined) {
-      this.#cache.delete(handle);
-      this.#cache.set(handle, cached);
+      if (this.#cache.size > ORDERED_ABOVE) this.#moveToEnd(handle, cached);
       return cached;
     }
     const record = this.store.get('objects', handleKey(handle));
@@ -40,6 +41,11 @@ export class TokenObjects {
     record.fill(0);
     this.#remember(loaded);
     return loaded;
+  }
+
+  #moveToEnd(handle: number, loaded: LoadedObject): void {
+    this.#cache.delete(handle);
+    this.#cache.set(handle, loaded);
   }
 
   #remember(loaded: LoadedObject): void {

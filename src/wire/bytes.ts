@@ -17,8 +17,6 @@ export class FrameTooLarge extends Error {
 }
 
 const TWO_32 = 2 ** 32;
-/** A writer that has grown beyond this does not keep its buffer. */
-const KEPT_BYTES = 1024 * 1024;
 /** The high half of every slot id; the low half counts from 1. */
 const SLOT_HIGH = Number(FIRST_SLOT_ID >> 32n);
 
@@ -90,86 +88,95 @@ export class Reader {
   }
 }
 
-/** Writes a frame into a buffer that grows. One writer serves one answer at a time; `finish` gives its own copy. */
+/**
+ * Writes frames, one after the other. Each is written where it stays: `finish` gives it away without a copy, and the
+ * next one follows it in the same memory as long as there is room.
+ */
 export class Writer {
-  #buffer: Buffer;
+  #memory = Buffer.allocUnsafeSlow(0);
+  #start = 0;
   #at = 0;
 
+  /** @param memoryBytes what it asks for at a time; the default is for one that writes many frames */
   constructor(
-    private readonly initialBytes = 1024,
+    private readonly memoryBytes = 64 * 1024,
     private readonly limitBytes = Number.MAX_SAFE_INTEGER,
-  ) {
-    this.#buffer = Buffer.alloc(initialBytes);
-  }
+  ) {}
 
   #reserve(lengthBytes: number): number {
     const at = this.#at;
     const end = at + lengthBytes;
-    if (end > this.limitBytes) throw new FrameTooLarge(end);
-    if (end > this.#buffer.length) {
-      const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
-      this.#buffer.copy(larger, 0, 0, at);
-      this.#buffer.fill(0);
-      this.#buffer = larger;
-    }
+    if (end - this.#start > this.limitBytes) throw new FrameTooLarge(end - this.#start);
+    if (end > this.#memory.length) return this.#reserveElsewhere(lengthBytes);
     this.#at = end;
     return at;
   }
 
+  #reserveElsewhere(lengthBytes: number): number {
+    const written = this.#memory.subarray(this.#start, this.#at);
+    const at = written.length;
+    this.#memory = Buffer.allocUnsafeSlow(Math.max(this.memoryBytes, 2 * (at + lengthBytes)));
+    this.#memory.set(written);
+    written.fill(0);
+    this.#start = 0;
+    this.#at = at + lengthBytes;
+    return at;
+  }
+
   u8(value: number): void {
-    this.#buffer[this.#reserve(1)] = value;
+    const at = this.#reserve(1);
+    this.#memory[at] = value;
   }
 
   u16(value: number): void {
     const at = this.#reserve(2);
-    this.#buffer.writeUInt16LE(value, at);
+    this.#memory.writeUInt16LE(value, at);
   }
 
   u32(value: number): void {
     const at = this.#reserve(4);
-    this.#buffer.writeUInt32LE(value, at);
+    this.#memory.writeUInt32LE(value, at);
   }
 
   /** A number below 2^53, or -1 for CK_UNAVAILABLE_INFORMATION (all ones). */
   u64(value: number): void {
     const at = this.#reserve(8);
     if (value === -1) {
-      this.#buffer.fill(0xff, at, at + 8);
+      this.#memory.fill(0xff, at, at + 8);
       return;
     }
-    this.#buffer.writeUInt32LE(value % TWO_32, at);
-    this.#buffer.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
+    this.#memory.writeUInt32LE(value % TWO_32, at);
+    this.#memory.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
   }
 
   slot(index: number): void {
     const at = this.#reserve(8);
-    this.#buffer.writeUInt32LE(index + 1, at);
-    this.#buffer.writeUInt32LE(SLOT_HIGH, at + 4);
+    this.#memory.writeUInt32LE(index + 1, at);
+    this.#memory.writeUInt32LE(SLOT_HIGH, at + 4);
   }
 
   bytes(value: Uint8Array): void {
     const at = this.#reserve(value.length);
-    this.#buffer.set(value, at);
+    this.#memory.set(value, at);
   }
 
   /** UTF-8 text in exactly `size` bytes, padded with blanks. */
   paddedText(value: string, size: number): void {
     const at = this.#reserve(size);
-    this.#buffer.fill(0x20, at, at + size);
-    this.#buffer.write(value, at, size, 'utf8');
+    this.#memory.fill(0x20, at, at + size);
+    this.#memory.write(value, at, size, 'utf8');
   }
 
-  /** A copy of what was written; the writer is empty again and what it held is cleansed. */
+  /** What was written, which is the caller's from now on. */
   finish(): Buffer {
-    const frame = Buffer.from(this.#buffer.subarray(0, this.#at));
-    this.discard();
+    const frame = this.#memory.subarray(this.#start, this.#at);
+    this.#start = this.#at;
     return frame;
   }
 
-  /** Forgets and cleanses what was written, and lets go of memory that one large frame needed. */
+  /** Forgets and cleanses what was written since the last `finish`. */
   discard(): void {
-    this.#buffer.fill(0, 0, this.#at);
-    this.#at = 0;
-    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.alloc(this.initialBytes);
+    this.#memory.fill(0, this.#start, this.#at);
+    this.#at = this.#start;
   }
 }

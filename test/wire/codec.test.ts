@@ -93,13 +93,27 @@ describe('the codec of calls', () => {
     expect(() => readRequest(nested(limits.templateDepth + 1))).to.throw(MalformedFrame, 'nested');
   });
 
-  it('leaves nothing of an answer in the buffer it writes with', () => {
+  it('writes frames of any size one after the other, each of which stays as it is', () => {
     const writer = new Writer(16);
+    const lengths = [0, 5, 16, 1, 40, 7, 100];
+    const frames = lengths.map((length, at) => {
+      for (let left = length; left > 0; left--) writer.u8(at + 1);
+      return writer.finish();
+    });
+    expect(frames.map((frame) => [...frame])).to.deep.equal(
+      lengths.map((length, at) => Array(length).fill(at + 1)),
+    );
+  });
+
+  it('leaves nothing of a frame where it was when it had to move, or was given up', () => {
+    const writer = new Writer(16);
+    const before = writer.finish();
     writer.bytes(Buffer.from('secret'));
-    writer.finish();
-    writer.u32(0);
-    writer.u32(0);
-    expect(writer.finish().toString('latin1')).not.to.contain('secret');
+    writer.bytes(Buffer.alloc(100));
+    writer.discard();
+    expect(Buffer.from(before.buffer).toString('latin1')).not.to.contain('secret');
+    writer.bytes(Buffer.alloc(0));
+    expect(Buffer.from(writer.finish().buffer).toString('latin1')).not.to.contain('secret');
   });
 });
 

@@ -152,7 +152,7 @@ export const encryptionCalls = {
       andThen(prepare(session, 'encrypt', hKey, mechanism), (operation) =>
         andThen(withHsmIv(session, mechanism, operation.cipher), (made) => {
           iv = made.iv;
-          return { ...operation, mechanism: made.mechanism };
+          return iv === undefined ? operation : { ...operation, mechanism: made.mechanism };
         }),
       ),
     );
