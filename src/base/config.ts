@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { commandFailure } from './errors.js';
 import { readFileIfPresent } from './files.js';
+import { hsmTypes } from './hsm-types.js';
 import { limits } from './limits.js';
 import { logLevels } from './log.js';
 
@@ -9,7 +10,7 @@ export const configSchema = z
   .object({
     hsms: z.number().int().min(1).max(limits.hsmsPerCluster).default(2),
     profile: z.enum(['strict', 'compatible']).default('compatible'),
-    hsmType: z.enum(['hsm1.medium', 'hsm2m.medium']).default('hsm2m.medium'),
+    hsmType: z.enum(hsmTypes).default('hsm2m.medium'),
     mode: z.enum(['FIPS', 'NON_FIPS']).default('FIPS'),
     logLevel: z.enum(logLevels).default('info'),
   })

@@ -23,6 +23,8 @@ export const limits = {
   passwordMinCharacters: 8,
   passwordMaxCharacters: 32,
   userNameMaxCharacters: 31,
+  /** "Users: hsm2m 1,024" (hsm1 has fewer): so many a key can be shared with. */
+  usersPerHsm: 1024,
   /** A PIN is `user:password`; the module accepts no longer text. */
   pinBytes: 1024,
   /** HSMs in one cluster: "28 HSMs per cluster". */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
+import { hsmTypes } from '../base/hsm-types.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
 import { randomBytes } from '../crypto/index.js';
@@ -18,7 +19,7 @@ import type { Home } from './home.js';
 const clusterSchema = z.object({
   formatVersion: z.literal(1),
   id: z.string().regex(/^cluster-[a-z2-7]{11}$/),
-  hsmType: z.string(),
+  hsmType: z.enum(hsmTypes),
   mode: z.enum(['FIPS', 'NON_FIPS']),
   hsms: z
     .array(z.object({ id: z.string().regex(/^hsm-[a-z2-7]{11}$/), ordinal: z.number().int().min(1) }))
@@ -169,7 +170,8 @@ export async function openCluster(
   const hsms: Hsm[] = [];
   for (const { id, ordinal } of file.hsms) {
     progress(`starting ${id}`);
-    const settings = { id, ordinal, mode: file.mode, profile: config.profile };
+    const { hsmType, mode } = file;
+    const settings = { id, ordinal, hsmType, mode, profile: config.profile };
     hsms.push(await Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log));
   }
   return new Cluster({ id: file.id, hsmType: file.hsmType, mode: file.mode }, hsms);

@@ -3,8 +3,9 @@ import { andThen, type Eventually } from '../base/eventually.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import type { Role } from '../hsm/users.js';
 import { ckr } from '../pkcs11/ckr.js';
-import type { Template } from '../pkcs11/template.js';
+import type { Attribute, Template } from '../pkcs11/template.js';
 
 /**
  * One application's view of a cluster: many HSMs that look like one.
@@ -16,6 +17,7 @@ import type { Template } from '../pkcs11/template.js';
 export class ClusterClient {
   /** HSM commands keep no state between them, so which HSM works is open; session keys pin it. */
   readonly #worker: HsmConnection;
+  #role: Role = 'CU';
 
   constructor(private readonly connections: readonly HsmConnection[]) {
     const [first] = connections;
@@ -24,17 +26,18 @@ export class ClusterClient {
   }
 
   /** Logs in on every HSM: each has its own users, and counts wrong passwords on its own. */
-  async login(name: string, password: string): Promise<void> {
+  async login(name: string, password: string, role: Role = 'CU'): Promise<void> {
     const done: HsmConnection[] = [];
     try {
       for (const connection of this.connections) {
-        await connection.send('login', { name, password, role: 'CU' });
+        await connection.send('login', { name, password, role });
         done.push(connection);
       }
     } catch (error) {
       for (const connection of done) void connection.send('logout', undefined);
       throw error;
     }
+    this.#role = role;
   }
 
   async logout(): Promise<void> {
@@ -77,6 +80,30 @@ export class ClusterClient {
 
   setAttributes(handle: number, template: Template): Eventually<void> {
     return this.#whereItIs(handle, (connection) => connection.send('setAttributes', { handle, template }));
+  }
+
+  /** Sets one attribute of a key as CloudHSM's tools do; see the HSM's command. */
+  setKeyAttribute(handle: number, attribute: Attribute): Eventually<void> {
+    const onOne = (connection: HsmConnection): Eventually<Created | undefined> =>
+      connection.send('setKeyAttribute', { handle, attribute });
+    // An admin has no session keys, and no other HSM knows of a session key.
+    if (this.#role === 'CO') return this.#onAll((connection) => andThen(onOne(connection), () => undefined));
+    return this.#whereItIs(handle, (connection) =>
+      andThen(
+        onOne(connection),
+        (promoted) =>
+          promoted && andThen(this.#settle(promoted), () => connection.send('endSessionObject', { handle })),
+      ),
+    );
+  }
+
+  /** Lets another crypto user use a token key, on every HSM. */
+  shareKey(handle: number, user: string): Promise<void> {
+    return this.#onAll((connection) => connection.send('shareKey', { handle, user }));
+  }
+
+  unshareKey(handle: number, user: string): Promise<void> {
+    return this.#onAll((connection) => connection.send('unshareKey', { handle, user }));
   }
 
   /** Brings new token objects to every HSM, or, if one of them fails, to none. Answers the first one's handle. */

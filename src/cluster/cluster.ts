@@ -1,3 +1,4 @@
+import type { HsmType } from '../base/hsm-types.js';
 import type { Hsm } from '../hsm/hsm.js';
 import type { ClusterMode } from '../mechanisms/mechanism.js';
 import { ClusterClient } from './cluster-client.js';
@@ -5,7 +6,7 @@ import { ClusterClient } from './cluster-client.js';
 /** What tells one cluster from another. */
 export interface ClusterSettings {
   readonly id: string;
-  readonly hsmType: string;
+  readonly hsmType: HsmType;
   readonly mode: ClusterMode;
 }
 

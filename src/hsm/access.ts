@@ -1,18 +1,20 @@
 import type { HsmObject } from '../objects/hsm-object.js';
-import { kindOf } from '../objects/hsm-object.js';
+import { isTokenObject, kindOf } from '../objects/hsm-object.js';
+import { ckr } from '../pkcs11/ckr.js';
+import type { LoadedObject } from './loaded-object.js';
 import type { User } from './users.js';
 
 /*
  * Who may do what with an object (reference section 7):
  *
- *                     | find, read, use | change, delete
- *   ------------------+-----------------+---------------
- *   its owner         |       yes       |      yes
- *   shared with them  |       yes       |      no
- *   certificates      |   every CU      |  their owner
+ *                     | find, read, use | change, delete, share
+ *   ------------------+-----------------+----------------------
+ *   its owner         |       yes       |         yes
+ *   shared with them  |       yes       |         no
+ *   certificates      |   every CU      |     their owner [guess]
  *   everybody else    | it is not there |
  *
- * A CO has no keys and sees none.
+ * A CO has no keys and sees none; what a CO may set in a token key is a row of src/objects/key-settings.ts.
  */
 
 export function maySee(user: User, object: HsmObject): boolean {
@@ -24,4 +26,19 @@ export function maySee(user: User, object: HsmObject): boolean {
 
 export function mayChange(user: User, object: HsmObject): boolean {
   return user.role === 'CU' && object.owner === user.name;
+}
+
+/** "Not for public keys" (reference management-tools, section 4.2); a session key belongs to one connection. Throws
+ * CKR_ACTION_PROHIBITED. */
+export function requireShareable({ object, kind }: LoadedObject): void {
+  if (kind === 'certificate' || kind.endsWith('Public')) {
+    throw ckr('CKR_ACTION_PROHIBITED', 'only secret and private keys can be shared');
+  }
+  if (!isTokenObject(object)) throw ckr('CKR_ACTION_PROHIBITED', 'a session key cannot be shared');
+}
+
+/** A key is shared with another crypto user. Throws CKR_ACTION_PROHIBITED. */
+export function requireShareWith(owner: User, receiver: User | undefined, name: string): void {
+  if (receiver?.role !== 'CU') throw ckr('CKR_ACTION_PROHIBITED', `there is no crypto user ${name}`);
+  if (receiver.name === owner.name) throw ckr('CKR_ACTION_PROHIBITED', 'the key is your own already');
 }

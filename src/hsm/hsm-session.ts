@@ -16,6 +16,8 @@ export class HsmSession {
   readonly #sessionObjects = new Map<number, LoadedObject>();
   /** Token objects that this connection has inserted last: it may still take them back. */
   readonly #inserted = new Set<number>();
+  /** Session keys on their way to become token keys. */
+  readonly #promoted = new Set<number>();
 
   constructor(readonly hsm: Hsm) {}
 
@@ -25,8 +27,10 @@ export class HsmSession {
     return this.#user;
   }
 
-  requireRole(role: Role): void {
-    if (this.user.role !== role) throw ckr('CKR_USER_NOT_LOGGED_IN', `the command needs a ${role}`);
+  requireRole(role: Role | 'any'): void {
+    const { user } = this;
+    if (role !== 'any' && user.role !== role)
+      throw ckr('CKR_USER_NOT_LOGGED_IN', `the command needs a ${role}`);
   }
 
   login(user: User): void {
@@ -39,6 +43,7 @@ export class HsmSession {
     this.#user = undefined;
     for (const loaded of this.#sessionObjects.values()) loaded.destroy();
     this.#sessionObjects.clear();
+    this.#promoted.clear();
   }
 
   rememberInsert(handle: number): void {
@@ -55,7 +60,19 @@ export class HsmSession {
     this.#sessionObjects.set(object.handle, new LoadedObject(object));
   }
 
+  /** A session key becomes a token key once: CKR_ACTION_PROHIBITED while it does. */
+  beginPromotion(handle: number): void {
+    if (this.#promoted.has(handle))
+      throw ckr('CKR_ACTION_PROHIBITED', `key ${handle} is becoming a token key`);
+    this.#promoted.add(handle);
+  }
+
+  endPromotion(handle: number): void {
+    this.#promoted.delete(handle);
+  }
+
   removeSessionObject(handle: number): boolean {
+    this.endPromotion(handle);
     this.#sessionObjects.get(handle)?.destroy();
     return this.#sessionObjects.delete(handle);
   }
@@ -84,6 +101,14 @@ export class HsmSession {
     return loaded;
   }
 
+  /** A token key, whoever owns it, for an admin. Throws CKR_OBJECT_HANDLE_INVALID. */
+  anyTokenKey(handle: number): LoadedObject {
+    const loaded = this.hsm.objects.get(handle);
+    if (loaded === undefined || loaded.kind === 'certificate')
+      throw ckr('CKR_OBJECT_HANDLE_INVALID', `there is no token key ${handle}`);
+    return loaded;
+  }
+
   /** The object as a key to work with. Throws CKR_KEY_HANDLE_INVALID. */
   key(handle: number): LoadedObject {
     const loaded = this.visible(handle);
@@ -100,6 +125,7 @@ export class HsmSession {
       if (maySee(this.user, loaded.object) && matches(loaded.object, template)) found.push(handle);
     }
     for (const handle of this.hsm.objects.candidates(template)) {
+      if (this.#sessionObjects.has(handle)) continue;
       const loaded = this.hsm.objects.get(handle);
       if (loaded && maySee(this.user, loaded.object) && matches(loaded.object, template)) found.push(handle);
     }

@@ -1,4 +1,5 @@
 import type { Eventually } from '../base/eventually.js';
+import type { HsmType } from '../base/hsm-types.js';
 import type { Log } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import type { ClusterMode } from '../mechanisms/mechanism.js';
@@ -22,6 +23,7 @@ export interface HsmSettings {
   readonly id: string;
   /** The HSM's place in its cluster, from 1. */
   readonly ordinal: number;
+  readonly hsmType: HsmType;
   readonly mode: ClusterMode;
   /** Which templates the HSM accepts: CloudHSM's own rules, or those that programs commonly need. */
   readonly profile: Profile;

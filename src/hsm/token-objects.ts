@@ -1,6 +1,5 @@
 import type { HsmObject } from '../objects/hsm-object.js';
 import { decodeObject, encodeObject } from '../objects/record.js';
-import type { Attributes } from '../objects/template-validator.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Template } from '../pkcs11/template.js';
 import type { RecordStore } from '../store/record-store.js';
@@ -11,6 +10,9 @@ import { candidates, handleKey, indexChanges } from './object-index.js';
 const CACHED_OBJECTS = 20_000;
 /** Nobody needs to know the order of last use while there is room for many more. */
 const ORDERED_ABOVE = CACHED_OBJECTS / 2;
+
+/** What of an object can be replaced; its handle, its owner and its key never are. */
+export type ObjectChange = Partial<Pick<HsmObject, 'attributes' | 'sharedWith'>>;
 
 /** The objects of one HSM that outlive sessions, restarts and crashes. */
 export class TokenObjects {
@@ -104,12 +106,12 @@ export class TokenObjects {
     });
   }
 
-  /** Replaces an object's attributes by what `change` makes of the object. Durable when it resolves. */
-  change(handle: number, change: (object: HsmObject) => Attributes): Promise<void> {
+  /** Replaces what `change` makes of the object. Durable when it resolves. */
+  change(handle: number, change: (object: HsmObject) => ObjectChange): Promise<void> {
     return this.#inTurn(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
-      await this.#write(object, { ...object, attributes: change(object), material });
+      await this.#write(object, { ...object, ...change(object), material });
     });
   }
 

@@ -66,6 +66,12 @@ export class UserTable {
     await this.store.write([this.#change(record)]);
   }
 
+  /** The user of that name, whatever the role. */
+  find(name: string): User | undefined {
+    const record = name === '' ? undefined : this.#read(name);
+    return record && { name: record.name, role: record.role };
+  }
+
   count(): number {
     return [...this.store.keys('users')].length;
   }

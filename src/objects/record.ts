@@ -4,7 +4,6 @@ import type { HsmObject } from './hsm-object.js';
 
 /** Version of the record format below. docs/STORAGE.md describes it byte by byte. */
 const RECORD_VERSION = 1;
-const USER_NAME_BYTES = 255;
 
 /** An object as bytes, for the store and for masked objects. It holds the key in the clear: seal it. */
 export function encodeObject(object: HsmObject): Buffer {
@@ -37,7 +36,7 @@ export function decodeObject(record: Buffer): HsmObject {
   for (;;) {
     const lengthBytes = reader.u8();
     if (lengthBytes === 0) break;
-    if (names.length > USER_NAME_BYTES) throw new MalformedFrame('a share list without end');
+    if (names.length > limits.usersPerHsm) throw new MalformedFrame('a share list without end');
     names.push(reader.bytes(lengthBytes).toString('utf8'));
   }
   const [owner, ...sharedWith] = names;

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { Failure } from '../../src/base/errors.js';
 import type { Cluster } from '../../src/cluster/cluster.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import { commands } from '../../src/hsm/commands/index.js';
@@ -7,16 +6,8 @@ import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKK } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute, type Template } from '../../src/pkcs11/template.js';
+import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
-
-async function codeOf(attempt: () => unknown): Promise<string> {
-  try {
-    await attempt();
-    return 'CKR_OK';
-  } catch (error) {
-    return error instanceof Failure ? error.code : String(error);
-  }
-}
 
 const aesTemplate = (token: boolean): Template => [
   attribute(CKA.CKA_VALUE_LEN, 32),

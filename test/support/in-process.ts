@@ -1,3 +1,4 @@
+import type { HsmType } from '../../src/base/hsm-types.js';
 import { silentLog } from '../../src/base/log.js';
 import { Applications } from '../../src/bridge/applications.js';
 import { InProcessChannel } from '../../src/bridge/in-process.js';
@@ -18,6 +19,7 @@ const userRoles: readonly [string, Role][] = [
 
 export interface ClusterOptions {
   readonly hsms?: number;
+  readonly hsmType?: HsmType;
   readonly mode?: ClusterMode;
   readonly profile?: Profile;
 }
@@ -25,6 +27,7 @@ export interface ClusterOptions {
 /** A cluster in this process that keeps everything in memory. */
 export async function memoryCluster({
   hsms = 2,
+  hsmType = 'hsm2m.medium',
   mode = 'FIPS',
   profile = 'compatible',
 }: ClusterOptions = {}): Promise<Cluster> {
@@ -35,9 +38,10 @@ export async function memoryCluster({
   for (let ordinal = 1; ordinal <= hsms; ordinal++) {
     const store = openMemoryStore();
     await Hsm.provision(store, { maskingKey, users }, silentLog);
-    members.push(await Hsm.open(store, { id: `hsm-${ordinal}`, ordinal, mode, profile }, silentLog));
+    const settings = { id: `hsm-${ordinal}`, ordinal, hsmType, mode, profile };
+    members.push(await Hsm.open(store, settings, silentLog));
   }
-  return new Cluster({ id: 'cluster-in-memory', hsmType: 'hsm2m.medium', mode }, members);
+  return new Cluster({ id: 'cluster-in-memory', hsmType, mode }, members);
 }
 
 /** The applications of an engine without sockets, on a cluster in memory. */

@@ -5,7 +5,7 @@ import type { Role } from '../users.js';
 /** One HSM command: who may send it, and what it does. Single-shot: nothing is kept for a next command but objects
  * and the login. `run` throws a Failure with a CKR code. */
 export interface Command<Request, Answer> {
-  /** The role that must be logged in on the connection. */
-  readonly login: Role | 'none';
+  /** The role that must be logged in on the connection; `any` role, or `none`. */
+  readonly login: Role | 'any' | 'none';
   run(session: HsmSession, request: Request): Eventually<Answer>;
 }

@@ -1,4 +1,4 @@
-import { copyObject, setAttributes } from './change.js';
+import { copyObject, setAttributes, setKeyAttribute } from './change.js';
 import type { Command } from './command.js';
 import { createObject, generateKey, generateKeyPair } from './create.js';
 import { decrypt, encrypt } from './encrypt.js';
@@ -14,6 +14,7 @@ import {
   withdrawObject,
 } from './objects.js';
 import { generateRandom } from './random.js';
+import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
 
 /** THE row per HSM command. */
@@ -28,6 +29,9 @@ export const commands = {
   insertMaskedObject,
   withdrawObject,
   setAttributes,
+  setKeyAttribute,
+  shareKey,
+  unshareKey,
   destroyObject,
   endSessionObject,
   locateObject,

@@ -24,6 +24,7 @@ export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
 export const withdrawObject: Command<{ handle: number }, void> = {
   login: 'CU',
   run: async (session, { handle }) => {
+    session.endPromotion(handle);
     if (!session.forgetInsert(handle)) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} was not inserted just now`);
     }
