@@ -48,7 +48,7 @@ struct opening {
   unsigned status; /* OPENING_REFUSED: a handshake_status */
   unsigned channels; /* OPENING_ACCEPTED: how many the connection has, the one that was opened included */
   unsigned char token[TOKEN_BYTES];
-  char text[200]; /* the engine's */
+  char text[400]; /* the engine's */
 };
 
 enum exchange_result {

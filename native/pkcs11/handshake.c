@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../shared/channel-layout.h"
+#include "locate.h"
 
 #define PROGRAM_NAME_BYTES 256
 
@@ -30,6 +31,10 @@ void put_hello(struct message *request, const unsigned char token[TOKEN_BYTES])
   put_u32(request, (uint32_t)getpid());
   put_u16(request, (uint16_t)length);
   put_bytes(request, program, length);
+  const char *config = locate_config();
+  length = strlen(config);
+  put_u16(request, (uint16_t)length);
+  put_bytes(request, config, length);
 }
 
 /* The engine's text, made fit for one line on a terminal. */

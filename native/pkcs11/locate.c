@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "locate.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #define SYSTEM_CONFIG "/opt/cloudhsm/etc/cloudhsm-pkcs11.cfg"
 
 static char remembered[sizeof(((struct location *)0)->path)];
+static char config_path[PATH_MAX];
+static pid_t config_process;
 
 static bool set(struct location *location, const char *origin, const char *folder, const char *rest)
 {
@@ -50,14 +53,38 @@ static bool locate_default(struct location *location)
   return false;
 }
 
+/* A forked child whose environment was cleared keeps its parent's. */
+static void locate_config_file(const char *named)
+{
+  if (named == NULL) {
+    if (config_process == getpid()) config_path[0] = 0;
+    return;
+  }
+  config_process = getpid();
+  size_t length = 0;
+  /* The engine is in another folder. */
+  if (named[0] != '/' && getcwd(config_path, sizeof config_path - 1) != NULL) {
+    length = strlen(config_path);
+    config_path[length++] = '/';
+  }
+  /* One too long is cut, so that the engine finds no such file and says so. */
+  snprintf(config_path + length, sizeof config_path - length, "%s", named);
+}
+
+const char *locate_config(void)
+{
+  return config_path;
+}
+
 bool locate_socket(struct location *location)
 {
+  const char *config = setting("CLOUDHSM_PKCS11_CONFIG");
+  locate_config_file(config);
   const char *path = setting("CLOUDHSM_LOCAL_SOCKET");
   if (path != NULL) return set(location, "CLOUDHSM_LOCAL_SOCKET", path, "");
   path = setting("CLOUDHSM_LOCAL_HOME");
   if (path != NULL) return set(location, "CLOUDHSM_LOCAL_HOME", path, RUN_SOCKET);
   if (remembered[0] != 0) return set(location, "an earlier C_Initialize", remembered, "");
-  const char *config = setting("CLOUDHSM_PKCS11_CONFIG");
   location->origin = "the configuration file";
   enum config_result result = config_socket(config != NULL ? config : SYSTEM_CONFIG, location->path);
   if (result != CONFIG_SILENT) return result == CONFIG_FOUND;

@@ -15,6 +15,9 @@ struct location {
 
 /* False: the path does not fit a socket's address. */
 bool locate_socket(struct location *location);
+/* The cloudhsm-pkcs11.cfg that the environment named when the socket was located: an absolute path, which the engine
+ * reads; empty where it named none. */
+const char *locate_config(void);
 /* The path that worked, for a forked child or a later C_Initialize whose environment was cleared: nginx does
  * that to its workers. */
 void locate_remember(const char *path);

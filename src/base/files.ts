@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Writes a file so that a crash leaves the old one or the new one whole: 0600, synced, renamed into place. */
@@ -32,5 +42,28 @@ export function readFileIfPresent(path: string): Buffer | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/**
+ * The bytes of a file that somebody else names, or undefined if there is none. Neither a pipe nor a file without end
+ * holds the engine up.
+ * @throws Error for what is no regular file or has more than `maxBytes`
+ */
+export function readForeignFile(path: string, maxBytes: number): Buffer | undefined {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+  try {
+    const status = fstatSync(file);
+    if (!status.isFile()) throw new Error('it is no regular file');
+    if (status.size > maxBytes) throw new Error(`it has ${status.size} bytes, and may have ${maxBytes}`);
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
   }
 }

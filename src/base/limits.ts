@@ -29,6 +29,12 @@ export const limits = {
   pinBytes: 1024,
   /** HSMs in one cluster: "28 HSMs per cluster". */
   hsmsPerCluster: 28,
+  /** A path that a module names: Linux's PATH_MAX. */
+  pathBytes: 4096,
+  /** cloudhsm-pkcs11.cfg. The module looks for its socket in as much of it. */
+  configurationBytes: 64 * 1024,
+  /** Clusters of one engine, and slots of one application: "4 per account and region (raisable)". */
+  clusters: 16,
   /** sockaddr_un.sun_path without its terminator: 107 on Linux, 103 on macOS. */
   socketPathBytes: process.platform === 'darwin' ? 103 : 107,
 } as const;

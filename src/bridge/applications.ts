@@ -1,7 +1,8 @@
+import { describeError } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 import { randomBytes } from '../crypto/index.js';
 import { Application, type Client } from '../cryptoki/application.js';
-import type { Slot } from '../cryptoki/slot.js';
+import type { Library } from '../cryptoki/library.js';
 import { type HandshakeStatus, type Hello, TOKEN_BYTES } from '../wire/handshake.js';
 
 /** A hello that is answered with a reason and no channel. */
@@ -29,11 +30,12 @@ export interface ClientStatus extends Client {
 export class Applications {
   readonly #entries = new Map<string, Entry>();
 
-  constructor(private readonly slots: readonly Slot[]) {}
+  /** `openLibrary` makes the library of a new application; what it throws is told to the application's user. */
+  constructor(private readonly openLibrary: (client: Client, configFile: string | undefined) => Library) {}
 
   /** A new application, or one more channel of an existing one. Throws HandshakeRefused. */
-  admit({ token, pid, program }: Hello): { application: Application; token: Buffer } {
-    if (token === undefined) return this.#create({ pid, program });
+  admit({ token, pid, program, configFile }: Hello): { application: Application; token: Buffer } {
+    if (token === undefined) return this.#create({ pid, program }, configFile);
     const entry = this.#entries.get(token.toString('hex'));
     if (entry === undefined) throw new HandshakeRefused('unknownApplication', 'the application has ended');
     if (entry.channels >= limits.channelsPerApplication) {
@@ -46,7 +48,7 @@ export class Applications {
     return entry;
   }
 
-  #create(client: Client): Entry {
+  #create(client: Client, configFile: string | undefined): Entry {
     if (this.#entries.size >= limits.applications) {
       throw new HandshakeRefused(
         'tooMany',
@@ -54,12 +56,20 @@ export class Applications {
       );
     }
     const entry = {
-      application: new Application(client, this.slots),
+      application: new Application(client, this.#open(client, configFile)),
       token: randomBytes(TOKEN_BYTES),
       channels: 1,
     };
     this.#entries.set(entry.token.toString('hex'), entry);
     return entry;
+  }
+
+  #open(client: Client, configFile: string | undefined): Library {
+    try {
+      return this.openLibrary(client, configFile);
+    } catch (error) {
+      throw new HandshakeRefused('badConfiguration', describeError(error));
+    }
   }
 
   /** One of the application's channels is gone; with the last one it ends. */

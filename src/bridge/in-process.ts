@@ -30,8 +30,9 @@ export class InProcessChannel {
   }
 
   /** The handshake of a new application, or of one more channel of `token`'s. */
-  async hello(token?: Buffer): Promise<Welcome> {
-    const welcome = await this.exchange(writeHello({ token, pid: process.pid, program: 'in-process' }));
+  async hello(token?: Buffer, configFile?: string): Promise<Welcome> {
+    const hello = { token, pid: process.pid, program: 'in-process', configFile };
+    const welcome = await this.exchange(writeHello(hello));
     return readWelcome(welcome!);
   }
 

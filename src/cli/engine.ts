@@ -5,11 +5,12 @@ import { commandFailure } from '../base/errors.js';
 import { tryLockFile } from '../base/host.js';
 import { openLog } from '../base/log.js';
 import { Applications } from '../bridge/applications.js';
+import { Libraries } from '../bridge/libraries.js';
 import { listenForModules } from '../bridge/socket-server.js';
 import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
 import { openCluster } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
-import type { Home } from './home.js';
+import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
 import { type EngineStatus, engineStatus } from './status.js';
 
 export interface Engine {
@@ -44,7 +45,12 @@ export async function startEngine(
     if (!isEchoOfFailedCommit(error)) throw error;
   });
   const cluster = await openCluster(home, config, requested, log, progress);
-  const applications = new Applications([{ index: 0, cluster, profile: config.profile }]);
+  const libraries = new Libraries(
+    { clusters: [cluster], profile: config.profile },
+    { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG] },
+    log,
+  );
+  const applications = new Applications((client, configFile) => libraries.open(client, configFile));
   progress('opening the module socket');
   const modules = await listenForModules(home.engineSocket, applications, log);
   const status = (): EngineStatus => engineStatus(config.profile, [cluster], applications);

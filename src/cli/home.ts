@@ -12,11 +12,16 @@ export interface Home {
   readonly lockFile: string;
   readonly logFile: string;
   readonly credentialsFile: string;
+  /** cloudhsm-pkcs11.cfg, for applications that name none. */
+  readonly clientConfigFile: string;
   readonly clusterFile: string;
   readonly hsmsDirectory: string;
   /** Where the HSMs of a new cluster are made, until all of them are there. */
   readonly newHsmsDirectory: string;
 }
+
+/** Where CloudHSM's package keeps it (reference section 1). */
+export const SYSTEM_CLIENT_CONFIG = '/opt/cloudhsm/etc/cloudhsm-pkcs11.cfg';
 
 /** `--home`, else $CLOUDHSM_LOCAL_HOME, else the XDG state folder. */
 export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = process.env): Home {
@@ -29,6 +34,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     lockFile: join(directory, 'run', 'engine.lock'),
     logFile: join(directory, 'logs', 'engine.log'),
     credentialsFile: join(directory, 'credentials.json'),
+    clientConfigFile: join(directory, 'cloudhsm-pkcs11.cfg'),
     clusterFile: join(directory, 'cluster.json'),
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),

@@ -17,9 +17,10 @@ export class Cluster {
     readonly hsms: readonly Hsm[],
   ) {}
 
-  /** A client of its own for one application: one login, one set of session keys. */
-  connect(): ClusterClient {
-    return new ClusterClient(this.hsms.map((hsm) => hsm.connect()));
+  /** A client of its own for one application: one login, one set of session keys. It uses all HSMs, or those that
+   * `uses` picks. */
+  connect(uses: (hsm: Hsm) => boolean = () => true): ClusterClient {
+    return new ClusterClient(this.hsms.filter(uses).map((hsm) => hsm.connect()));
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import { andThen, type Eventually } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import { randomBytes } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
+import type { Library } from './library.js';
 import { Session } from './session.js';
 import { type Slot, Token } from './slot.js';
 
@@ -18,11 +19,13 @@ export class Application {
   /** Handles begin at a random number, so that those of a former engine mean nothing to this one. */
   #nextHandle = 1 + (randomBytes(4).readUInt32LE() % 0x3fffffff);
   readonly #closing: (() => void)[] = [];
+  readonly slots: readonly Slot[];
 
   constructor(
     readonly client: Client,
-    readonly slots: readonly Slot[],
+    { slots }: Library,
   ) {
+    this.slots = slots;
     this.#tokens = slots.map((slot) => new Token(slot));
   }
 

@@ -3,11 +3,13 @@ import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { Profile } from '../objects/template-validator.js';
 import { ckr } from '../pkcs11/ckr.js';
 
-/** A slot: one configured cluster, the same for all applications. */
+/** A slot of an application: one configured cluster. */
 export interface Slot {
   readonly index: number;
   readonly cluster: Cluster;
   readonly profile: Profile;
+  /** HSMs that the application's configuration switches off, by id. */
+  readonly disabledHsms?: ReadonlySet<string>;
 }
 
 /** One application's token in a slot: its connection to the cluster, and the login that all its sessions share. */
@@ -17,7 +19,7 @@ export class Token {
   #loggingIn: Promise<void> | undefined;
 
   constructor(readonly slot: Slot) {
-    this.client = slot.cluster.connect();
+    this.client = slot.cluster.connect((hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true);
   }
 
   get user(): string | undefined {

@@ -1,11 +1,13 @@
+import { limits } from '../base/limits.js';
 import { MalformedFrame, Reader, Writer } from './bytes.js';
 import { tableHash } from './table-hash.js';
 
 /*
- * The first frame on a connection, and the answer to it. Their layout never changes: it is how a module and an engine
- * of different versions tell each other so.
+ * The first frame on a connection, and the answer to it. Their layout, but for what follows the program name, never
+ * changes: it is how a module and an engine of different versions tell each other so.
  *
- *   hello    8 bytes "CHSMP11\0", u64 table hash, 16 bytes application token, u32 pid, u16 n, n bytes program name
+ *   hello    8 bytes "CHSMP11\0", u64 table hash, 16 bytes application token, u32 pid, u16 n, n bytes program name,
+ *            u16 n, n bytes absolute path of the application's cloudhsm-pkcs11.cfg, none if it names none
  *   welcome  u32 status, 16 bytes application token, u16 n, n bytes text for a person
  *
  * A token of zeros asks for a new application (C_Initialize); the token from the welcome joins another channel to it.
@@ -24,8 +26,15 @@ const MAGIC = Buffer.from('CHSMP11\0', 'latin1');
 const SHARE_MAGIC = Buffer.from('CHSMMEM\0', 'latin1');
 export const TOKEN_BYTES = 16;
 const PROGRAM_NAME_BYTES = 256;
+const TEXT_BYTES = 1024;
 
-export const handshakeStatus = { accepted: 0, otherTables: 1, unknownApplication: 2, tooMany: 3 } as const;
+export const handshakeStatus = {
+  accepted: 0,
+  otherTables: 1,
+  unknownApplication: 2,
+  tooMany: 3,
+  badConfiguration: 4,
+} as const;
 export type HandshakeStatus = keyof typeof handshakeStatus;
 
 export interface Hello {
@@ -34,6 +43,8 @@ export interface Hello {
   readonly token: Buffer | undefined;
   readonly pid: number;
   readonly program: string;
+  /** The cloudhsm-pkcs11.cfg that the application names. */
+  readonly configFile: string | undefined;
 }
 
 export interface Welcome {
@@ -55,11 +66,25 @@ export function readHello(frame: Buffer): Hello {
     .bytes(nameBytes)
     .toString('utf8')
     .replace(/[^\x20-\x7e]/g, '?');
+  const head = {
+    tableHash: hash,
+    token: token.every((byte) => byte === 0) ? undefined : token,
+    pid,
+    program,
+    configFile: undefined,
+  };
+  // Of a module of another version only the head is known.
+  if (hash !== tableHash) return head;
+  const pathBytes = reader.u16();
+  if (pathBytes > limits.pathBytes) throw new MalformedFrame('a path too long');
+  const path = reader.bytes(pathBytes).toString('utf8');
   reader.end();
-  return { tableHash: hash, token: token.every((byte) => byte === 0) ? undefined : token, pid, program };
+  return path === '' ? head : { ...head, configFile: path };
 }
 
-export function writeHello(hello: Omit<Hello, 'tableHash'> & { tableHash?: bigint }): Buffer {
+export function writeHello(
+  hello: Pick<Hello, 'token' | 'pid' | 'program'> & Partial<Pick<Hello, 'tableHash' | 'configFile'>>,
+): Buffer {
   const writer = new Writer(128);
   const hash = Buffer.alloc(8);
   hash.writeBigUInt64LE(hello.tableHash ?? tableHash);
@@ -70,12 +95,15 @@ export function writeHello(hello: Omit<Hello, 'tableHash'> & { tableHash?: bigin
   writer.u32(hello.pid);
   writer.u16(program.length);
   writer.bytes(program);
+  const path = Buffer.from(hello.configFile ?? '');
+  writer.u16(path.length);
+  writer.bytes(path);
   return writer.finish();
 }
 
 export function writeWelcome(welcome: Welcome): Buffer {
   const writer = new Writer(128);
-  const text = Buffer.from(welcome.text).subarray(0, 1024);
+  const text = Buffer.from(welcome.text).subarray(0, TEXT_BYTES);
   writer.u32(handshakeStatus[welcome.status]);
   writer.bytes(welcome.token);
   writer.u16(text.length);

@@ -10,6 +10,7 @@ export const templateAttributes = Object.values(CKA).filter((type) => attributeK
 
 /** Everything both sides must agree on to understand each other's frames. */
 const agreement = JSON.stringify([
+  'hello with the configuration file',
   calls,
   parameterForms,
   limits.frameBytes,

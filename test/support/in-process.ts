@@ -3,6 +3,7 @@ import { silentLog } from '../../src/base/log.js';
 import { Applications } from '../../src/bridge/applications.js';
 import { InProcessChannel } from '../../src/bridge/in-process.js';
 import { Cluster } from '../../src/cluster/cluster.js';
+import { slotsFor } from '../../src/cryptoki/library.js';
 import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
 import { hashNewPassword, type Role } from '../../src/hsm/users.js';
 import type { ClusterMode } from '../../src/mechanisms/mechanism.js';
@@ -18,6 +19,7 @@ const userRoles: readonly [string, Role][] = [
 ];
 
 export interface ClusterOptions {
+  readonly id?: string;
   readonly hsms?: number;
   readonly hsmType?: HsmType;
   readonly mode?: ClusterMode;
@@ -26,6 +28,7 @@ export interface ClusterOptions {
 
 /** A cluster in this process that keeps everything in memory. */
 export async function memoryCluster({
+  id = 'cluster-in-memory',
   hsms = 2,
   hsmType = 'hsm2m.medium',
   mode = 'FIPS',
@@ -41,7 +44,7 @@ export async function memoryCluster({
     const settings = { id: `hsm-${ordinal}`, ordinal, hsmType, mode, profile };
     members.push(await Hsm.open(store, settings, silentLog));
   }
-  return new Cluster({ id: 'cluster-in-memory', hsmType, mode }, members);
+  return new Cluster({ id, hsmType, mode }, members);
 }
 
 /** The applications of an engine without sockets, on a cluster in memory. */
@@ -49,7 +52,8 @@ export async function memoryEngine(
   options: ClusterOptions = {},
 ): Promise<{ applications: Applications; cluster: Cluster }> {
   const cluster = await memoryCluster(options);
-  const applications = new Applications([{ index: 0, cluster, profile: options.profile ?? 'compatible' }]);
+  const offer = { clusters: [cluster], profile: options.profile ?? 'compatible' };
+  const applications = new Applications(() => ({ slots: slotsFor(offer, undefined) }));
   return { applications, cluster };
 }
 

@@ -121,7 +121,18 @@ describe('the handshake', () => {
   const hello = { token: undefined, pid: 4711, program: 'nginx' };
 
   it('carries who is there and the fingerprint of the tables', () => {
-    expect(readHello(writeHello(hello))).to.deep.equal({ ...hello, tableHash });
+    expect(readHello(writeHello(hello))).to.deep.equal({ ...hello, configFile: undefined, tableHash });
+  });
+
+  it('carries the path of a configuration file, which a module of other tables may not have', () => {
+    const configFile = '/etc/cloudhsm-pkcs11.cfg';
+    expect(readHello(writeHello({ ...hello, configFile })).configFile).to.equal(configFile);
+    const older = writeHello({ ...hello, tableHash: 1n });
+    expect(readHello(older.subarray(0, older.length - 2)).tableHash).to.equal(1n);
+    expect(() => readHello(writeHello({ ...hello, configFile: `/${'x'.repeat(4096)}` }))).to.throw(
+      MalformedFrame,
+      'path too long',
+    );
   });
 
   it('returns a refusal with its reason', () => {

@@ -4,7 +4,7 @@
 #ifndef CLOUDHSM_LOCAL_CALLS_H
 #define CLOUDHSM_LOCAL_CALLS_H
 
-#define TABLE_HASH 0x81c97ef23b91255aULL
+#define TABLE_HASH 0x721e38e5fe784285ULL
 #define TOKEN_BYTES 16
 
 /* src/base/limits.ts */
@@ -21,6 +21,7 @@ enum handshake_status {
   HANDSHAKE_OTHER_TABLES = 1,
   HANDSHAKE_UNKNOWN_APPLICATION = 2,
   HANDSHAKE_TOO_MANY = 3,
+  HANDSHAKE_BAD_CONFIGURATION = 4,
 };
 
 /* src/wire/codec.ts: how a mechanism's parameter travels */

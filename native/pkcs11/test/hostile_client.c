@@ -33,7 +33,7 @@ static void send_frame(const void *bytes, uint32_t length)
 static void shake_hands(const char *path)
 {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  unsigned char hello[42] = "CHSMP11", welcome[256];
+  unsigned char hello[44] = "CHSMP11", welcome[256];
   const uint64_t hash = TABLE_HASH;
   strncpy(address.sun_path, path, sizeof address.sun_path - 1);
   engine = socket(AF_UNIX, SOCK_STREAM, 0);

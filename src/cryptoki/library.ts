@@ -1,0 +1,68 @@
+import { type ClientClusterConfig, type ClientConfigFile, unusableConfig } from '../base/client-config.js';
+import type { Cluster } from '../cluster/cluster.js';
+import type { Profile } from '../objects/template-validator.js';
+import type { Slot } from './slot.js';
+
+/** What the library is for one application, from C_Initialize to C_Finalize. */
+export interface Library {
+  readonly slots: readonly Slot[];
+}
+
+/** An error about a field of the entry. */
+type Unusable = (field: string, why: string) => Error;
+
+/** What an engine offers to applications. */
+export interface EngineOffer {
+  readonly clusters: readonly Cluster[];
+  readonly profile: Profile;
+}
+
+/**
+ * The slots of an application: "one slot per configured cluster" (reference 2.3), in the order of its configuration;
+ * without one, or where it says nothing of clusters, all clusters of the engine.
+ * Throws BAD_CONFIGURATION for clusters that the engine does not have.
+ */
+export function slotsFor(offer: EngineOffer, found: ClientConfigFile | undefined): Slot[] {
+  const { clusters, profile } = offer;
+  const entries = found?.config.clusters;
+  if (found === undefined || entries === undefined)
+    return clusters.map((cluster, index) => ({ index, cluster, profile }));
+  if (entries.length === 0) throw unusableConfig(found.file, 'clusters: there is none');
+  const slots = entries.map(({ cluster: entry }, index) => {
+    const unusable = (field: string, why: string): Error =>
+      unusableConfig(found.file, `clusters[${index}].cluster.${field}: ${why}`);
+    const cluster = clusterOf(entry, clusters, unusable);
+    return { index, cluster, profile, disabledHsms: disabledHsms(entry, cluster, unusable) };
+  });
+  if (new Set(slots.map(({ cluster }) => cluster)).size < slots.length) {
+    throw unusableConfig(found.file, 'clusters: two of them are the same cluster');
+  }
+  return slots;
+}
+
+function clusterOf(entry: ClientClusterConfig, clusters: readonly Cluster[], unusable: Unusable): Cluster {
+  const id = entry.cluster_id;
+  // "cluster_id probably absent after -a" (reference 2.2): then there must be no choice.
+  const found =
+    id === undefined && clusters.length === 1
+      ? clusters[0]
+      : clusters.find(({ settings }) => settings.id === id);
+  if (found !== undefined) return found;
+  const present = clusters.map(({ settings }) => settings.id).join(', ');
+  const given = id === undefined ? 'is missing' : `${JSON.stringify(id)} is not here`;
+  throw unusable('cluster_id', `${given}; the engine has ${present}`);
+}
+
+/**
+ * HSMs that the application does not connect to: those whose id is the hostname of a server with `enable` false.
+ * Other hostnames name nobody, as the HSMs are inside the engine. As the real library learns of further HSMs from those
+ * it reaches, HSMs that are not listed are used.
+ */
+function disabledHsms(entry: ClientClusterConfig, cluster: Cluster, unusable: Unusable): ReadonlySet<string> {
+  const servers = entry.servers ?? [];
+  const disabled = new Set(servers.filter(({ enable }) => enable === false).map(({ hostname }) => hostname));
+  const reachable = cluster.hsms.some(({ settings }) => !disabled.has(settings.id));
+  const allDisabled = servers.length > 0 && servers.every(({ enable }) => enable === false);
+  if (reachable && !allDisabled) return disabled;
+  throw unusable('servers', 'no server is enabled');
+}

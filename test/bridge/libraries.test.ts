@@ -1,0 +1,112 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import pino from 'pino';
+import type { ClientConfig } from '../../src/base/client-config.js';
+import { Libraries } from '../../src/bridge/libraries.js';
+import type { Cluster } from '../../src/cluster/cluster.js';
+import { memoryCluster } from '../support/in-process.js';
+
+describe('the library of an application', () => {
+  const client = { pid: 4711, program: 'app' };
+  let folder: string;
+  let clusters: Cluster[];
+  let lines: string[];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'lib-'));
+    clusters = [await memoryCluster({ id: 'cluster-first' }), await memoryCluster({ id: 'cluster-second' })];
+  });
+  after(() => rmSync(folder, { recursive: true }));
+  beforeEach(() => {
+    lines = [];
+  });
+
+  const libraries = (of: readonly Cluster[] = clusters, configFiles: readonly string[] = []): Libraries =>
+    new Libraries(
+      { clusters: of, profile: 'compatible' },
+      { configFiles },
+      pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
+    );
+  const file = (config: ClientConfig, name = 'named.cfg'): string => {
+    const path = join(folder, name);
+    writeFileSync(path, JSON.stringify(config));
+    return path;
+  };
+  const only = (...entries: ClientConfig['clusters'] & object): string => file({ clusters: entries });
+  const idsOf = ({ slots }: { slots: readonly { index: number; cluster: Cluster }[] }): [number, string][] =>
+    slots.map(({ index, cluster }) => [index, cluster.settings.id]);
+
+  it('has a slot for every cluster of the engine where nothing is configured', () => {
+    const everything = [
+      [0, 'cluster-first'],
+      [1, 'cluster-second'],
+    ];
+    expect(idsOf(libraries().open(client, undefined))).to.deep.equal(everything);
+    expect(idsOf(libraries().open(client, file({ logging: {} })))).to.deep.equal(everything);
+  });
+
+  it('has a slot for every cluster of its configuration, in that order', () => {
+    const second = { cluster: { cluster_id: 'cluster-second' } };
+    const first = { cluster: { cluster_id: 'cluster-first' } };
+    expect(idsOf(libraries().open(client, only(second)))).to.deep.equal([[0, 'cluster-second']]);
+    expect(idsOf(libraries().open(client, only(second, first)))).to.deep.equal([
+      [0, 'cluster-second'],
+      [1, 'cluster-first'],
+    ]);
+  });
+
+  it('needs no cluster_id where there is one cluster', () => {
+    const [first] = clusters;
+    expect(idsOf(libraries([first!]).open(client, only({ cluster: {} })))).to.deep.equal([
+      [0, 'cluster-first'],
+    ]);
+    expect(() => libraries().open(client, only({ cluster: {} }))).to.throw(
+      'clusters[0].cluster.cluster_id: is missing; the engine has cluster-first, cluster-second',
+    );
+  });
+
+  it('is refused with no cluster, one that the engine does not have, or one twice', () => {
+    expect(() => libraries().open(client, only())).to.throw('clusters: there is none');
+    const stranger = { cluster: { cluster_id: 'cluster-third' } };
+    expect(() => libraries().open(client, only(stranger))).to.throw('"cluster-third" is not here');
+    const first = { cluster: { cluster_id: 'cluster-first' } };
+    expect(() => libraries().open(client, only(first, first))).to.throw('the same cluster');
+  });
+
+  it('does not connect to HSMs that are switched off, and is refused where none is left', () => {
+    const [first] = clusters;
+    const server = (hostname: string, enable: boolean) => ({ hostname, enable });
+    const of = (...servers: object[]) => only({ cluster: { servers: servers as never } });
+    const { slots } = libraries([first!]).open(client, of(server('hsm-1', false), server('hsm-2', true)));
+    expect([...slots[0]!.disabledHsms!]).to.deep.equal(['hsm-1']);
+    for (const servers of [[server('10.0.0.1', false)], [server('hsm-1', false), server('hsm-2', false)]]) {
+      expect(() => libraries([first!]).open(client, of(...servers))).to.throw('no server is enabled');
+    }
+  });
+
+  it('takes the file that the application names, else the first of the places that has one', () => {
+    const ids = (named: string | undefined, ...places: string[]) =>
+      idsOf(libraries(clusters, places).open(client, named)).map(([, id]) => id);
+    const first = file({ clusters: [{ cluster: { cluster_id: 'cluster-first' } }] }, 'first.cfg');
+    const second = file({ clusters: [{ cluster: { cluster_id: 'cluster-second' } }] }, 'second.cfg');
+    expect(ids(first, second)).to.deep.equal(['cluster-first']);
+    expect(ids(undefined, join(folder, 'nowhere'), second, first)).to.deep.equal(['cluster-second']);
+  });
+
+  it('is refused where the file that the application names is not there', () => {
+    for (const named of [join(folder, 'nowhere'), 'relative.cfg', '/a\0b']) {
+      expect(() => libraries().open(client, named), named).to.throw('cannot be used');
+    }
+    mkdirSync(join(folder, 'folder'));
+    expect(() => libraries().open(client, join(folder, 'folder'))).to.throw('no regular file');
+  });
+
+  it('warns once of fields without effect', () => {
+    libraries().open(client, file({ shiny: 1, logging: { loud: true } } as ClientConfig));
+    expect(lines).to.have.length(1);
+    expect(JSON.parse(lines[0]!)).to.include({ level: 40, pid: 4711 });
+    expect(lines[0]).to.include('fields without effect: logging.loud, shiny');
+  });
+});
