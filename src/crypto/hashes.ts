@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { CryptoError } from './errors.js';
 import { native, outputBuffer } from './native.js';
 
@@ -43,22 +43,31 @@ export interface RunningDigest {
   finish(): Buffer;
 }
 
+/** A hash is begun with the first piece: making the state costs more than hashing a short input in one go. */
+class PiecewiseDigest implements RunningDigest {
+  #state: Hash | undefined;
+  #finished = false;
+
+  constructor(private readonly hash: HashName) {}
+
+  #running(): Hash {
+    if (this.#finished) throw new CryptoError('OPERATION_FAILED', 'the digest is finished');
+    this.#state ??= createHash(this.hash);
+    return this.#state;
+  }
+
+  update(data: Uint8Array): void {
+    this.#running().update(data);
+  }
+
+  finish(): Buffer {
+    const value = this.#running().digest();
+    this.#finished = true;
+    return value;
+  }
+}
+
 /** Starts a hash. Using it after `finish` throws CryptoError OPERATION_FAILED. */
 export function createDigest(hash: HashName): RunningDigest {
-  const running = createHash(hash);
-  let finished = false;
-  const checkRunning = () => {
-    if (finished) throw new CryptoError('OPERATION_FAILED', 'the digest is finished');
-  };
-  return {
-    update(data) {
-      checkRunning();
-      running.update(data);
-    },
-    finish() {
-      checkRunning();
-      finished = true;
-      return running.digest();
-    },
-  };
+  return new PiecewiseDigest(hash);
 }

@@ -110,7 +110,15 @@ void Transport::onTurnOfLoop(uv_idle_t* handle) {
   } catch (const std::exception& error) {
     napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
   }
+  self->leaveJavaScript();
 }
+
+// Outside of any narrower handle scope: the callback scope keeps a handle from the one it is opened in.
+void Transport::enterJavaScript() {
+  if (!inJavaScript_) inJavaScript_.emplace(Env(), context_);
+}
+
+void Transport::leaveJavaScript() { inJavaScript_.reset(); }
 
 void Transport::work() {
   uint64_t now = uv_hrtime();
@@ -155,12 +163,14 @@ bool Transport::serve(Entry& entry, unsigned channel) {
   if (found == Found::Request) deliver(entry, channel, length);
   if (found != Found::Fault) return true;
   entry.closed = true;
+  enterJavaScript();
   const Napi::HandleScope scope(Env());
-  onFault_.MakeCallback(Value(), {Napi::Number::New(Env(), entry.id)}, context_);
+  onFault_.Call({Napi::Number::New(Env(), entry.id)});
   return true;
 }
 
 void Transport::deliver(Entry& entry, unsigned channel, size_t length) {
+  enterJavaScript();
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
   Napi::Value large = env.Undefined();
@@ -170,28 +180,30 @@ void Transport::deliver(Entry& entry, unsigned channel, size_t length) {
     entry.group.handedOn(channel);
   }
   const Napi::Value answer =
-      onRequest_.MakeCallback(Value(),
-                              {Napi::Number::New(env, entry.id), Napi::Number::New(env, channel),
-                               Napi::Number::New(env, static_cast<double>(length)), large},
-                              context_);
+      onRequest_.Call({Napi::Number::New(env, entry.id), Napi::Number::New(env, channel),
+                       Napi::Number::New(env, static_cast<double>(length)), large});
   // It may have held a PIN or a key, and nobody may see the last request behind a shorter one.
   std::memset(inboxBytes_, 0, std::min<size_t>(length, CHANNEL_DATA_BYTES));
   if (entry.closed) return;
-  if (answer.IsUndefined()) {
-    entry.lastAnswer = 0;
-    entry.working++;
-    working_++;
-    lastWork_ = uv_hrtime();
-  } else {
+  if (!answer.IsUndefined()) {
     reply(entry, channel, answer);
+    return;
   }
+  entry.lastAnswer = 0;
+  entry.working++;
+  working_++;
+  lastWork_ = uv_hrtime();
+  // What it waits for may be promises that only have to have their turn.
+  leaveJavaScript();
 }
 
 void Transport::reply(Entry& entry, unsigned channel, const Napi::Value& answer) {
   if (!answer.IsBuffer()) throw Napi::TypeError::New(Env(), "an answer must be a Buffer");
-  const auto bytes = answer.As<Napi::Buffer<uint8_t>>();
+  auto bytes = answer.As<Napi::Buffer<uint8_t>>();
   if (bytes.Length() > frameBytes_) throw Napi::RangeError::New(Env(), "an answer larger than any frame");
   entry.group.answer(channel, bytes.Data(), bytes.Length());
+  // It may hold what was decrypted, and nobody has a use for it any more.
+  std::memset(bytes.Data(), 0, bytes.Length());
   entry.lastAnswer = uv_hrtime();
 }
 

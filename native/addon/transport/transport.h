@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -53,6 +54,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   };
 
   static void onTurnOfLoop(uv_idle_t* handle);
+  void enterJavaScript();
+  void leaveJavaScript();
   void wakeUp(const std::shared_ptr<Entry>& entry);
   bool mayLook(const Entry& entry, uint64_t now) const;
   bool fallsAsleep(Entry& entry, uint64_t now);
@@ -65,6 +68,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
 
   uv_idle_t* loopHandle_;
   Napi::AsyncContext context_;
+  // While it is open JavaScript can be called cheaply; when it closes, promises and nextTick have their turn.
+  std::optional<Napi::CallbackScope> inJavaScript_;
   Napi::Reference<Napi::Buffer<uint8_t>> inbox_;
   Napi::FunctionReference onRequest_;
   Napi::FunctionReference onFault_;
