@@ -7,7 +7,7 @@ import { run } from './processes.mjs';
 export const projectRoot = fileURLToPath(new URL('..', import.meta.url));
 const sources = join(projectRoot, 'bench', 'harness');
 const output = join(projectRoot, 'build', 'bench');
-const header = join(projectRoot, 'native', 'pkcs11', 'generated', 'cryptoki.h');
+const header = join(projectRoot, 'native', 'pkcs11', 'generated', 'include', 'pkcs11t.h');
 
 const flags = ['-std=c11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread'];
 const limitsOnly = ['limits.c'];

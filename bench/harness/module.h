@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "../../native/pkcs11/generated/cryptoki.h"
+#include "../../native/pkcs11/generated/include/cryptoki.h"
 
 extern CK_FUNCTION_LIST_PTR p11;
 

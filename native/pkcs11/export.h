@@ -3,6 +3,6 @@
 #define CLOUDHSM_LOCAL_EXPORT_H
 
 #define CK_API __attribute__((visibility("default")))
-#include "generated/cryptoki.h"
+#include "generated/include/cryptoki.h"
 
 #endif

@@ -11,7 +11,7 @@ static const struct mechanism_row *find_row(CK_MECHANISM_TYPE type)
   return NULL;
 }
 
-/* A pointer and its length within a parameter that need not be aligned. */
+/* A pointer and its length, or the number of structures it points to, within a parameter that need not be aligned. */
 struct span {
   unsigned char *bytes;
   CK_ULONG length;
@@ -25,30 +25,72 @@ static struct span span_of(const void *parameter, const struct field_row *field)
   return span;
 }
 
-static bool usable(const CK_MECHANISM *mechanism, const struct layout *layout)
+static const struct layout *pointed_layout(const struct field_row *field)
 {
-  if (mechanism->ulParameterLen != layout->size) return false;
+  return &parameter_layouts[field->layout];
+}
+
+/* Whether every pointer within a structure can be followed. A structure only points to those of earlier rows, so
+ * this ends. */
+static bool followable(const struct layout *layout, const void *structure)
+{
   for (unsigned i = 0; i < layout->field_count; i++) {
-    if (layout->fields[i].kind != FIELD_BYTES) continue;
-    struct span span = span_of(mechanism->pParameter, &layout->fields[i]);
+    const struct field_row *field = &layout->fields[i];
+    if (field->kind != FIELD_BYTES && field->kind != FIELD_STRUCT && field->kind != FIELD_STRUCTS) continue;
+    struct span span = span_of(structure, field);
+    if (field->kind == FIELD_STRUCT) span.length = 1;
     if (span.bytes == NULL && span.length > 0) return false;
+    if (field->kind == FIELD_BYTES) continue;
+    if (span.length > LIMIT_PARAMETER_ENTRIES) return false;
+    for (CK_ULONG at = 0; at < span.length; at++) {
+      if (!followable(pointed_layout(field), span.bytes + at * pointed_layout(field)->size)) return false;
+    }
   }
   return true;
 }
 
-static void put_field(struct message *request, const struct field_row *field, const void *parameter)
+static bool usable(const CK_MECHANISM *mechanism, const struct layout *layout)
 {
-  const unsigned char *member = (const unsigned char *)parameter + field->offset;
-  if (field->kind == FIELD_BYTES) {
-    struct span span = span_of(parameter, field);
-    put_counted(request, span.bytes, span.length);
-  } else if (field->kind == FIELD_ARRAY) {
-    put_bytes(request, member, field->size);
-  } else {
-    CK_ULONG number;
-    memcpy(&number, member, sizeof number);
-    put_u64(request, number);
+  return mechanism->ulParameterLen == layout->size && followable(layout, mechanism->pParameter);
+}
+
+static void put_structure(struct message *request, const struct layout *layout, const void *structure);
+
+static void put_field(struct message *request, const struct field_row *field, const void *structure)
+{
+  const unsigned char *member = (const unsigned char *)structure + field->offset;
+  struct span span;
+  CK_ULONG number;
+  switch ((enum field_kind)field->kind) {
+    case FIELD_BYTES:
+      span = span_of(structure, field);
+      put_counted(request, span.bytes, span.length);
+      return;
+    case FIELD_STRUCT:
+      put_structure(request, pointed_layout(field), span_of(structure, field).bytes);
+      return;
+    case FIELD_STRUCTS:
+      span = span_of(structure, field);
+      put_u32(request, (uint32_t)span.length);
+      for (CK_ULONG at = 0; at < span.length; at++) {
+        put_structure(request, pointed_layout(field), span.bytes + at * pointed_layout(field)->size);
+      }
+      return;
+    case FIELD_ARRAY:
+      put_bytes(request, member, field->size);
+      return;
+    case FIELD_FLAG:
+      put_u8(request, *member != CK_FALSE);
+      return;
+    default:
+      memcpy(&number, member, sizeof number);
+      put_u64(request, number);
   }
+}
+
+static void put_structure(struct message *request, const struct layout *layout, const void *structure)
+{
+  for (unsigned i = 0; i < layout->field_count; i++) put_field(request, &layout->fields[i], structure);
 }
 
 static void put_head(struct message *request, enum parameter_form form, CK_MECHANISM_TYPE type)
@@ -73,9 +115,7 @@ void put_mechanism(struct message *request, const CK_MECHANISM *mechanism)
     const struct layout *layout = &parameter_layouts[row->layout];
     put_head(request, FORM_STRUCT, mechanism->mechanism);
     put_u8(request, row->layout);
-    for (unsigned i = 0; i < layout->field_count; i++) {
-      put_field(request, &layout->fields[i], mechanism->pParameter);
-    }
+    put_structure(request, layout, mechanism->pParameter);
   } else {
     put_head(request, FORM_UNUSABLE, mechanism->mechanism);
     put_u64(request, mechanism->ulParameterLen);

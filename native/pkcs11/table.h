@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "generated/calls.h"
-#include "generated/cryptoki.h"
+#include "generated/include/cloudhsm_pkcs11_vendor_defs.h"
 
 /* src/wire/calls.ts says what each kind is in C, in a request and in an answer. */
 enum argument_kind {
@@ -43,14 +43,25 @@ struct call_row {
   bool secret; /* the buffers are cleansed after use */
 };
 
-enum field_kind { FIELD_ULONG, FIELD_SLOT, FIELD_BYTES, FIELD_ARRAY, FIELD_TEXT, FIELD_VERSION };
+enum field_kind {
+  FIELD_ULONG,
+  FIELD_FLAG,
+  FIELD_SLOT,
+  FIELD_BYTES,
+  FIELD_STRUCT,
+  FIELD_STRUCTS,
+  FIELD_ARRAY,
+  FIELD_TEXT,
+  FIELD_VERSION,
+};
 
 struct field_row {
   uint8_t kind;
   uint16_t offset;
-  uint16_t length_offset; /* FIELD_BYTES: where the length is */
+  uint16_t length_offset; /* FIELD_BYTES, FIELD_STRUCTS: where the length is, or how many there are */
   uint16_t size;          /* FIELD_ARRAY, FIELD_TEXT */
   bool returned;          /* the answer may write through this pointer */
+  uint8_t layout;         /* FIELD_STRUCT, FIELD_STRUCTS: the parameter_layout it points to, an earlier row */
 };
 
 struct layout {

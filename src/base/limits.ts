@@ -8,6 +8,8 @@ export const limits = {
   templateDepth: 2,
   /** One attribute's value. */
   attributeBytes: 1024 * 1024,
+  /** Structures in an array that a mechanism's parameter points at (CK_SP800_108_KDF_PARAMS). */
+  parameterEntries: 32,
   /** What a multi-part operation that cannot be streamed (MAC, GCM) may collect in a session. */
   collectedBytes: 64 * 1024 * 1024,
   /** C_GenerateRandom in one call. */

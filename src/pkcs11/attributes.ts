@@ -1,3 +1,5 @@
+import { vendorAttributes } from './vendor.js';
+
 /**
  * How the bytes of an attribute's value are read. A value is kept as the bytes the program passed, in the layout
  * of an LP64 little-endian machine: `bool` is one byte, `ulong` eight.
@@ -61,6 +63,7 @@ const rows = {
   CKA_UNWRAP_TEMPLATE: [0x40000212, 'template'],
   CKA_DERIVE_TEMPLATE: [0x40000213, 'template'],
   CKA_ALLOWED_MECHANISMS: [0x40000600, 'ulongs'],
+  CKA_CLOUDHSM_PARAMETER_SET: [vendorAttributes.CKA_CLOUDHSM_PARAMETER_SET, 'ulong'],
 } as const satisfies Record<string, readonly [number, AttributeKind]>;
 
 export type AttributeName = keyof typeof rows;

@@ -1,3 +1,5 @@
+import { vendorDerivations, vendorKeyTypes } from './vendor.js';
+
 /** Numbers of PKCS#11 v2.40 (pkcs11t.h) that are neither attributes, mechanisms nor return values. */
 
 export const CKO = {
@@ -11,13 +13,19 @@ export const CKO = {
   CKO_MECHANISM: 0x7,
 } as const;
 
-export const CKK = {
+export const standardKeyTypes = {
   CKK_RSA: 0x0,
   CKK_EC: 0x3,
   CKK_GENERIC_SECRET: 0x10,
   CKK_DES3: 0x15,
   CKK_AES: 0x1f,
 } as const;
+
+export const CKK = { ...standardKeyTypes, ...vendorKeyTypes } as const;
+
+/** Key derivation functions of CKM_ECDH1_DERIVE. */
+export const standardDerivations = { CKD_NULL: 0x1 } as const;
+export const CKD = { ...standardDerivations, ...vendorDerivations } as const;
 
 export const CKC = { CKC_X_509: 0x0 } as const;
 

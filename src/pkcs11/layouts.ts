@@ -3,17 +3,24 @@ import type { MechanismName } from './mechanisms.js';
 /** One member, or one pointer-and-length pair, of a C structure, in the order of its declaration. */
 export type Field =
   | { readonly kind: 'ulong'; readonly name: string }
+  /** `CK_BBOOL name`. */
+  | { readonly kind: 'flag'; readonly name: string }
   /** CK_SLOT_ID: inside the engine the slot's index. */
   | { readonly kind: 'slot'; readonly name: string }
-  /** `CK_BYTE_PTR pointer; CK_ULONG length`, in that order unless `lengthFirst`. `returned`: the library may
-   * write bytes back through the pointer while the call that passed the structure runs. */
+  /** `CK_BYTE_PTR pointer; CK_ULONG length`, in that order unless `lengthFirst`; `untyped`: it is a CK_VOID_PTR.
+   * `returned`: the library may write bytes back through the pointer while the call that passed the structure runs. */
   | {
       readonly kind: 'bytes';
       readonly name: string;
       readonly length: string;
       readonly lengthFirst?: true;
+      readonly untyped?: true;
       readonly returned?: true;
     }
+  /** A pointer, never NULL, to one other structure. */
+  | { readonly kind: 'struct'; readonly name: string; readonly layout: string }
+  /** A pointer to an array of another structure, and how many there are: `CK_ULONG length` stands before it. */
+  | { readonly kind: 'structs'; readonly name: string; readonly length: string; readonly layout: string }
   /** `CK_BYTE name[size]`. */
   | { readonly kind: 'array'; readonly name: string; readonly size: number }
   /** `CK_UTF8CHAR name[size]`, padded with blanks, without a terminator. */
@@ -25,23 +32,59 @@ const ulong = <const Name extends string>(name: Name) => ({ kind: 'ulong', name 
 const text = <const Name extends string>(name: Name, size: number) => ({ kind: 'text', name, size }) as const;
 const version = <const Name extends string>(name: Name) => ({ kind: 'version', name }) as const;
 
-/** THE layout per structure that mechanisms take as their parameter. (PKCS#11 v2.40 mechanisms, sections 2.1, 2.12) */
-export const parameterLayouts = {
+const bytes = <const Name extends string>(name: Name, length: string) =>
+  ({ kind: 'bytes', name, length }) as const;
+const untypedBytes = <const Name extends string>(name: Name, length: string) =>
+  ({ kind: 'bytes', name, length, untyped: true }) as const;
+const bytesAfterLength = <const Name extends string>(name: Name, length: string) =>
+  ({ kind: 'bytes', name, length, lengthFirst: true }) as const;
+
+/** THE layout per structure of the standard that mechanisms take as their parameter. One that another points to stands
+ * before it. (PKCS#11 v2.40 mechanisms, sections 2.1, 2.3, 2.12) */
+export const standardParameterLayouts = {
   CK_RSA_PKCS_OAEP_PARAMS: [
     ulong('hashAlg'),
     ulong('mgf'),
     ulong('source'),
-    { kind: 'bytes', name: 'pSourceData', length: 'ulSourceDataLen' },
+    untypedBytes('pSourceData', 'ulSourceDataLen'),
   ],
   CK_RSA_PKCS_PSS_PARAMS: [ulong('hashAlg'), ulong('mgf'), ulong('sLen')],
   CK_AES_CTR_PARAMS: [ulong('ulCounterBits'), { kind: 'array', name: 'cb', size: 16 }],
   CK_GCM_PARAMS: [
     { kind: 'bytes', name: 'pIv', length: 'ulIvLen', returned: true },
     ulong('ulIvBits'),
-    { kind: 'bytes', name: 'pAAD', length: 'ulAADLen' },
+    bytes('pAAD', 'ulAADLen'),
     ulong('ulTagBits'),
   ],
+  CK_ECDH1_DERIVE_PARAMS: [
+    ulong('kdf'),
+    bytesAfterLength('pSharedData', 'ulSharedDataLen'),
+    bytesAfterLength('pPublicData', 'ulPublicDataLen'),
+  ],
+  CK_RSA_AES_KEY_WRAP_PARAMS: [
+    ulong('ulAESKeyBits'),
+    { kind: 'struct', name: 'pOAEPParams', layout: 'CK_RSA_PKCS_OAEP_PARAMS' },
+  ],
 } as const satisfies Record<string, readonly Field[]>;
+
+/** The same for the structures of cloudhsm_pkcs11_vendor_defs.h (reference section 10.2; CK_EDDSA_PARAMS is v3.0's). The
+ * value of a CK_PRF_DATA_PARAM is one of `prfDataLayouts`, or bytes, as its type says. */
+export const vendorParameterLayouts = {
+  CK_PRF_DATA_PARAM: [ulong('type'), untypedBytes('pValue', 'ulValueLen')],
+  CK_SP800_108_KDF_PARAMS: [
+    ulong('prftype'),
+    { kind: 'structs', name: 'pDataParams', length: 'ulNumberOfDataParams', layout: 'CK_PRF_DATA_PARAM' },
+  ],
+  CK_EDDSA_PARAMS: [{ kind: 'flag', name: 'phFlag' }, bytesAfterLength('pContextData', 'ulContextDataLen')],
+} as const satisfies Record<string, readonly Field[]>;
+
+/** Structures that CK_PRF_DATA_PARAM.pValue points at. They hold no pointers, so they travel as bytes. */
+export const prfDataLayouts = {
+  CK_SP800_108_COUNTER_FORMAT: [ulong('ulWidthInBits')],
+  CK_SP800_108_DKM_LENGTH_FORMAT: [ulong('dkmLengthMethod'), ulong('ulWidthInBits')],
+} as const satisfies Record<string, readonly Field[]>;
+
+export const parameterLayouts = { ...standardParameterLayouts, ...vendorParameterLayouts } as const;
 
 /** THE layout per structure that a call fills in. (PKCS#11 v2.40 base, section 3) */
 export const infoLayouts = {
@@ -88,11 +131,17 @@ export type InfoLayout = keyof typeof infoLayouts;
 
 type ValueOf<F extends Field> = F extends { kind: 'ulong' | 'slot' }
   ? number
-  : F extends { kind: 'text' }
-    ? string
-    : F extends { kind: 'version' }
-      ? Version
-      : Buffer;
+  : F extends { kind: 'flag' }
+    ? boolean
+    : F extends { kind: 'text' }
+      ? string
+      : F extends { kind: 'version' }
+        ? Version
+        : F extends { kind: 'struct'; layout: infer L extends ParameterLayout }
+          ? Structure<L>
+          : F extends { kind: 'structs'; layout: infer L extends ParameterLayout }
+            ? readonly Structure<L>[]
+            : Buffer;
 
 export interface Version {
   readonly major: number;
@@ -104,9 +153,12 @@ export type StructValue<Fields extends readonly Field[]> = {
   -readonly [F in Fields[number] as F['name']]: ValueOf<F>;
 };
 
-export type ParameterValue = {
-  [L in ParameterLayout]: { readonly layout: L } & StructValue<(typeof parameterLayouts)[L]>;
-}[ParameterLayout];
+/** A parameter's structure, which says what it is. */
+export type Structure<L extends ParameterLayout> = { readonly layout: L } & StructValue<
+  (typeof parameterLayouts)[L]
+>;
+
+export type ParameterValue = { [L in ParameterLayout]: Structure<L> }[ParameterLayout];
 
 /** What a mechanism's pParameter points at: a structure, or plain bytes (an IV). A mechanism without a row takes no
  * parameter. */
@@ -122,6 +174,15 @@ export const mechanismParameters: { readonly [M in MechanismName]?: ParameterLay
   CKM_AES_CBC_PAD: 'bytes',
   CKM_AES_CTR: 'CK_AES_CTR_PARAMS',
   CKM_AES_GCM: 'CK_GCM_PARAMS',
+  CKM_CLOUDHSM_AES_GCM: 'CK_GCM_PARAMS',
+  CKM_DES3_CBC: 'bytes',
+  CKM_DES3_CBC_PAD: 'bytes',
+  CKM_CLOUDHSM_AES_KEY_WRAP_NO_PAD: 'bytes',
+  CKM_CLOUDHSM_AES_KEY_WRAP_PKCS5_PAD: 'bytes',
+  CKM_RSA_AES_KEY_WRAP: 'CK_RSA_AES_KEY_WRAP_PARAMS',
+  CKM_ECDH1_DERIVE: 'CK_ECDH1_DERIVE_PARAMS',
+  CKM_CLOUDHSM_SP800_108_COUNTER_KDF: 'CK_SP800_108_KDF_PARAMS',
+  CKM_CLOUDHSM_EDDSA: 'CK_EDDSA_PARAMS',
 };
 
 /** What arrived as a call's mechanism. */

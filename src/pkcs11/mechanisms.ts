@@ -1,5 +1,7 @@
-/** Mechanism numbers of PKCS#11 v2.40 that CloudHSM has (reference section 9.1), and vendor numbers beside them. */
-export const CKM = {
+import { vendorMechanisms } from './vendor.js';
+
+/** Mechanism numbers of PKCS#11 v2.40 that CloudHSM has (reference section 9.1). */
+export const standardMechanisms = {
   CKM_RSA_PKCS_KEY_PAIR_GEN: 0x0,
   CKM_RSA_PKCS: 0x1,
   CKM_RSA_X_509: 0x3,
@@ -16,6 +18,10 @@ export const CKM = {
   CKM_SHA512_RSA_PKCS_PSS: 0x45,
   CKM_SHA224_RSA_PKCS: 0x46,
   CKM_SHA224_RSA_PKCS_PSS: 0x47,
+  CKM_DES3_KEY_GEN: 0x131,
+  CKM_DES3_ECB: 0x132,
+  CKM_DES3_CBC: 0x133,
+  CKM_DES3_CBC_PAD: 0x136,
   CKM_SHA_1: 0x220,
   CKM_SHA_1_HMAC: 0x221,
   CKM_SHA256: 0x250,
@@ -34,13 +40,19 @@ export const CKM = {
   CKM_ECDSA_SHA256: 0x1044,
   CKM_ECDSA_SHA384: 0x1045,
   CKM_ECDSA_SHA512: 0x1046,
+  CKM_ECDH1_DERIVE: 0x1050,
+  CKM_RSA_AES_KEY_WRAP: 0x1054,
   CKM_AES_KEY_GEN: 0x1080,
   CKM_AES_ECB: 0x1081,
   CKM_AES_CBC: 0x1082,
   CKM_AES_CBC_PAD: 0x1085,
   CKM_AES_CTR: 0x1086,
   CKM_AES_GCM: 0x1087,
+  CKM_AES_CMAC: 0x108a,
 } as const;
+
+/** Every mechanism of CloudHSM by name. */
+export const CKM = { ...standardMechanisms, ...vendorMechanisms } as const;
 
 export type MechanismName = keyof typeof CKM;
 

@@ -33,8 +33,17 @@ function readStruct(reader: Reader, layout: ParameterLayout): ParameterValue {
     if (field.kind === 'ulong') value[field.name] = reader.u64();
     else if (field.kind === 'array') value[field.name] = reader.bytes(field.size);
     else if (field.kind === 'bytes') value[field.name] = readBytes(reader);
+    else if (field.kind === 'flag') value[field.name] = reader.u8() !== 0;
+    else if (field.kind === 'struct') value[field.name] = readStruct(reader, field.layout as ParameterLayout);
+    else if (field.kind === 'structs')
+      value[field.name] = readStructs(reader, field.layout as ParameterLayout);
   }
   return value as ParameterValue;
+}
+
+function readStructs(reader: Reader, layout: ParameterLayout): ParameterValue[] {
+  const count = reader.count(limits.parameterEntries, 'structures');
+  return Array.from({ length: count }, () => readStruct(reader, layout));
 }
 
 function readParameter(reader: Reader, form: number): MechanismParameter {

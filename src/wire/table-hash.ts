@@ -17,6 +17,7 @@ const agreement = JSON.stringify([
   limits.templateAttributes,
   limits.templateDepth,
   limits.attributeBytes,
+  limits.parameterEntries,
   parameterLayouts,
   infoLayouts,
   mechanismParameters,

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { calls } from '../../src/wire/calls.js';
-import { buildNative, modulePath, nativeProgram, projectRoot, runProgram } from './build-native.js';
+import { buildNative, modulePath, nativeProgram, runProgram } from './build-native.js';
 
 const linesOf = (program: string, ...args: string[]): string[] =>
   execFileSync(program, args, { encoding: 'utf8' }).trim().split('\n');
@@ -45,18 +45,44 @@ describe('the C module', function () {
     expect(lines).to.deep.equal(['version 2.40, 68 functions']);
   });
 
-  it('has a header that stands alone, in C and in C++', () => {
+  it('comes with the headers that programs for CloudHSM include', () => {
     const folder = mkdtempSync(join(tmpdir(), 'cryptoki-'));
-    const include = `-I${projectRoot}native/pkcs11/generated`;
+    const program = `
+#include <cryptoki.h>
+#include <cloudhsm_pkcs11_vendor_defs.h>
+CK_RV rv = CKR_OK;
+CK_GCM_PARAMS gcm;
+CK_SP800_108_COUNTER_FORMAT counter = {32};
+CK_PRF_DATA_PARAM data = {SP800_108_COUNTER_FORMAT, &counter, sizeof counter};
+CK_MECHANISM_TYPE type = CKM_SP800_108_COUNTER_KDF;
+int main(void)
+{
+  CK_C_GetFunctionList get = &C_GetFunctionList;
+  CK_FUNCTION_LIST_PTR list;
+  return get(&list) == CKR_OK && list->C_Initialize == 0 ? (int)CKM_MD5 : 0;
+}
+`;
+    const include = `-I${dirname(modulePath)}/include/pkcs11`;
     try {
       for (const [compiler, file] of [
-        ['cc', 'a.c'],
-        ['c++', 'a.cc'],
+        [['cc', '-std=c99'], 'a.c'],
+        [['c++', '-std=c++11'], 'a.cc'],
       ] as const) {
-        writeFileSync(join(folder, file), '#include "cryptoki.h"\nCK_RV rv = CKR_OK; CK_GCM_PARAMS gcm;\n');
-        execFileSync(compiler, ['-Wall', '-Wextra', '-Werror', include, '-c', file, '-o', 'a.o'], {
-          cwd: folder,
-        });
+        writeFileSync(join(folder, file), program);
+        const [command, standard] = compiler;
+        const words = [
+          standard,
+          '-Wall',
+          '-Wextra',
+          '-Wpedantic',
+          '-Werror',
+          include,
+          '-c',
+          file,
+          '-o',
+          'a.o',
+        ];
+        execFileSync(command, words, { cwd: folder });
       }
     } finally {
       rmSync(folder, { recursive: true });

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { limits } from '../../src/base/limits.js';
+import type { ParameterLayout } from '../../src/pkcs11/layouts.js';
 import { MalformedFrame, Reader, Writer } from '../../src/wire/bytes.js';
 import { calls } from '../../src/wire/calls.js';
-import { readRequest, writeAnswer } from '../../src/wire/codec.js';
+import { layoutOrder, parameterForms, readRequest, writeAnswer } from '../../src/wire/codec.js';
 import { readHello, readWelcome, writeHello, writeWelcome } from '../../src/wire/handshake.js';
 import { tableHash } from '../../src/wire/table-hash.js';
 
@@ -91,6 +92,53 @@ describe('the codec of calls', () => {
       });
     expect(readRequest(nested(limits.templateDepth)).input['pTemplate']).to.have.length(1);
     expect(() => readRequest(nested(limits.templateDepth + 1))).to.throw(MalformedFrame, 'nested');
+  });
+
+  it('reads parameters that point to structures', () => {
+    const layoutNumber = (name: ParameterLayout): number => layoutOrder.indexOf(name);
+    const mechanism = (write: (writer: Writer) => void): unknown =>
+      readRequest(
+        frame('C_EncryptInit', (writer) => {
+          writer.u64(7);
+          writer.u8(parameterForms.struct);
+          writer.u64(1);
+          write(writer);
+          writer.u64(9);
+        }),
+      ).input['pMechanism'];
+    const wrap = mechanism((writer) => {
+      writer.u8(layoutNumber('CK_RSA_AES_KEY_WRAP_PARAMS'));
+      for (const number of [256, 0x250, 2, 0]) writer.u64(number);
+      writer.u32(0);
+    });
+    expect(wrap).to.deep.equal({
+      type: 1,
+      parameter: {
+        layout: 'CK_RSA_AES_KEY_WRAP_PARAMS',
+        ulAESKeyBits: 256,
+        pOAEPParams: {
+          layout: 'CK_RSA_PKCS_OAEP_PARAMS',
+          hashAlg: 0x250,
+          mgf: 2,
+          source: 0,
+          pSourceData: Buffer.alloc(0),
+        },
+      },
+    });
+    const kdf = (count: number) =>
+      mechanism((writer) => {
+        writer.u8(layoutNumber('CK_SP800_108_KDF_PARAMS'));
+        writer.u64(0x251);
+        writer.u32(count);
+        for (let at = 0; at < count; at++) {
+          writer.u64(at);
+          writer.u32(1);
+          writer.u8(at);
+        }
+      }) as { parameter: { pDataParams: { type: number; pValue: Buffer }[] } };
+    expect(kdf(3).parameter.pDataParams[2]).to.include({ type: 2 });
+    expect(kdf(limits.parameterEntries).parameter.pDataParams).to.have.length(limits.parameterEntries);
+    expect(() => kdf(limits.parameterEntries + 1)).to.throw(MalformedFrame, 'structures');
   });
 
   it('writes frames of any size one after the other, each of which stays as it is', () => {

@@ -212,77 +212,103 @@ const struct call_row call_rows[] = {
 };
 
 static const struct field_row fields_of_CK_RSA_PKCS_OAEP_PARAMS[] = {
-  {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, hashAlg), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, mgf), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, source), 0, 0, false},
-  {FIELD_BYTES, offsetof(CK_RSA_PKCS_OAEP_PARAMS, pSourceData), offsetof(CK_RSA_PKCS_OAEP_PARAMS, ulSourceDataLen), 0, false},
+  {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, hashAlg), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, mgf), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, source), 0, 0, false, 0},
+  {FIELD_BYTES, offsetof(CK_RSA_PKCS_OAEP_PARAMS, pSourceData), offsetof(CK_RSA_PKCS_OAEP_PARAMS, ulSourceDataLen), 0, false, 0},
 };
 static const struct field_row fields_of_CK_RSA_PKCS_PSS_PARAMS[] = {
-  {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, hashAlg), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, mgf), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, sLen), 0, 0, false},
+  {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, hashAlg), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, mgf), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, sLen), 0, 0, false, 0},
 };
 static const struct field_row fields_of_CK_AES_CTR_PARAMS[] = {
-  {FIELD_ULONG, offsetof(CK_AES_CTR_PARAMS, ulCounterBits), 0, 0, false},
-  {FIELD_ARRAY, offsetof(CK_AES_CTR_PARAMS, cb), 0, 16, false},
+  {FIELD_ULONG, offsetof(CK_AES_CTR_PARAMS, ulCounterBits), 0, 0, false, 0},
+  {FIELD_ARRAY, offsetof(CK_AES_CTR_PARAMS, cb), 0, 16, false, 0},
 };
 static const struct field_row fields_of_CK_GCM_PARAMS[] = {
-  {FIELD_BYTES, offsetof(CK_GCM_PARAMS, pIv), offsetof(CK_GCM_PARAMS, ulIvLen), 0, true},
-  {FIELD_ULONG, offsetof(CK_GCM_PARAMS, ulIvBits), 0, 0, false},
-  {FIELD_BYTES, offsetof(CK_GCM_PARAMS, pAAD), offsetof(CK_GCM_PARAMS, ulAADLen), 0, false},
-  {FIELD_ULONG, offsetof(CK_GCM_PARAMS, ulTagBits), 0, 0, false},
+  {FIELD_BYTES, offsetof(CK_GCM_PARAMS, pIv), offsetof(CK_GCM_PARAMS, ulIvLen), 0, true, 0},
+  {FIELD_ULONG, offsetof(CK_GCM_PARAMS, ulIvBits), 0, 0, false, 0},
+  {FIELD_BYTES, offsetof(CK_GCM_PARAMS, pAAD), offsetof(CK_GCM_PARAMS, ulAADLen), 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_GCM_PARAMS, ulTagBits), 0, 0, false, 0},
+};
+static const struct field_row fields_of_CK_ECDH1_DERIVE_PARAMS[] = {
+  {FIELD_ULONG, offsetof(CK_ECDH1_DERIVE_PARAMS, kdf), 0, 0, false, 0},
+  {FIELD_BYTES, offsetof(CK_ECDH1_DERIVE_PARAMS, pSharedData), offsetof(CK_ECDH1_DERIVE_PARAMS, ulSharedDataLen), 0, false, 0},
+  {FIELD_BYTES, offsetof(CK_ECDH1_DERIVE_PARAMS, pPublicData), offsetof(CK_ECDH1_DERIVE_PARAMS, ulPublicDataLen), 0, false, 0},
+};
+static const struct field_row fields_of_CK_RSA_AES_KEY_WRAP_PARAMS[] = {
+  {FIELD_ULONG, offsetof(CK_RSA_AES_KEY_WRAP_PARAMS, ulAESKeyBits), 0, 0, false, 0},
+  {FIELD_STRUCT, offsetof(CK_RSA_AES_KEY_WRAP_PARAMS, pOAEPParams), 0, 0, false, LAYOUT_CK_RSA_PKCS_OAEP_PARAMS},
+};
+static const struct field_row fields_of_CK_PRF_DATA_PARAM[] = {
+  {FIELD_ULONG, offsetof(CK_PRF_DATA_PARAM, type), 0, 0, false, 0},
+  {FIELD_BYTES, offsetof(CK_PRF_DATA_PARAM, pValue), offsetof(CK_PRF_DATA_PARAM, ulValueLen), 0, false, 0},
+};
+static const struct field_row fields_of_CK_SP800_108_KDF_PARAMS[] = {
+  {FIELD_ULONG, offsetof(CK_SP800_108_KDF_PARAMS, prftype), 0, 0, false, 0},
+  {FIELD_STRUCTS, offsetof(CK_SP800_108_KDF_PARAMS, pDataParams), offsetof(CK_SP800_108_KDF_PARAMS, ulNumberOfDataParams), 0, false, LAYOUT_CK_PRF_DATA_PARAM},
+};
+static const struct field_row fields_of_CK_EDDSA_PARAMS[] = {
+  {FIELD_FLAG, offsetof(CK_EDDSA_PARAMS, phFlag), 0, 0, false, 0},
+  {FIELD_BYTES, offsetof(CK_EDDSA_PARAMS, pContextData), offsetof(CK_EDDSA_PARAMS, ulContextDataLen), 0, false, 0},
 };
 const struct layout parameter_layouts[] = {
   [LAYOUT_CK_RSA_PKCS_OAEP_PARAMS] = {fields_of_CK_RSA_PKCS_OAEP_PARAMS, 4, sizeof(CK_RSA_PKCS_OAEP_PARAMS)},
   [LAYOUT_CK_RSA_PKCS_PSS_PARAMS] = {fields_of_CK_RSA_PKCS_PSS_PARAMS, 3, sizeof(CK_RSA_PKCS_PSS_PARAMS)},
   [LAYOUT_CK_AES_CTR_PARAMS] = {fields_of_CK_AES_CTR_PARAMS, 2, sizeof(CK_AES_CTR_PARAMS)},
   [LAYOUT_CK_GCM_PARAMS] = {fields_of_CK_GCM_PARAMS, 4, sizeof(CK_GCM_PARAMS)},
+  [LAYOUT_CK_ECDH1_DERIVE_PARAMS] = {fields_of_CK_ECDH1_DERIVE_PARAMS, 3, sizeof(CK_ECDH1_DERIVE_PARAMS)},
+  [LAYOUT_CK_RSA_AES_KEY_WRAP_PARAMS] = {fields_of_CK_RSA_AES_KEY_WRAP_PARAMS, 2, sizeof(CK_RSA_AES_KEY_WRAP_PARAMS)},
+  [LAYOUT_CK_PRF_DATA_PARAM] = {fields_of_CK_PRF_DATA_PARAM, 2, sizeof(CK_PRF_DATA_PARAM)},
+  [LAYOUT_CK_SP800_108_KDF_PARAMS] = {fields_of_CK_SP800_108_KDF_PARAMS, 2, sizeof(CK_SP800_108_KDF_PARAMS)},
+  [LAYOUT_CK_EDDSA_PARAMS] = {fields_of_CK_EDDSA_PARAMS, 2, sizeof(CK_EDDSA_PARAMS)},
 };
 
 static const struct field_row fields_of_CK_INFO[] = {
-  {FIELD_VERSION, offsetof(CK_INFO, cryptokiVersion), 0, 0, false},
-  {FIELD_TEXT, offsetof(CK_INFO, manufacturerID), 0, 32, false},
-  {FIELD_ULONG, offsetof(CK_INFO, flags), 0, 0, false},
-  {FIELD_TEXT, offsetof(CK_INFO, libraryDescription), 0, 32, false},
-  {FIELD_VERSION, offsetof(CK_INFO, libraryVersion), 0, 0, false},
+  {FIELD_VERSION, offsetof(CK_INFO, cryptokiVersion), 0, 0, false, 0},
+  {FIELD_TEXT, offsetof(CK_INFO, manufacturerID), 0, 32, false, 0},
+  {FIELD_ULONG, offsetof(CK_INFO, flags), 0, 0, false, 0},
+  {FIELD_TEXT, offsetof(CK_INFO, libraryDescription), 0, 32, false, 0},
+  {FIELD_VERSION, offsetof(CK_INFO, libraryVersion), 0, 0, false, 0},
 };
 static const struct field_row fields_of_CK_SLOT_INFO[] = {
-  {FIELD_TEXT, offsetof(CK_SLOT_INFO, slotDescription), 0, 64, false},
-  {FIELD_TEXT, offsetof(CK_SLOT_INFO, manufacturerID), 0, 32, false},
-  {FIELD_ULONG, offsetof(CK_SLOT_INFO, flags), 0, 0, false},
-  {FIELD_VERSION, offsetof(CK_SLOT_INFO, hardwareVersion), 0, 0, false},
-  {FIELD_VERSION, offsetof(CK_SLOT_INFO, firmwareVersion), 0, 0, false},
+  {FIELD_TEXT, offsetof(CK_SLOT_INFO, slotDescription), 0, 64, false, 0},
+  {FIELD_TEXT, offsetof(CK_SLOT_INFO, manufacturerID), 0, 32, false, 0},
+  {FIELD_ULONG, offsetof(CK_SLOT_INFO, flags), 0, 0, false, 0},
+  {FIELD_VERSION, offsetof(CK_SLOT_INFO, hardwareVersion), 0, 0, false, 0},
+  {FIELD_VERSION, offsetof(CK_SLOT_INFO, firmwareVersion), 0, 0, false, 0},
 };
 static const struct field_row fields_of_CK_TOKEN_INFO[] = {
-  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, label), 0, 32, false},
-  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, manufacturerID), 0, 32, false},
-  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, model), 0, 16, false},
-  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, serialNumber), 0, 16, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, flags), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMaxSessionCount), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulSessionCount), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMaxRwSessionCount), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulRwSessionCount), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMaxPinLen), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMinPinLen), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulTotalPublicMemory), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulFreePublicMemory), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulTotalPrivateMemory), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulFreePrivateMemory), 0, 0, false},
-  {FIELD_VERSION, offsetof(CK_TOKEN_INFO, hardwareVersion), 0, 0, false},
-  {FIELD_VERSION, offsetof(CK_TOKEN_INFO, firmwareVersion), 0, 0, false},
-  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, utcTime), 0, 16, false},
+  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, label), 0, 32, false, 0},
+  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, manufacturerID), 0, 32, false, 0},
+  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, model), 0, 16, false, 0},
+  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, serialNumber), 0, 16, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, flags), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMaxSessionCount), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulSessionCount), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMaxRwSessionCount), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulRwSessionCount), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMaxPinLen), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulMinPinLen), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulTotalPublicMemory), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulFreePublicMemory), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulTotalPrivateMemory), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_TOKEN_INFO, ulFreePrivateMemory), 0, 0, false, 0},
+  {FIELD_VERSION, offsetof(CK_TOKEN_INFO, hardwareVersion), 0, 0, false, 0},
+  {FIELD_VERSION, offsetof(CK_TOKEN_INFO, firmwareVersion), 0, 0, false, 0},
+  {FIELD_TEXT, offsetof(CK_TOKEN_INFO, utcTime), 0, 16, false, 0},
 };
 static const struct field_row fields_of_CK_SESSION_INFO[] = {
-  {FIELD_SLOT, offsetof(CK_SESSION_INFO, slotID), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_SESSION_INFO, state), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_SESSION_INFO, flags), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_SESSION_INFO, ulDeviceError), 0, 0, false},
+  {FIELD_SLOT, offsetof(CK_SESSION_INFO, slotID), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_SESSION_INFO, state), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_SESSION_INFO, flags), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_SESSION_INFO, ulDeviceError), 0, 0, false, 0},
 };
 static const struct field_row fields_of_CK_MECHANISM_INFO[] = {
-  {FIELD_ULONG, offsetof(CK_MECHANISM_INFO, ulMinKeySize), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_MECHANISM_INFO, ulMaxKeySize), 0, 0, false},
-  {FIELD_ULONG, offsetof(CK_MECHANISM_INFO, flags), 0, 0, false},
+  {FIELD_ULONG, offsetof(CK_MECHANISM_INFO, ulMinKeySize), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_MECHANISM_INFO, ulMaxKeySize), 0, 0, false, 0},
+  {FIELD_ULONG, offsetof(CK_MECHANISM_INFO, flags), 0, 0, false, 0},
 };
 const struct layout info_layouts[] = {
   [INFO_CK_INFO] = {fields_of_CK_INFO, 5, sizeof(CK_INFO)},
@@ -304,6 +330,15 @@ const struct mechanism_row mechanism_rows[] = {
   {CKM_AES_CBC_PAD, FORM_BYTES, 0},
   {CKM_AES_CTR, FORM_STRUCT, LAYOUT_CK_AES_CTR_PARAMS},
   {CKM_AES_GCM, FORM_STRUCT, LAYOUT_CK_GCM_PARAMS},
+  {CKM_CLOUDHSM_AES_GCM, FORM_STRUCT, LAYOUT_CK_GCM_PARAMS},
+  {CKM_DES3_CBC, FORM_BYTES, 0},
+  {CKM_DES3_CBC_PAD, FORM_BYTES, 0},
+  {CKM_CLOUDHSM_AES_KEY_WRAP_NO_PAD, FORM_BYTES, 0},
+  {CKM_CLOUDHSM_AES_KEY_WRAP_PKCS5_PAD, FORM_BYTES, 0},
+  {CKM_RSA_AES_KEY_WRAP, FORM_STRUCT, LAYOUT_CK_RSA_AES_KEY_WRAP_PARAMS},
+  {CKM_ECDH1_DERIVE, FORM_STRUCT, LAYOUT_CK_ECDH1_DERIVE_PARAMS},
+  {CKM_CLOUDHSM_SP800_108_COUNTER_KDF, FORM_STRUCT, LAYOUT_CK_SP800_108_KDF_PARAMS},
+  {CKM_CLOUDHSM_EDDSA, FORM_STRUCT, LAYOUT_CK_EDDSA_PARAMS},
 };
 
 const CK_ATTRIBUTE_TYPE template_attributes[] = {

@@ -2,7 +2,7 @@
 #ifndef CLOUDHSM_LOCAL_TEST_LOAD_H
 #define CLOUDHSM_LOCAL_TEST_LOAD_H
 
-#include "../generated/cryptoki.h"
+#include "../generated/include/cloudhsm_pkcs11_vendor_defs.h"
 
 /* Ends the process with a message where it cannot. */
 CK_FUNCTION_LIST_PTR load_module(const char *file);

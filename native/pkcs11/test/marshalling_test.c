@@ -1,29 +1,19 @@
 /* The marshalling without a transport: requests byte by byte, answers good and bad. Built with ASan. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "../marshal.h"
 #include "check.h"
 #include "hostile_answers.h"
+#include "packing.h"
 
-static struct message request, answer;
+struct message request;
+static struct message answer;
 
-static CK_RV pack(enum call_number number, const union value *values)
+CK_RV pack(enum call_number number, const union value *values)
 {
   message_start(&request);
   return put_request(&request, number, values);
 }
-
-/* Whether the request is exactly what these writes make. */
-#define REQUEST_IS(...)                                                                     \
-  do {                                                                                      \
-    struct message wanted = {0}, *m = &wanted;                                              \
-    __VA_ARGS__;                                                                            \
-    CHECK_THAT(wanted.length == request.length);                                            \
-    CHECK_THAT(wanted.length == request.length && memcmp(wanted.bytes, request.bytes, wanted.length) == 0); \
-    message_free(&wanted);                                                                  \
-  } while (0)
 
 static void message_bounds(void)
 {
@@ -175,70 +165,13 @@ static void templates(void)
   CHECK_THAT(pack_template(&crooked, 1) == CKR_OK);
 }
 
-static void pack_mechanism(CK_MECHANISM *mechanism)
-{
-  const union value values[] = {{.number = 1}, {.pointer = mechanism}, {.number = 2}};
-  CHECK_THAT(pack(CALL_C_EncryptInit, values) == CKR_OK);
-}
-
-#define MECHANISM_IS(...) \
-  REQUEST_IS(put_u16(m, CALL_C_EncryptInit), put_u64(m, 1), __VA_ARGS__, put_u64(m, 2))
-
-static void mechanisms(void)
-{
-  CK_BYTE iv[16] = "0123456789abcdef", aad[] = "aad";
-  pack_mechanism(NULL);
-  MECHANISM_IS(put_u8(m, FORM_NULL_MECHANISM));
-  CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 16}, ecb_with = {CKM_AES_ECB, iv, 16}, cbc = {CKM_AES_CBC, iv, 16};
-  pack_mechanism(&ecb);
-  MECHANISM_IS(put_u8(m, FORM_NONE), put_u64(m, CKM_AES_ECB));
-  pack_mechanism(&ecb_with);
-  MECHANISM_IS(put_u8(m, FORM_UNUSABLE), put_u64(m, CKM_AES_ECB), put_u64(m, 16));
-  pack_mechanism(&cbc);
-  MECHANISM_IS(put_u8(m, FORM_BYTES), put_u64(m, CKM_AES_CBC), put_counted(m, iv, 16));
-
-  CK_GCM_PARAMS gcm = {iv, 12, 96, aad, 3, 128};
-  CK_MECHANISM with_gcm = {CKM_AES_GCM, &gcm, sizeof gcm};
-  pack_mechanism(&with_gcm);
-  MECHANISM_IS(put_u8(m, FORM_STRUCT), put_u64(m, CKM_AES_GCM), put_u8(m, LAYOUT_CK_GCM_PARAMS),
-               put_counted(m, iv, 12), put_u64(m, 96), put_counted(m, aad, 3), put_u64(m, 128));
-  CK_AES_CTR_PARAMS ctr = {.ulCounterBits = 32};
-  memcpy(ctr.cb, iv, 16);
-  CK_MECHANISM with_ctr = {CKM_AES_CTR, &ctr, sizeof ctr};
-  pack_mechanism(&with_ctr);
-  MECHANISM_IS(put_u8(m, FORM_STRUCT), put_u64(m, CKM_AES_CTR), put_u8(m, LAYOUT_CK_AES_CTR_PARAMS),
-               put_u64(m, 32), put_bytes(m, iv, 16));
-
-  for (CK_ULONG length = 1; length < sizeof gcm + 3; length++) { /* only the right length is read */
-    unsigned char *exact = malloc(length);
-    memset(exact, 0x41, length);
-    if (length == sizeof gcm) memcpy(exact, &gcm, sizeof gcm);
-    CK_MECHANISM other = {CKM_AES_GCM, exact, length};
-    pack_mechanism(&other);
-    CHECK_THAT(request.bytes[10] == (length == sizeof gcm ? FORM_STRUCT : FORM_UNUSABLE));
-    free(exact);
-  }
-  gcm.pAAD = NULL;
-  pack_mechanism(&with_gcm);
-  MECHANISM_IS(put_u8(m, FORM_UNUSABLE), put_u64(m, CKM_AES_GCM), put_u64(m, sizeof gcm));
-  gcm.ulAADLen = 0;
-  pack_mechanism(&with_gcm);
-  CHECK_THAT(request.bytes[10] == FORM_STRUCT);
-
-  CK_BYTE crooked[sizeof ctr + 1]; /* unaligned, as a parameter within a byte array may be */
-  memcpy(crooked + 1, &ctr, sizeof ctr);
-  CK_MECHANISM unaligned = {CKM_AES_CTR, crooked + 1, sizeof ctr};
-  pack_mechanism(&unaligned);
-  CHECK_THAT(request.bytes[10] == FORM_STRUCT);
-}
-
 int main(void)
 {
   message_bounds();
   numbers_and_bytes();
   rooms();
   templates();
-  mechanisms();
+  packed_mechanisms();
   good_answers(&answer);
   hostile_answers(&answer);
   mutated_answers(&answer);

@@ -19,8 +19,20 @@ const numbered = (prefix: string, values: Readonly<Record<string, number>>): str
 
 /** The text of calls.h: numbers both sides must agree on, for every file of the module. */
 export function callsHeader(): string {
-  const { frameBytes, templateAttributes: attributes, templateDepth, attributeBytes } = limits;
-  const bounds = { frameBytes, templateAttributes: attributes, templateDepth, attributeBytes };
+  const {
+    frameBytes,
+    templateAttributes: attributes,
+    templateDepth,
+    attributeBytes,
+    parameterEntries,
+  } = limits;
+  const bounds = {
+    frameBytes,
+    templateAttributes: attributes,
+    templateDepth,
+    attributeBytes,
+    parameterEntries,
+  };
   return `${banner('The numbers of the wire.')}
 #ifndef CLOUDHSM_LOCAL_CALLS_H
 #define CLOUDHSM_LOCAL_CALLS_H
@@ -54,10 +66,12 @@ function argumentRow(argument: ArgumentRow): string {
 
 function fieldRow(structure: string, field: Field): string {
   const at = `offsetof(${structure}, ${field.name})`;
-  const other = field.kind === 'bytes' ? `offsetof(${structure}, ${field.length})` : 0;
+  const other =
+    field.kind === 'bytes' || field.kind === 'structs' ? `offsetof(${structure}, ${field.length})` : 0;
   const size = field.kind === 'array' || field.kind === 'text' ? field.size : 0;
   const returned = field.kind === 'bytes' && field.returned === true;
-  return `  {FIELD_${upperSnake(field.kind)}, ${at}, ${other}, ${size}, ${returned}},\n`;
+  const pointed = field.kind === 'struct' || field.kind === 'structs' ? `LAYOUT_${field.layout}` : 0;
+  return `  {FIELD_${upperSnake(field.kind)}, ${at}, ${other}, ${size}, ${returned}, ${pointed}},\n`;
 }
 
 function layoutTable(
