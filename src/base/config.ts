@@ -12,6 +12,10 @@ export const configSchema = z
     profile: z.enum(['strict', 'compatible']).default('compatible'),
     hsmType: z.enum(hsmTypes).default('hsm2m.medium'),
     mode: z.enum(['FIPS', 'NON_FIPS']).default('FIPS'),
+    /** How many keys the cluster holds, instead of CloudHSM's quota. */
+    keyQuota: z.number().int().min(1).max(10_000_000).optional(),
+    /** Certificates as objects, which CloudHSM has on hsm2m.medium and only when told so. */
+    certificateStorage: z.boolean().optional(),
     logLevel: z.enum(logLevels).default('info'),
   })
   .strict();

@@ -8,8 +8,10 @@ import { hsmTypes } from '../base/hsm-types.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
 import { randomBytes } from '../crypto/index.js';
-import { Hsm, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
+import { Hsm, type HsmSettings, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
+import { quotaOf } from '../hsm/quotas.js';
 import { hashNewPassword, type NewUser } from '../hsm/users.js';
+import { mayStoreCertificates, storesCertificates } from '../objects/certificates.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
 import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES, sealedStore } from '../store/sealing.js';
@@ -152,6 +154,19 @@ function checkUnchanged(file: ClusterFile, requested: Partial<Config>, home: Hom
   }
 }
 
+/** What all HSMs of the cluster have in common. Throws BAD_CONFIGURATION. */
+function hsmSettings(config: Config, { hsmType, mode }: ClusterFile): Omit<HsmSettings, 'id' | 'ordinal'> {
+  const { profile, keyQuota } = config;
+  if (config.certificateStorage === true && !mayStoreCertificates(hsmType)) {
+    throw commandFailure(
+      'BAD_CONFIGURATION',
+      `an ${hsmType} stores no certificates: leave certificateStorage out`,
+    );
+  }
+  const certificateStorage = storesCertificates(profile, hsmType, config.certificateStorage);
+  return { hsmType, mode, profile, quota: quotaOf(hsmType, keyQuota), certificateStorage };
+}
+
 /**
  * The home's cluster, made on the first start, ready to be used. `requested` holds the settings the user stated:
  * those must be the home's. Throws BAD_CONFIGURATION or CORRUPT_STORE.
@@ -167,11 +182,11 @@ export async function openCluster(
   if (present !== undefined) checkUnchanged(present, requested, home);
   const file = present ?? (await createCluster(home, config, log, progress));
   placeNewHsms(home);
+  const shared = hsmSettings(config, file);
   const hsms: Hsm[] = [];
   for (const { id, ordinal } of file.hsms) {
     progress(`starting ${id}`);
-    const { hsmType, mode } = file;
-    const settings = { id, ordinal, hsmType, mode, profile: config.profile };
+    const settings = { id, ordinal, ...shared };
     hsms.push(await Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log));
   }
   return new Cluster({ id: file.id, hsmType: file.hsmType, mode: file.mode }, hsms);

@@ -122,6 +122,7 @@ export class ClusterClient {
           created.map(async (one) => connection.send('withdrawObject', { handle: one.handle })),
         ),
       );
+      if (failed.reason instanceof Failure) throw failed.reason;
       throw ckr('CKR_FUNCTION_FAILED', 'an HSM of the cluster did not take the new object', failed.reason);
     });
   }

@@ -1,5 +1,7 @@
 import type { HsmObject } from '../objects/hsm-object.js';
 import { matches } from '../objects/matching.js';
+import type { Attributes } from '../objects/template-validator.js';
+import { duplicateId, refusesDuplicateIds, sameIdTemplate } from '../objects/unique-id.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Template } from '../pkcs11/template.js';
 import { mayChange, maySee } from './access.js';
@@ -41,9 +43,7 @@ export class HsmSession {
   /** Ends the login, and with it the session keys (v2.40 base, C_Logout: private session objects are destroyed). */
   logout(): void {
     this.#user = undefined;
-    for (const loaded of this.#sessionObjects.values()) loaded.destroy();
-    this.#sessionObjects.clear();
-    this.#promoted.clear();
+    for (const handle of this.#sessionObjects.keys()) this.removeSessionObject(handle);
   }
 
   rememberInsert(handle: number): void {
@@ -56,7 +56,29 @@ export class HsmSession {
     return this.#inserted.delete(handle);
   }
 
+  get uniqueIds(): boolean {
+    return refusesDuplicateIds(this.hsm.settings.profile);
+  }
+
+  /** Refuses a CKA_ID that a token key or one of the connection's session keys has, other than `except`. For token keys this
+   * is the early answer: `TokenObjects` decides. Throws CKR_ATTRIBUTE_VALUE_INVALID. */
+  requireFreeId(attributes: Attributes, except?: number): void {
+    const template = this.uniqueIds ? sameIdTemplate(attributes) : undefined;
+    if (template === undefined) return;
+    for (const [handle, { object }] of this.#sessionObjects) {
+      if (handle !== except && matches(object, template)) throw duplicateId(template);
+    }
+    if (this.hsm.objects.hasSameId(template, except)) throw duplicateId(template);
+  }
+
+  /** Throws CKR_DEVICE_MEMORY when there are too many keys. */
   addSessionObject(object: HsmObject): void {
+    const loaded = new LoadedObject(object);
+    this.hsm.counts.take(loaded.kind);
+    this.#sessionObjects.set(object.handle, loaded);
+  }
+
+  replaceSessionObject(object: HsmObject): void {
     this.#sessionObjects.set(object.handle, new LoadedObject(object));
   }
 
@@ -73,14 +95,21 @@ export class HsmSession {
 
   removeSessionObject(handle: number): boolean {
     this.endPromotion(handle);
-    this.#sessionObjects.get(handle)?.destroy();
+    const loaded = this.#sessionObjects.get(handle);
+    if (loaded === undefined) return false;
+    loaded.destroy();
+    this.hsm.counts.release(loaded.kind);
     return this.#sessionObjects.delete(handle);
+  }
+
+  #maySee({ object, kind }: LoadedObject): boolean {
+    return maySee(this.user, object) && (kind !== 'certificate' || this.hsm.settings.certificateStorage);
   }
 
   /** The object, if the user may know of it. */
   visible(handle: number): LoadedObject | undefined {
     const loaded = this.#sessionObjects.get(handle) ?? this.hsm.objects.get(handle);
-    return loaded && maySee(this.user, loaded.object) ? loaded : undefined;
+    return loaded && this.#maySee(loaded) ? loaded : undefined;
   }
 
   /** The object for C_GetAttributeValue and its like. Throws CKR_OBJECT_HANDLE_INVALID. */
@@ -122,12 +151,12 @@ export class HsmSession {
   find(template: Template): number[] {
     const found: number[] = [];
     for (const [handle, loaded] of this.#sessionObjects) {
-      if (maySee(this.user, loaded.object) && matches(loaded.object, template)) found.push(handle);
+      if (this.#maySee(loaded) && matches(loaded.object, template)) found.push(handle);
     }
     for (const handle of this.hsm.objects.candidates(template)) {
       if (this.#sessionObjects.has(handle)) continue;
       const loaded = this.hsm.objects.get(handle);
-      if (loaded && maySee(this.user, loaded.object) && matches(loaded.object, template)) found.push(handle);
+      if (loaded && this.#maySee(loaded) && matches(loaded.object, template)) found.push(handle);
     }
     return found.sort((a, b) => a - b);
   }

@@ -16,6 +16,7 @@ import {
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
 import { MaskingKey } from './masking.js';
+import { ObjectCounts, type Quota } from './quotas.js';
 import { TokenObjects } from './token-objects.js';
 import { type NewUser, UserTable } from './users.js';
 
@@ -27,6 +28,9 @@ export interface HsmSettings {
   readonly mode: ClusterMode;
   /** Which templates the HSM accepts: CloudHSM's own rules, or those that programs commonly need. */
   readonly profile: Profile;
+  readonly quota: Quota;
+  /** Whether it keeps certificates: they are nowhere to be seen otherwise. */
+  readonly certificateStorage: boolean;
 }
 
 /** What the cluster gives an HSM that joins it. */
@@ -55,6 +59,7 @@ export class Hsm {
   private constructor(
     readonly settings: HsmSettings,
     readonly users: UserTable,
+    readonly counts: ObjectCounts,
     readonly objects: TokenObjects,
     readonly handles: HandleAllocator,
     readonly maskingKey: MaskingKey,
@@ -76,10 +81,12 @@ export class Hsm {
     if (maskingKey === undefined) throw new Error(`${settings.id} is not provisioned`);
     const handles = await HandleAllocator.open(store, settings.ordinal);
     const users = new UserTable(store, log);
+    const counts = new ObjectCounts(settings.quota);
     const hsm = new Hsm(
       settings,
       users,
-      new TokenObjects(store),
+      counts,
+      new TokenObjects(store, counts),
       handles,
       new MaskingKey(maskingKey),
       log,

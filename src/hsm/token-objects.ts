@@ -1,15 +1,29 @@
-import type { HsmObject } from '../objects/hsm-object.js';
+import { type HsmObject, kindOf } from '../objects/hsm-object.js';
+import { classOf, kindRows } from '../objects/kinds.js';
+import { matches } from '../objects/matching.js';
 import { decodeObject, encodeObject } from '../objects/record.js';
+import { duplicateId, sameIdTemplate } from '../objects/unique-id.js';
+import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import type { Template } from '../pkcs11/template.js';
+import { attribute, type Template } from '../pkcs11/template.js';
 import type { RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
 import { candidates, handleKey, indexChanges } from './object-index.js';
+import type { ObjectCounts } from './quotas.js';
 
 /** Objects kept decoded and parsed. Beyond it the longest unused one is read again from the store when needed. */
 const CACHED_OBJECTS = 20_000;
 /** Nobody needs to know the order of last use while there is room for many more. */
 const ORDERED_ABOVE = CACHED_OBJECTS / 2;
+
+const NOTHING = Buffer.alloc(0);
+
+/** One kind per class: objects are counted by class. */
+const countedKinds = [...new Map(kindRows.map((row) => [row.objectClass, row.kind])).values()];
+
+const claimOf = (template: Template): string => template.map(({ value }) => value.toString('hex')).join(' ');
+
+const idOf = (object: HsmObject): Buffer | undefined => object.attributes.get(CKA.CKA_ID);
 
 /** What of an object can be replaced; its handle, its owner and its key never are. */
 export type ObjectChange = Partial<Pick<HsmObject, 'attributes' | 'sharedWith'>>;
@@ -19,10 +33,25 @@ export class TokenObjects {
   /** In the order of last use once it has filled up: a Map iterates in the order of insertion. */
   readonly #cache = new Map<number, LoadedObject>();
   readonly #turns = new Map<number, Promise<unknown>>();
-  #count: number;
+  /** CKA_IDs on their way to the disk, by class. */
+  readonly #claimedIds = new Set<string>();
+  #count = 0;
 
-  constructor(private readonly store: RecordStore) {
-    this.#count = [...store.keys('objects')].length;
+  constructor(
+    private readonly store: RecordStore,
+    private readonly counts: ObjectCounts,
+  ) {
+    this.#startCounts();
+  }
+
+  /** Once, over the keys of the index: no object is read for it. */
+  #startCounts(): void {
+    for (const kind of countedKinds) {
+      let count = 0;
+      for (const _ of candidates(this.store, [attribute(CKA.CKA_CLASS, classOf(kind))])) count++;
+      this.counts.start(kind, count);
+      this.#count += count;
+    }
   }
 
   get count(): number {
@@ -93,25 +122,59 @@ export class TokenObjects {
     this.#remember(new LoadedObject(object));
   }
 
+  /** Whether an object matches that is here or on its way, other than `except`. */
+  hasSameId(template: Template, except?: number): boolean {
+    if (this.#claimedIds.has(claimOf(template))) return true;
+    for (const handle of this.candidates(template)) {
+      const loaded = handle === except ? undefined : this.get(handle);
+      if (loaded !== undefined && matches(loaded.object, template)) return true;
+    }
+    return false;
+  }
+
+  /** Does the work while nobody else can have the object's CKA_ID, where ids are unique. */
+  async #withOwnId(object: HsmObject, uniqueIds: boolean, work: () => Promise<void>): Promise<void> {
+    const template = uniqueIds ? sameIdTemplate(object.attributes) : undefined;
+    if (template === undefined) return work();
+    if (this.hasSameId(template, object.handle)) throw duplicateId(template);
+    const claim = claimOf(template);
+    this.#claimedIds.add(claim);
+    try {
+      await work();
+    } finally {
+      this.#claimedIds.delete(claim);
+    }
+  }
+
   /** Adds an object. Durable when it resolves, and visible only then. A handle that is or was in use is refused, with
-   * CKR_ACTION_PROHIBITED: an old copy of an object must not undo what happened to it since. */
-  insert(object: HsmObject): Promise<void> {
+   * CKR_ACTION_PROHIBITED: an old copy of an object must not undo what happened to it since. So are one too many
+   * (quotas.ts) and, with `uniqueIds`, one whose CKA_ID is in use. */
+  insert(object: HsmObject, uniqueIds = false): Promise<void> {
     return this.#inTurn(object.handle, async () => {
       const { handle } = object;
       if (this.get(handle) !== undefined || this.store.get('tombstones', handleKey(handle)) !== undefined) {
         throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
       }
-      await this.#write(undefined, object);
+      const kind = kindOf(object);
+      this.counts.take(kind);
+      try {
+        await this.#withOwnId(object, uniqueIds, () => this.#write(undefined, object));
+      } catch (error) {
+        this.counts.release(kind);
+        throw error;
+      }
       this.#count++;
     });
   }
 
   /** Replaces what `change` makes of the object. Durable when it resolves. */
-  change(handle: number, change: (object: HsmObject) => ObjectChange): Promise<void> {
+  change(handle: number, change: (object: HsmObject) => ObjectChange, uniqueIds = false): Promise<void> {
     return this.#inTurn(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
-      await this.#write(object, { ...object, ...change(object), material });
+      const changed = { ...object, ...change(object), material };
+      const sameId = idOf(changed)?.equals(idOf(object) ?? NOTHING) ?? true;
+      await this.#withOwnId(changed, uniqueIds && !sameId, () => this.#write(object, changed));
     });
   }
 
@@ -127,6 +190,7 @@ export class TokenObjects {
       ]);
       this.#cache.delete(handle);
       this.#count--;
+      this.counts.release(loaded.kind);
       loaded.destroy();
     });
   }

@@ -21,6 +21,7 @@ import { checkModulusBits } from '../mechanisms/rsa.js';
 import { attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { boolBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
+import { checkCertificate } from './certificates.js';
 import { octetString, rawPoint } from './ec-attributes.js';
 import type { ObjectKind } from './kinds.js';
 import type { Attributes } from './template-validator.js';
@@ -219,6 +220,7 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
 
 /** CKA_CHECK_VALUE of a certificate: "first 3 bytes of SHA-1 of VALUE" (reference section 15). */
 function certificateAttributes(attributes: Attributes): Attributes {
+  checkCertificate(attributes);
   const value = required(attributes, CKA.CKA_VALUE);
   attributes.set(CKA.CKA_CHECK_VALUE, digest('sha1', value).subarray(0, CHECK_VALUE_BYTES));
   return attributes;

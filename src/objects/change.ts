@@ -1,6 +1,7 @@
 import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
+import { changeableOfCertificates, checkCertificate } from './certificates.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
 import type { ObjectKind } from './kinds.js';
 import { readRule } from './rules.js';
@@ -46,6 +47,9 @@ const byType = (rows: typeof changes): ReadonlyMap<number, Change> =>
   new Map(Object.entries(rows).map(([name, change]) => [CKA[name as AttributeName], change]));
 
 const rules = { change: byType(changes), copy: byType(copyChanges) };
+const certificateChanges: ReadonlyMap<number, Change> = new Map(
+  [...changeableOfCertificates].map((type) => [type, 'both']),
+);
 
 /** Attributes that programs give to keys although CloudHSM's have none (see compatible.ts). */
 const descriptive: ReadonlySet<number> = new Set([
@@ -102,7 +106,10 @@ export function changedAttributes(object: HsmObject, template: Template): Attrib
   if (!boolAttribute(object, CKA.CKA_MODIFIABLE)) {
     throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} has CKA_MODIFIABLE FALSE`);
   }
-  return withChanges(object, template, rules.change);
+  if (kindOf(object) !== 'certificate') return withChanges(object, template, rules.change);
+  const attributes = withChanges(object, template, certificateChanges);
+  checkCertificate(attributes);
+  return attributes;
 }
 
 /** The attributes of a copy made by C_CopyObject. Throws as `changedAttributes`. */

@@ -18,7 +18,7 @@ interface KindRow {
   readonly keyType?: number;
 }
 
-const kindRows: readonly KindRow[] = [
+export const kindRows: readonly KindRow[] = [
   { kind: 'ecPrivate', objectClass: CKO.CKO_PRIVATE_KEY, keyType: CKK.CKK_EC },
   { kind: 'ecPublic', objectClass: CKO.CKO_PUBLIC_KEY, keyType: CKK.CKK_EC },
   { kind: 'rsaPrivate', objectClass: CKO.CKO_PRIVATE_KEY, keyType: CKK.CKK_RSA },

@@ -1,4 +1,5 @@
 import { type AttributeName, CKA } from '../pkcs11/attributes.js';
+import { certificateRows } from './certificates.js';
 import type { ObjectKind } from './kinds.js';
 
 /** How an object comes to be: each way has its own rules for the template. */
@@ -26,7 +27,8 @@ const columns = {
   read: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'aes', 'des3', 'generic'],
 } as const satisfies Record<Origin | 'read', readonly ObjectKind[]>;
 
-type Default = boolean | '' | undefined;
+/** What the HSM sets where a template is silent: a boolean, a number, or an empty value. */
+export type Default = boolean | number | '' | undefined;
 
 /**
  * CloudHSM's attributes of keys: THE row per attribute. (AWS CloudHSM user guide, "Supported attributes";
@@ -79,29 +81,6 @@ const rows: readonly [AttributeName, string, string, string, string, string, str
   ['CKA_CHECK_VALUE',             'RRRR',      'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYYYY.', undefined],
 ];
 
-/** Certificates stored as objects (reference section 15): not keys, so they have rows of their own. */
-const certificateRows: readonly [AttributeName, Rule, Default][] = [
-  ['CKA_CLASS', '!', undefined],
-  ['CKA_CERTIFICATE_TYPE', '!', undefined],
-  ['CKA_SUBJECT', '!', undefined],
-  ['CKA_VALUE', '!', undefined],
-  ['CKA_TOKEN', 'W', false],
-  ['CKA_PRIVATE', 'W', false],
-  ['CKA_MODIFIABLE', 'W', true],
-  ['CKA_COPYABLE', 'W', false],
-  ['CKA_DESTROYABLE', 'W', true],
-  ['CKA_TRUSTED', '=', false],
-  ['CKA_CERTIFICATE_CATEGORY', 'W', undefined],
-  ['CKA_LABEL', 'W', ''],
-  ['CKA_ID', 'W', ''],
-  ['CKA_ISSUER', 'W', ''],
-  ['CKA_SERIAL_NUMBER', 'W', ''],
-  ['CKA_START_DATE', 'W', ''],
-  ['CKA_END_DATE', 'W', ''],
-  ['CKA_PUBLIC_KEY_INFO', 'W', ''],
-  ['CKA_CHECK_VALUE', 'R', undefined],
-];
-
 /** The rules of one kind of object for one origin: what its template may, must and must not hold. */
 export type RuleSet = ReadonlyMap<number, Rule>;
 
@@ -111,7 +90,13 @@ function keyRules(origin: Origin, kind: ObjectKind): RuleSet {
   return new Map(column < 0 ? [] : rows.map((row) => [CKA[row[0]], (row[cell] as string)[column] as Rule]));
 }
 
-const certificateRules: RuleSet = new Map(certificateRows.map(([name, rule]) => [CKA[name], rule]));
+const certificateRules: RuleSet = new Map(
+  Object.entries(certificateRows).map(([name, { rule }]) => [CKA[name as AttributeName], rule]),
+);
+
+const certificateDefaults = new Map<number, Default>(
+  Object.entries(certificateRows).map(([name, row]) => [CKA[name as AttributeName], row.default]),
+);
 
 /** The rules for templates of `kind` made by `origin`; empty where CloudHSM makes no such object that way. */
 export function rulesFor(origin: Origin, kind: ObjectKind): RuleSet {
@@ -120,8 +105,8 @@ export function rulesFor(origin: Origin, kind: ObjectKind): RuleSet {
 }
 
 /** What the HSM sets where the template is silent. */
-export function defaultOf(kind: ObjectKind, type: number): boolean | '' | undefined {
-  if (kind === 'certificate') return certificateRows.find(([name]) => CKA[name] === type)?.[2];
+export function defaultOf(kind: ObjectKind, type: number): Default {
+  if (kind === 'certificate') return certificateDefaults.get(type);
   return rows.find(([name]) => CKA[name] === type)?.[7];
 }
 

@@ -158,6 +158,7 @@ function defaultFor(origin: Origin, kind: ObjectKind, type: number, rule: Rule):
   if (origin === 'generate' && (type === CKA.CKA_SIGN || type === CKA.CKA_VERIFY)) return boolBytes(true);
   const value = defaultOf(kind, type);
   if (value === undefined) return undefined;
+  if (typeof value === 'number') return ulongBytes(value);
   return value === '' ? NOTHING : boolBytes(value);
 }
 

@@ -5,13 +5,16 @@ import { InProcessChannel } from '../../src/bridge/in-process.js';
 import { Cluster } from '../../src/cluster/cluster.js';
 import { slotsFor } from '../../src/cryptoki/library.js';
 import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
+import { type Quota, quotaOf } from '../../src/hsm/quotas.js';
 import { hashNewPassword, type Role } from '../../src/hsm/users.js';
 import type { ClusterMode } from '../../src/mechanisms/mechanism.js';
+import { storesCertificates } from '../../src/objects/certificates.js';
 import type { Profile } from '../../src/objects/template-validator.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 
 /** The users of every cluster made here, all with the same password. */
 export const PASSWORD = 'correct horse battery';
+let passwordHashed: Promise<string> | undefined;
 const userRoles: readonly [string, Role][] = [
   ['admin', 'CO'],
   ['crypto_user', 'CU'],
@@ -24,6 +27,9 @@ export interface ClusterOptions {
   readonly hsmType?: HsmType;
   readonly mode?: ClusterMode;
   readonly profile?: Profile;
+  readonly keyQuota?: number;
+  readonly quota?: Quota;
+  readonly certificateStorage?: boolean;
 }
 
 /** A cluster in this process that keeps everything in memory. */
@@ -33,15 +39,27 @@ export async function memoryCluster({
   hsmType = 'hsm2m.medium',
   mode = 'FIPS',
   profile = 'compatible',
+  keyQuota,
+  quota = quotaOf(hsmType, keyQuota),
+  certificateStorage,
 }: ClusterOptions = {}): Promise<Cluster> {
-  const passwordHash = await hashNewPassword(PASSWORD);
+  passwordHashed ??= hashNewPassword(PASSWORD);
+  const passwordHash = await passwordHashed;
   const users = userRoles.map(([name, role]) => ({ name, role, passwordHash }));
   const maskingKey = newMaskingKey();
   const members: Hsm[] = [];
   for (let ordinal = 1; ordinal <= hsms; ordinal++) {
     const store = openMemoryStore();
     await Hsm.provision(store, { maskingKey, users }, silentLog);
-    const settings = { id: `hsm-${ordinal}`, ordinal, hsmType, mode, profile };
+    const settings = {
+      id: `hsm-${ordinal}`,
+      ordinal,
+      hsmType,
+      mode,
+      profile,
+      quota,
+      certificateStorage: storesCertificates(profile, hsmType, certificateStorage),
+    };
     members.push(await Hsm.open(store, settings, silentLog));
   }
   return new Cluster({ id, hsmType, mode }, members);

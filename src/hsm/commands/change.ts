@@ -22,14 +22,15 @@ export const setAttributes: Command<{ handle: number; template: Template }, void
     const loaded = session.changeableObject(handle);
     requireCompatible(session, loaded, 'C_SetAttributeValue');
     if (isTokenObject(loaded.object)) {
-      return session.hsm.objects.change(handle, (object) => ({
-        attributes: changedAttributes(object, template),
-      }));
+      return session.hsm.objects.change(
+        handle,
+        (object) => ({ attributes: changedAttributes(object, template) }),
+        session.uniqueIds,
+      );
     }
-    return session.addSessionObject({
-      ...loaded.object,
-      attributes: changedAttributes(loaded.object, template),
-    });
+    const attributes = changedAttributes(loaded.object, template);
+    session.requireFreeId(attributes, handle);
+    return session.replaceSessionObject({ ...loaded.object, attributes });
   },
 };
 
@@ -56,7 +57,11 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
     const { object } = setter.role === 'CO' ? session.anyTokenKey(handle) : session.changeableObject(handle);
     if (isTokenObject(object)) {
       return session.hsm.objects
-        .change(handle, (now) => ({ attributes: attributesAfterSetting(now, attribute, setter) }))
+        .change(
+          handle,
+          (now) => ({ attributes: attributesAfterSetting(now, attribute, setter) }),
+          session.uniqueIds,
+        )
         .then(() => undefined);
     }
     const changed = { ...object, attributes: attributesAfterSetting(object, attribute, setter) };
@@ -64,7 +69,8 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
       session.beginPromotion(handle);
       return { handle, masked: session.hsm.maskingKey.mask(changed) };
     }
-    session.addSessionObject(changed);
+    session.requireFreeId(changed.attributes, handle);
+    session.replaceSessionObject(changed);
     return undefined;
   },
 };

@@ -1,4 +1,4 @@
-import { andThen, type Eventually } from '../../base/eventually.js';
+import { andThen, type Eventually, orElse } from '../../base/eventually.js';
 import { randomBytes } from '../../crypto/index.js';
 import { mechanismFor } from '../../mechanisms/registry.js';
 import { buildImported, buildKeyPair, buildSecretKey, type NewObject } from '../../objects/build.js';
@@ -27,6 +27,7 @@ export function finish(
   owner: User,
   { attributes, material }: NewObject,
 ): Eventually<Created> {
+  session.requireFreeId(attributes);
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
     const object = { handle, owner: owner.name, sharedWith: [], attributes, material };
@@ -70,7 +71,14 @@ export const generateKeyPair: Command<
     return andThen(generate(publicTemplate), (der) => {
       const pair = buildKeyPair(name, publicAttributes, privateAttributes, der);
       return andThen(finish(session, owner, pair.publicKey), (publicKey) =>
-        andThen(finish(session, owner, pair.privateKey), (privateKey) => ({ publicKey, privateKey })),
+        orElse(
+          () => andThen(finish(session, owner, pair.privateKey), (privateKey) => ({ publicKey, privateKey })),
+          // No half without the other.
+          (error) => {
+            session.removeSessionObject(publicKey.handle);
+            throw error;
+          },
+        ),
       );
     });
   },
@@ -81,6 +89,9 @@ export const createObject: Command<{ template: Template }, Created> = {
   login: 'CU',
   run: (session, { template }) => {
     const kind = kindOfTemplate(template);
+    if (kind === 'certificate' && !session.hsm.settings.certificateStorage) {
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', 'the cluster stores no certificates: see certificateStorage');
+    }
     const attributes = validateTemplate('create', kind, template, session.hsm.settings.profile);
     return finish(session, session.user, buildImported(kind, attributes));
   },

@@ -14,7 +14,7 @@ export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
     if (object.owner !== session.user.name) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} belongs to ${object.owner}`);
     }
-    await session.hsm.objects.insert(object);
+    await session.hsm.objects.insert(object, session.uniqueIds);
     session.rememberInsert(object.handle);
   },
 };
