@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import pino from 'pino';
 
 /** What a room may write. Never pass PINs, passwords, key bytes or plaintext. */
-export type Log = Pick<pino.Logger, 'error' | 'warn' | 'info' | 'debug'>;
+export type Log = Pick<pino.Logger, 'error' | 'warn' | 'info' | 'debug' | 'isLevelEnabled'>;
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];

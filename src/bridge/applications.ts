@@ -20,6 +20,8 @@ interface Entry {
   readonly application: Application;
   readonly token: Buffer;
   channels: number;
+  /** Connections there have been: they number the threads of its log. */
+  connections: number;
 }
 
 export interface ClientStatus extends Client {
@@ -34,7 +36,7 @@ export class Applications {
   constructor(private readonly openLibrary: (client: Client, configFile: string | undefined) => Library) {}
 
   /** A new application, or one more channel of an existing one. Throws HandshakeRefused. */
-  admit({ token, pid, program, configFile }: Hello): { application: Application; token: Buffer } {
+  admit({ token, pid, program, configFile }: Hello): Pick<Entry, 'application' | 'token' | 'connections'> {
     if (token === undefined) return this.#create({ pid, program }, configFile);
     const entry = this.#entries.get(token.toString('hex'));
     if (entry === undefined) throw new HandshakeRefused('unknownApplication', 'the application has ended');
@@ -45,6 +47,7 @@ export class Applications {
       );
     }
     entry.channels++;
+    entry.connections++;
     return entry;
   }
 
@@ -59,6 +62,7 @@ export class Applications {
       application: new Application(client, this.#open(client, configFile)),
       token: randomBytes(TOKEN_BYTES),
       channels: 1,
+      connections: 1,
     };
     this.#entries.set(entry.token.toString('hex'), entry);
     return entry;
@@ -80,6 +84,7 @@ export class Applications {
       if (entry.channels > 0) return;
       this.#entries.delete(key);
       application.close();
+      application.log.close();
       return;
     }
   }

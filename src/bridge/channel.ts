@@ -2,10 +2,12 @@ import type { Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { Application } from '../cryptoki/application.js';
 import { dispatch } from '../cryptoki/dispatch.js';
+import { MAIN_THREAD } from '../cryptoki/library-log.js';
 import { readHello, TOKEN_BYTES, type Welcome, writeWelcome } from '../wire/handshake.js';
 import { tableHash } from '../wire/table-hash.js';
 import type { Applications } from './applications.js';
 import { HandshakeRefused } from './applications.js';
+import { sharedChannels } from './shared-memory.js';
 
 /**
  * One connection of a module, whatever carries its frames: the first frame is the hello, every further one a request.
@@ -14,6 +16,8 @@ import { HandshakeRefused } from './applications.js';
  */
 export class Channel {
   #application: Application | undefined;
+  /** The first thread of the connection in the application's log. */
+  #thread = 0;
 
   constructor(
     private readonly applications: Applications,
@@ -25,10 +29,12 @@ export class Channel {
     return this.#application !== undefined;
   }
 
-  /** The answer to a frame. Throws, or rejects with, MalformedFrame or HandshakeRefused. */
-  receive(frame: Buffer): Eventually<Buffer> {
+  /** The answer to a frame, which came on one of the connection's channels: 0 but in shared memory. A program's threads
+   * each use their own, so a channel's number stands for a thread's. Throws, or rejects with, MalformedFrame or
+   * HandshakeRefused. */
+  receive(frame: Buffer, channel = 0): Eventually<Buffer> {
     if (this.#application === undefined) return this.#handshake(frame);
-    return dispatch(this.#application, frame, this.log);
+    return dispatch(this.#application, frame, this.log, this.#thread + channel);
   }
 
   #handshake(frame: Buffer): Buffer {
@@ -38,8 +44,9 @@ export class Channel {
         'the PKCS#11 module and the running engine are of different versions: rebuild both and restart the engine';
       throw new HandshakeRefused('otherTables', text);
     }
-    const { application, token } = this.applications.admit(hello);
+    const { application, token, connections } = this.applications.admit(hello);
     this.#application = application;
+    this.#thread = MAIN_THREAD + (connections - 1) * sharedChannels;
     return writeWelcome({ status: 'accepted', token, text: '' });
   }
 

@@ -1,21 +1,34 @@
 import { isAbsolute } from 'node:path';
 import {
+  type ClientConfig,
   type ClientConfigFile,
+  type LogInterval,
   readClientConfig,
   unknownFields,
   unusableConfig,
 } from '../base/client-config.js';
+import { describeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { type LineSink, LogFiles, noSink, stderrSink } from '../base/log-file.js';
 import type { Client } from '../cryptoki/application.js';
+import { logConnecting } from '../cryptoki/connecting.js';
 import { type EngineOffer, type Library, slotsFor } from '../cryptoki/library.js';
+import { LibraryLog } from '../cryptoki/library-log.js';
+
+/** The module that reads the configuration, in the library's log [guess]. */
+const CONFIG_PATH = 'cloudhsm_pkcs11::config';
 
 /** Where a cloudhsm-pkcs11.cfg is looked for when the application names none, first to last. */
 export interface LibraryPlaces {
   readonly configFiles: readonly string[];
+  /** Where the library logs unless its configuration says otherwise. */
+  readonly logFile: string;
 }
 
 /** Makes the library of each application as its cloudhsm-pkcs11.cfg says, which is read then and never again. */
 export class Libraries {
+  readonly #files = new LogFiles();
+
   constructor(
     private readonly offer: EngineOffer,
     private readonly places: LibraryPlaces,
@@ -26,12 +39,37 @@ export class Libraries {
   open(client: Client, configFile: string | undefined): Library {
     const found = this.#find(configFile);
     const slots = slotsFor(this.offer, found);
+    const log = this.#openLog(client, found?.config.logging);
     const unknown = found === undefined ? [] : unknownFields(found.config);
     if (unknown.length > 0) {
-      const text = `${found!.file}: fields without effect: ${unknown.join(', ')}`;
-      this.log.warn({ pid: client.pid, program: client.program }, text);
+      log.write('warn', CONFIG_PATH, [`${found!.file}: fields without effect: ${unknown.join(', ')}`]);
     }
-    return { slots };
+    for (const slot of slots) logConnecting(log, slot);
+    return { slots, log };
+  }
+
+  #openLog({ pid }: Client, logging: ClientConfig['logging']): LibraryLog {
+    const level = logging?.log_level ?? 'info';
+    const sink =
+      logging?.log_type === 'term'
+        ? stderrSink
+        : this.#openFile(logging?.log_file ?? this.places.logFile, logging?.log_interval ?? 'daily');
+    return new LibraryLog(sink, level, pid);
+  }
+
+  /** A file that cannot be written to is no reason not to serve: its lines go where they do by default. */
+  #openFile(path: string, interval: LogInterval): LineSink {
+    try {
+      return this.#files.open(path, interval);
+    } catch (error) {
+      const { logFile } = this.places;
+      const instead = path === logFile ? 'nothing is logged' : `logging to ${logFile}`;
+      this.log.warn(
+        { file: path },
+        `the library's log cannot be written, ${instead}: ${describeError(error)}`,
+      );
+      return path === logFile ? noSink : this.#openFile(logFile, interval);
+    }
   }
 
   #find(named: string | undefined): ClientConfigFile | undefined {

@@ -30,7 +30,7 @@ interface NativePart {
 /** Who answers the frames of a group of channels. */
 export interface Receiver {
   /** May throw or reject: then the group is not served any more, and `fail` is called. */
-  receive(frame: Buffer): Eventually<Buffer>;
+  receive(frame: Buffer, channel: number): Eventually<Buffer>;
   fail(error: unknown): void;
 }
 
@@ -42,6 +42,8 @@ export interface SharedGroup {
 }
 
 const native = addonPart<NativePart>('transport');
+/** Channels in the memory of one connection. */
+export const sharedChannels = native.channels;
 const inbox = Buffer.alloc(native.inboxBytes);
 const receivers = new Map<number, Receiver>();
 /** There is one event loop to look at channels in, so there is one of it. */
@@ -69,7 +71,7 @@ function onRequest(group: number, channel: number, lengthBytes: number, large?: 
   const receiver = receivers.get(group);
   if (receiver === undefined) return undefined;
   try {
-    const answer = receiver.receive(large ?? copyOfInbox(lengthBytes));
+    const answer = receiver.receive(large ?? copyOfInbox(lengthBytes), channel);
     if (!isPromise(answer)) return answer;
     answer.then(
       (later) => transport!.answer(group, channel, later),

@@ -35,7 +35,7 @@ function serve(socket: Socket, applications: Applications, log: Log): void {
     socket.destroySoon();
   };
   const share = (frame: Buffer): void => {
-    const receiver = { receive: (request: Buffer) => channel.receive(request), fail: refuse };
+    const receiver = { receive: channel.receive.bind(channel), fail: refuse };
     group = sharesMemory() ? shareMemory(socket, readShare(frame), receiver) : undefined;
     if (group === undefined) send(noOffer);
   };

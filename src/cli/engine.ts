@@ -47,7 +47,7 @@ export async function startEngine(
   const cluster = await openCluster(home, config, requested, log, progress);
   const libraries = new Libraries(
     { clusters: [cluster], profile: config.profile },
-    { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG] },
+    { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );
   const applications = new Applications((client, configFile) => libraries.open(client, configFile));

@@ -12,6 +12,8 @@ export interface Home {
   readonly lockFile: string;
   readonly logFile: string;
   readonly credentialsFile: string;
+  /** The library's log, of applications whose cloudhsm-pkcs11.cfg names no other file. */
+  readonly libraryLogFile: string;
   /** cloudhsm-pkcs11.cfg, for applications that name none. */
   readonly clientConfigFile: string;
   readonly clusterFile: string;
@@ -34,6 +36,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     lockFile: join(directory, 'run', 'engine.lock'),
     logFile: join(directory, 'logs', 'engine.log'),
     credentialsFile: join(directory, 'credentials.json'),
+    libraryLogFile: join(directory, 'run', 'cloudhsm-pkcs11.log'),
     clientConfigFile: join(directory, 'cloudhsm-pkcs11.cfg'),
     clusterFile: join(directory, 'cluster.json'),
     hsmsDirectory: join(directory, 'hsms'),

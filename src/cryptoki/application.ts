@@ -3,6 +3,7 @@ import { limits } from '../base/limits.js';
 import { randomBytes } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Library } from './library.js';
+import type { LibraryLog } from './library-log.js';
 import { Session } from './session.js';
 import { type Slot, Token } from './slot.js';
 
@@ -20,12 +21,14 @@ export class Application {
   #nextHandle = 1 + (randomBytes(4).readUInt32LE() % 0x3fffffff);
   readonly #closing: (() => void)[] = [];
   readonly slots: readonly Slot[];
+  readonly log: LibraryLog;
 
   constructor(
     readonly client: Client,
-    { slots }: Library,
+    { slots, log }: Library,
   ) {
     this.slots = slots;
+    this.log = log;
     this.#tokens = slots.map((slot) => new Token(slot));
   }
 

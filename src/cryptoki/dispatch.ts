@@ -74,15 +74,22 @@ function asFailure(error: unknown): unknown {
   return error instanceof FrameTooLarge ? ckr('CKR_DEVICE_MEMORY', error.message) : error;
 }
 
-/** The edge where a failure becomes a number and, once, a line in the log. */
-function failed(log: Log, { client }: Application, call: CallRow, error: unknown): Buffer {
+/** The edge where a failure becomes a number and, once, a line in the engine's log and one in the library's. */
+function failed(log: Log, application: Application, call: CallRow, error: unknown, thread: number): Buffer {
   const rv = ckrOf(error);
-  const text = `${call.name} failed, returning 0x${rv.toString(16).padStart(8, '0')}: ${describeError(error)}`;
-  const detail = { pid: client.pid, program: client.program };
-  if (rv === CKR.CKR_GENERAL_ERROR)
-    log.error({ ...detail, stack: error instanceof Error ? error.stack : undefined }, text);
-  else if (askedFor.has(rv)) log.debug(detail, text);
-  else log.info(detail, text);
+  const quiet = askedFor.has(rv);
+  const libraryLevel = quiet ? 'debug' : 'error';
+  if (application.log.writes(libraryLevel) || !quiet || log.isLevelEnabled('debug')) {
+    const cause = describeError(error);
+    const outcome = `${call.name} failed, returning 0x${rv.toString(16).padStart(8, '0')}`;
+    application.log.writeFailure(libraryLevel, call.name, cause, outcome, thread);
+    const { pid, program } = application.client;
+    const text = `${outcome}: ${cause}`;
+    if (rv === CKR.CKR_GENERAL_ERROR)
+      log.error({ pid, program, stack: error instanceof Error ? error.stack : undefined }, text);
+    else if (quiet) log.debug({ pid, program }, text);
+    else log.info({ pid, program }, text);
+  }
   return writeAnswer(call, rv, outputOf(call, error));
 }
 
@@ -93,12 +100,17 @@ function run(application: Application, call: CallRow, input: AnyInput): Eventual
   return handler(on, input, application);
 }
 
-/** Answers one request frame of an application. Throws MalformedFrame, and nothing else. */
-export function dispatch(application: Application, frame: Buffer, log: Log): Eventually<Buffer> {
+/** Answers one request frame of an application, from one of its threads. Throws MalformedFrame, and nothing else. */
+export function dispatch(
+  application: Application,
+  frame: Buffer,
+  log: Log,
+  thread: number,
+): Eventually<Buffer> {
   const { call, input } = readRequest(frame);
   const answer = orElse<Buffer>(
     () => andThen(run(application, call, input), (output) => writeAnswer(call, CKR.CKR_OK, output)),
-    (error) => failed(log, application, call, asFailure(error)),
+    (error) => failed(log, application, call, asFailure(error), thread),
   );
   if (call.secret !== true) return answer;
   if (isPromise(answer)) return answer.finally(() => frame.fill(0));

@@ -10,7 +10,7 @@ import type { infoLayouts, StructValue } from '../pkcs11/layouts.js';
 
 const cryptokiVersion = { major: 2, minor: 40 };
 /** The Client SDK whose behaviour this is. */
-const libraryVersion = { major: 5, minor: 18 };
+export const libraryVersion = { major: 5, minor: 18 };
 /** "hardware 5.3; firmware 2.06 build 16" of hsm1.medium, which hsm2m is assumed to share. */
 const hardwareVersion = { major: 5, minor: 3 };
 const firmwareVersion = { major: 2, minor: 6 };

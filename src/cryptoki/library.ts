@@ -1,11 +1,13 @@
 import { type ClientClusterConfig, type ClientConfigFile, unusableConfig } from '../base/client-config.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Profile } from '../objects/template-validator.js';
+import type { LibraryLog } from './library-log.js';
 import type { Slot } from './slot.js';
 
 /** What the library is for one application, from C_Initialize to C_Finalize. */
 export interface Library {
   readonly slots: readonly Slot[];
+  readonly log: LibraryLog;
 }
 
 /** An error about a field of the entry. */

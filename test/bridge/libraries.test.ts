@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -13,9 +13,11 @@ describe('the library of an application', () => {
   let folder: string;
   let clusters: Cluster[];
   let lines: string[];
+  let logFile: string;
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'lib-'));
+    logFile = join(folder, 'default.log');
     clusters = [await memoryCluster({ id: 'cluster-first' }), await memoryCluster({ id: 'cluster-second' })];
   });
   after(() => rmSync(folder, { recursive: true }));
@@ -26,7 +28,7 @@ describe('the library of an application', () => {
   const libraries = (of: readonly Cluster[] = clusters, configFiles: readonly string[] = []): Libraries =>
     new Libraries(
       { clusters: of, profile: 'compatible' },
-      { configFiles },
+      { configFiles, logFile },
       pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     );
   const file = (config: ClientConfig, name = 'named.cfg'): string => {
@@ -103,10 +105,32 @@ describe('the library of an application', () => {
     expect(() => libraries().open(client, join(folder, 'folder'))).to.throw('no regular file');
   });
 
-  it('warns once of fields without effect', () => {
+  const libraryLog = (path = logFile): string[] => readFileSync(path, 'utf8').trim().split('\n');
+
+  it('warns once, in its log, of fields without effect', () => {
+    rmSync(logFile);
     libraries().open(client, file({ shiny: 1, logging: { loud: true } } as ClientConfig));
+    const warnings = libraryLog().filter((line) => line.includes(' WARN [4711] ThreadId(1) '));
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.include('fields without effect: logging.loud, shiny');
+    expect(lines).to.deep.equal([]);
+  });
+
+  it('logs where its configuration says, of the levels it says', () => {
+    const path = join(folder, 'own.log');
+    const logging = { log_file: path, log_level: 'error', log_interval: 'never' } as const;
+    const { log } = libraries().open(client, file({ logging }));
+    log.write('error', 'path', ['text']);
+    expect(libraryLog(path)).to.have.length(1);
+    expect(libraryLog(path)[0]).to.match(/^20\S+Z ERROR \[4711\] ThreadId\(1\) \[path\] text$/);
+  });
+
+  it('is served all the same where its log cannot be written: the lines go to the default file', () => {
+    rmSync(logFile);
+    const logging = { log_file: '/nowhere/cloudhsm-pkcs11.log' };
+    libraries().open(client, file({ logging })).log.write('error', 'path', ['kept']);
+    expect(libraryLog().at(-1)).to.include('kept');
     expect(lines).to.have.length(1);
-    expect(JSON.parse(lines[0]!)).to.include({ level: 40, pid: 4711 });
-    expect(lines[0]).to.include('fields without effect: logging.loud, shiny');
+    expect(lines[0]).to.include('/nowhere/cloudhsm-pkcs11.log').and.include(logFile);
   });
 });

@@ -4,6 +4,7 @@ import { Applications } from '../../src/bridge/applications.js';
 import { InProcessChannel } from '../../src/bridge/in-process.js';
 import { Cluster } from '../../src/cluster/cluster.js';
 import { slotsFor } from '../../src/cryptoki/library.js';
+import { silentLibraryLog } from '../../src/cryptoki/library-log.js';
 import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
 import { type Quota, quotaOf } from '../../src/hsm/quotas.js';
 import { hashNewPassword, type Role } from '../../src/hsm/users.js';
@@ -71,7 +72,10 @@ export async function memoryEngine(
 ): Promise<{ applications: Applications; cluster: Cluster }> {
   const cluster = await memoryCluster(options);
   const offer = { clusters: [cluster], profile: options.profile ?? 'compatible' };
-  const applications = new Applications(() => ({ slots: slotsFor(offer, undefined) }));
+  const applications = new Applications(() => ({
+    slots: slotsFor(offer, undefined),
+    log: silentLibraryLog,
+  }));
   return { applications, cluster };
 }
 

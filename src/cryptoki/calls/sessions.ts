@@ -21,7 +21,11 @@ export const sessionCalls = {
     }
     const readWrite = (flags & CKF.CKF_RW_SESSION) !== 0;
     if (!readWrite && profile === 'strict') {
-      throw ckr('CKR_FUNCTION_FAILED', 'CloudHSM opens no read-only sessions: set CKF_RW_SESSION');
+      throw ckr(
+        'CKR_FUNCTION_FAILED',
+        // The real library's words (reference section 5).
+        'IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider: set CKF_RW_SESSION',
+      );
     }
     return { phSession: application.openSession(slotID, readWrite).handle };
   },
