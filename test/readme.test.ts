@@ -50,15 +50,16 @@ describe('the README', () => {
   it('has examples that run as they are, in their order', async () => {
     const shell = blocks('sh');
     expect(shell.length).to.be.greaterThan(4);
+    const scripts = blocks('js').map((block) => ({ block, name: /^\/\/ (\S+\.mjs)\n/.exec(block)![1]! }));
+    for (const { block, name } of scripts) writeFileSync(join(folder, name), block);
     for (const block of shell.slice(0, -1)) {
       const { code, stdout, stderr } = await inFolder('bash', ['-euc', block]);
       expect(code, `${block}\n${stdout}\n${stderr}`).to.equal(0);
     }
     const signed = await inFolder('sh', ['-c', 'openssl x509 -in localhost.pem -noout -subject']);
     expect(signed.stdout).to.contain('CN = localhost');
-    for (const [at, block] of blocks('js').entries()) {
-      writeFileSync(join(folder, `example-${at}.mjs`), block);
-      const { code, stdout, stderr } = await inFolder(process.execPath, [`example-${at}.mjs`]);
+    for (const { name } of scripts) {
+      const { code, stdout, stderr } = await inFolder(process.execPath, [name]);
       expect(code, stderr).to.equal(0);
       expect(stdout.trim()).to.match(/^[0-9a-f]{128}$/);
     }

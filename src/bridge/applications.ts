@@ -1,8 +1,9 @@
 import { describeError } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 import { randomBytes } from '../crypto/index.js';
-import { Application, type Client } from '../cryptoki/application.js';
+import { Application } from '../cryptoki/application.js';
 import type { Library } from '../cryptoki/library.js';
+import type { Client } from '../cryptoki/readiness.js';
 import { type HandshakeStatus, type Hello, TOKEN_BYTES } from '../wire/handshake.js';
 
 /** A hello that is answered with a reason and no channel. */

@@ -10,10 +10,10 @@ import {
 import { describeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type LineSink, LogFiles, noSink, stderrSink } from '../base/log-file.js';
-import type { Client } from '../cryptoki/application.js';
 import { logConnecting } from '../cryptoki/connecting.js';
 import { type EngineOffer, type Library, slotsFor } from '../cryptoki/library.js';
 import { LibraryLog } from '../cryptoki/library-log.js';
+import type { Client } from '../cryptoki/readiness.js';
 
 /** The module that reads the configuration, in the library's log [guess]. */
 const CONFIG_PATH = 'cloudhsm_pkcs11::config';
@@ -45,7 +45,7 @@ export class Libraries {
       log.write('warn', CONFIG_PATH, [`${found!.file}: fields without effect: ${unknown.join(', ')}`]);
     }
     for (const slot of slots) logConnecting(log, slot);
-    return { slots, log };
+    return { slots, log, readiness: this.offer.readiness };
   }
 
   #openLog({ pid }: Client, logging: ClientConfig['logging']): LibraryLog {

@@ -11,7 +11,7 @@ import { randomBytes } from '../crypto/index.js';
 import { Hsm, type HsmSettings, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
 import { quotaOf } from '../hsm/quotas.js';
 import { hashNewPassword, type NewUser } from '../hsm/users.js';
-import { mayStoreCertificates, storesCertificates } from '../objects/certificates.js';
+import { certificateSwitch, mayStoreCertificates } from '../objects/certificates.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
 import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES, sealedStore } from '../store/sealing.js';
@@ -163,7 +163,7 @@ function hsmSettings(config: Config, { hsmType, mode }: ClusterFile): Omit<HsmSe
       `an ${hsmType} stores no certificates: leave certificateStorage out`,
     );
   }
-  const certificateStorage = storesCertificates(profile, hsmType, config.certificateStorage);
+  const certificateStorage = certificateSwitch(hsmType, config.certificateStorage);
   return { hsmType, mode, profile, quota: quotaOf(hsmType, keyQuota), certificateStorage };
 }
 

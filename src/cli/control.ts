@@ -3,20 +3,30 @@ import { createServer, request, type Server } from 'node:http';
 import { commandFailure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Home } from './home.js';
+import type { ReadinessReport } from './report.js';
 import type { EngineStatus } from './status.js';
 
 /*
  * How the commands talk to a running engine: HTTP on a Unix socket (0600) in its home.
  *
  *   GET  /status     EngineStatus
+ *   GET  /report     ReadinessReport
+ *   DELETE /report   the report begins anew
  *   POST /shutdown   202, then the engine ends
  */
 
 const ANSWER_TIMEOUT_MS = 5000;
 
+/** What the engine lets others see and do through the control socket. */
+export interface Controlled {
+  status(): EngineStatus;
+  report(): ReadinessReport;
+  clearReport(): void;
+}
+
 export async function serveControl(
   home: Home,
-  status: () => EngineStatus,
+  engine: Controlled,
   log: Log,
 ): Promise<{ server: Server; stopRequested: Promise<void> }> {
   let requestStop: () => void = () => undefined;
@@ -24,7 +34,12 @@ export async function serveControl(
     requestStop = resolve;
   });
   const routes: Record<string, () => { code: number; body: unknown }> = {
-    'GET /status': () => ({ code: 200, body: status() }),
+    'GET /status': () => ({ code: 200, body: engine.status() }),
+    'GET /report': () => ({ code: 200, body: engine.report() }),
+    'DELETE /report': () => {
+      engine.clearReport();
+      return { code: 200, body: {} };
+    },
     'POST /shutdown': () => {
       setImmediate(requestStop);
       return { code: 202, body: {} };
@@ -53,7 +68,7 @@ export async function serveControl(
 }
 
 /** Asks the engine that runs on `home`. Throws NOT_RUNNING. */
-export function askEngine<T>(home: Home, method: 'GET' | 'POST', path: string): Promise<T> {
+export function askEngine<T>(home: Home, method: 'GET' | 'POST' | 'DELETE', path: string): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const failed = (error: unknown): void =>
       reject(

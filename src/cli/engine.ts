@@ -11,6 +11,8 @@ import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
 import { openCluster } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
+import { keepReadiness } from './readiness-file.js';
+import { deviating, type ReadinessReport, readinessReport } from './report.js';
 import { type EngineStatus, engineStatus } from './status.js';
 
 export interface Engine {
@@ -45,17 +47,22 @@ export async function startEngine(
     if (!isEchoOfFailedCommit(error)) throw error;
   });
   const cluster = await openCluster(home, config, requested, log, progress);
+  const { profile } = config;
+  const readiness = keepReadiness(home, profile, log);
   const libraries = new Libraries(
-    { clusters: [cluster], profile: config.profile },
+    { clusters: [cluster], profile, readiness: readiness.record },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );
   const applications = new Applications((client, configFile) => libraries.open(client, configFile));
   progress('opening the module socket');
   const modules = await listenForModules(home.engineSocket, applications, log);
-  const status = (): EngineStatus => engineStatus(config.profile, [cluster], applications);
-  const { server: control, stopRequested } = await serveControl(home, status, log);
-  log.info({ pid: process.pid, home: home.directory, profile: config.profile }, 'engine started');
+  const report = (): ReadinessReport => readinessReport(profile, readiness.record.uses());
+  const status = (): EngineStatus =>
+    engineStatus(profile, [cluster], applications, new Set(deviating(report()).map(({ id }) => id)).size);
+  const clearReport = (): void => readiness.record.clear();
+  const { server: control, stopRequested } = await serveControl(home, { status, report, clearReport }, log);
+  log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');
   return {
     status,
     stopRequested,
@@ -64,6 +71,7 @@ export async function startEngine(
       control.close();
       control.closeAllConnections();
       await cluster.close();
+      readiness.close();
       log.info({ pid: process.pid }, 'engine stopped');
     },
   };

@@ -17,6 +17,8 @@ export interface Home {
   /** cloudhsm-pkcs11.cfg, for applications that name none. */
   readonly clientConfigFile: string;
   readonly clusterFile: string;
+  /** What programs did that CloudHSM refuses. */
+  readonly readinessFile: string;
   readonly hsmsDirectory: string;
   /** Where the HSMs of a new cluster are made, until all of them are there. */
   readonly newHsmsDirectory: string;
@@ -39,6 +41,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     libraryLogFile: join(directory, 'run', 'cloudhsm-pkcs11.log'),
     clientConfigFile: join(directory, 'cloudhsm-pkcs11.cfg'),
     clusterFile: join(directory, 'cluster.json'),
+    readinessFile: join(directory, 'readiness.json'),
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),
   };

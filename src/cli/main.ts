@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { commandFailures, describeError, Failure } from '../base/errors.js';
 import { downCommand, resetCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
+import { reportCommand } from './commands/report.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 import { findHome } from './home.js';
@@ -38,6 +39,12 @@ command('reset', 'end the running engine and forget its home: users, keys, every
 command('status', 'what is running')
   .option('--json', 'for programs')
   .action((options) => statusCommand(findHome(options.home), options.json === true));
+
+command('report', 'what programs did that CloudHSM refuses, and how to fix it; also after `down`')
+  .option('--json', 'for programs')
+  .option('--fail-on-deviation', 'exit with status 1 if there is any')
+  .option('--clear', 'forget what was recorded, to begin anew')
+  .action((options) => reportCommand(findHome(options.home), options));
 
 command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
   (options) => envCommand(findHome(options.home)),

@@ -1,6 +1,6 @@
 import type { Applications, ClientStatus } from '../bridge/applications.js';
 import type { Cluster } from '../cluster/cluster.js';
-import type { Profile } from '../objects/template-validator.js';
+import type { Profile } from '../objects/deviations.js';
 
 /** What `cloudhsm-local status --json` prints. */
 export interface EngineStatus {
@@ -8,6 +8,8 @@ export interface EngineStatus {
   readonly profile: Profile;
   readonly clusters: readonly ClusterStatus[];
   readonly clients: readonly ClientStatus[];
+  /** Deviations in the readiness report that stand between programs and CloudHSM. */
+  readonly deviations: number;
 }
 
 export interface ClusterStatus {
@@ -32,6 +34,7 @@ export function engineStatus(
   profile: Profile,
   clusters: readonly Cluster[],
   applications: Applications,
+  deviations: number,
 ): EngineStatus {
   return {
     pid: process.pid,
@@ -49,5 +52,6 @@ export function engineStatus(
       })),
     })),
     clients: applications.status(),
+    deviations,
   };
 }

@@ -44,14 +44,14 @@ export class ClusterClient {
     await Promise.all(this.connections.map((connection) => connection.send('logout', undefined)));
   }
 
-  /** A command that one HSM does. */
-  send<N extends CommandName>(name: N, request: RequestOf<N>): Eventually<AnswerOf<N>> {
-    return this.#worker.send(name, request);
+  /** A command that one HSM does. `cause` as in HsmConnection. */
+  send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
+    return this.#worker.send(name, request, cause);
   }
 
   /** The handle of the new key. */
-  generateKey(mechanism: number, template: Template): Eventually<number> {
-    return andThen(this.#worker.send('generateKey', { mechanism, template }), (created) =>
+  generateKey(mechanism: number, template: Template, cause?: string): Eventually<number> {
+    return andThen(this.#worker.send('generateKey', { mechanism, template }, cause), (created) =>
       this.#settle(created),
     );
   }
@@ -60,8 +60,10 @@ export class ClusterClient {
     mechanism: number,
     publicTemplate: Template,
     privateTemplate: Template,
+    cause?: string,
   ): Eventually<{ publicKey: number; privateKey: number }> {
-    const pair = this.#worker.send('generateKeyPair', { mechanism, publicTemplate, privateTemplate });
+    const request = { mechanism, publicTemplate, privateTemplate };
+    const pair = this.#worker.send('generateKeyPair', request, cause);
     return andThen(pair, ({ publicKey, privateKey }) =>
       andThen(this.#settle(publicKey, privateKey), () => ({
         publicKey: publicKey.handle,
@@ -70,16 +72,23 @@ export class ClusterClient {
     );
   }
 
-  createObject(template: Template): Eventually<number> {
-    return andThen(this.#worker.send('createObject', { template }), (created) => this.#settle(created));
+  createObject(template: Template, cause?: string): Eventually<number> {
+    return andThen(this.#worker.send('createObject', { template }, cause), (created) =>
+      this.#settle(created),
+    );
   }
 
-  copyObject(handle: number, template: Template): Eventually<number> {
-    return andThen(this.#worker.send('copyObject', { handle, template }), (created) => this.#settle(created));
+  copyObject(handle: number, template: Template, cause?: string): Eventually<number> {
+    return andThen(this.#worker.send('copyObject', { handle, template }, cause), (created) =>
+      this.#settle(created),
+    );
   }
 
-  setAttributes(handle: number, template: Template): Eventually<void> {
-    return this.#whereItIs(handle, (connection) => connection.send('setAttributes', { handle, template }));
+  setAttributes(handle: number, template: Template, cause?: string): Eventually<void> {
+    // All HSMs allow the same: the one that surely has the object reports it.
+    return this.#whereItIs(handle, (connection) =>
+      connection.send('setAttributes', { handle, template }, connection === this.#worker ? cause : undefined),
+    );
   }
 
   /** Sets one attribute of a key as CloudHSM's tools do; see the HSM's command. */

@@ -1,6 +1,7 @@
 import type { HsmType } from '../base/hsm-types.js';
 import type { Hsm } from '../hsm/hsm.js';
 import type { ClusterMode } from '../mechanisms/mechanism.js';
+import type { DeviationListener } from '../objects/gate.js';
 import { ClusterClient } from './cluster-client.js';
 
 /** What tells one cluster from another. */
@@ -18,9 +19,9 @@ export class Cluster {
   ) {}
 
   /** A client of its own for one application: one login, one set of session keys. It uses all HSMs, or those that
-   * `uses` picks. */
-  connect(uses: (hsm: Hsm) => boolean = () => true): ClusterClient {
-    return new ClusterClient(this.hsms.filter(uses).map((hsm) => hsm.connect()));
+   * `uses` picks; `allowed` learns of the deviations that they allow. */
+  connect(uses: (hsm: Hsm) => boolean = () => true, allowed?: DeviationListener): ClusterClient {
+    return new ClusterClient(this.hsms.filter(uses).map((hsm) => hsm.connect(allowed)));
   }
 
   async close(): Promise<void> {

@@ -4,14 +4,9 @@ import { randomBytes } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Library } from './library.js';
 import type { LibraryLog } from './library-log.js';
+import type { Client } from './readiness.js';
 import { Session } from './session.js';
 import { type Slot, Token } from './slot.js';
-
-/** The process behind a module's connections, for the status page and the log. */
-export interface Client {
-  readonly pid: number;
-  readonly program: string;
-}
 
 /** A program that called C_Initialize: its tokens and sessions, from then to C_Finalize or its death. */
 export class Application {
@@ -25,11 +20,13 @@ export class Application {
 
   constructor(
     readonly client: Client,
-    { slots, log }: Library,
+    { slots, log, readiness }: Library,
   ) {
     this.slots = slots;
     this.log = log;
-    this.#tokens = slots.map((slot) => new Token(slot));
+    this.#tokens = slots.map(
+      (slot) => new Token(slot, (deviation, call) => readiness.note(deviation, call, client)),
+    );
   }
 
   get sessionCount(): number {

@@ -1,5 +1,4 @@
 import { limits } from '../base/limits.js';
-import type { Profile } from '../objects/template-validator.js';
 import { CK_UNAVAILABLE_INFORMATION, CKF } from '../pkcs11/constants.js';
 import type { infoLayouts, StructValue } from '../pkcs11/layouts.js';
 
@@ -35,12 +34,8 @@ export function slotInfo(clusterId: string): StructValue<(typeof infoLayouts)['C
   };
 }
 
-/** The real token does not say that its PIN is initialised, which is why OpenSSL's engine needs FORCE_LOGIN there;
- * the compatible one does. */
-const tokenFlags: { readonly [P in Profile]: number } = {
-  strict: CKF.CKF_RNG | CKF.CKF_LOGIN_REQUIRED | CKF.CKF_TOKEN_INITIALIZED,
-  compatible: CKF.CKF_RNG | CKF.CKF_LOGIN_REQUIRED | CKF.CKF_TOKEN_INITIALIZED | CKF.CKF_USER_PIN_INITIALIZED,
-};
+/** The real token does not say that its PIN is initialised, which is why OpenSSL's engine needs FORCE_LOGIN there. */
+const tokenFlags = CKF.CKF_RNG | CKF.CKF_LOGIN_REQUIRED | CKF.CKF_TOKEN_INITIALIZED;
 
 /** A PIN is `user:password`: one character of name, a colon and 8 of password at least. */
 const pinLength = {
@@ -49,7 +44,7 @@ const pinLength = {
 };
 
 export function tokenInfo(
-  profile: Profile,
+  pinInitialized: boolean,
   clusterId: string,
   sessions: { readonly all: number; readonly readWrite: number },
 ): StructValue<(typeof infoLayouts)['CK_TOKEN_INFO']> {
@@ -59,7 +54,7 @@ export function tokenInfo(
     model: 'NITROX-III CNN35',
     // The part of the id that tells clusters apart.
     serialNumber: clusterId.replace(/^cluster-/, ''),
-    flags: tokenFlags[profile],
+    flags: tokenFlags | (pinInitialized ? CKF.CKF_USER_PIN_INITIALIZED : 0),
     ulMaxSessionCount: limits.sessionsPerApplication,
     ulSessionCount: sessions.all,
     ulMaxRwSessionCount: limits.sessionsPerApplication,

@@ -1,13 +1,16 @@
 import { type ClientClusterConfig, type ClientConfigFile, unusableConfig } from '../base/client-config.js';
 import type { Cluster } from '../cluster/cluster.js';
-import type { Profile } from '../objects/template-validator.js';
+import type { Profile } from '../objects/deviations.js';
 import type { LibraryLog } from './library-log.js';
+import type { ReadinessRecord } from './readiness.js';
 import type { Slot } from './slot.js';
 
 /** What the library is for one application, from C_Initialize to C_Finalize. */
 export interface Library {
   readonly slots: readonly Slot[];
   readonly log: LibraryLog;
+  /** Where deviations of the application are recorded. */
+  readonly readiness: ReadinessRecord;
 }
 
 /** An error about a field of the entry. */
@@ -17,6 +20,7 @@ type Unusable = (field: string, why: string) => Error;
 export interface EngineOffer {
   readonly clusters: readonly Cluster[];
   readonly profile: Profile;
+  readonly readiness: ReadinessRecord;
 }
 
 /**
@@ -24,7 +28,7 @@ export interface EngineOffer {
  * without one, or where it says nothing of clusters, all clusters of the engine.
  * Throws BAD_CONFIGURATION for clusters that the engine does not have.
  */
-export function slotsFor(offer: EngineOffer, found: ClientConfigFile | undefined): Slot[] {
+export function slotsFor(offer: Omit<EngineOffer, 'readiness'>, found: ClientConfigFile | undefined): Slot[] {
   const { clusters, profile } = offer;
   const entries = found?.config.clusters;
   if (found === undefined || entries === undefined)

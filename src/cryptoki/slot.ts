@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
-import type { Profile } from '../objects/template-validator.js';
+import type { Profile } from '../objects/deviations.js';
+import { type DeviationListener, Gate } from '../objects/gate.js';
 import { ckr } from '../pkcs11/ckr.js';
 
 /** A slot of an application: one configured cluster. */
@@ -15,11 +16,18 @@ export interface Slot {
 /** One application's token in a slot: its connection to the cluster, and the login that all its sessions share. */
 export class Token {
   readonly client: ClusterClient;
+  /** For deviations that are the library's own affair and no HSM's. */
+  readonly gate: Gate;
   #user: string | undefined;
   #loggingIn: Promise<void> | undefined;
 
-  constructor(readonly slot: Slot) {
-    this.client = slot.cluster.connect((hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true);
+  /** `allowed` learns of the deviations that the cluster's HSMs or this library allow. */
+  constructor(
+    readonly slot: Slot,
+    allowed: DeviationListener,
+  ) {
+    this.client = slot.cluster.connect((hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true, allowed);
+    this.gate = new Gate(slot.profile, allowed);
   }
 
   get user(): string | undefined {

@@ -1,9 +1,11 @@
+import type { Allow, Gate } from '../objects/gate.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import { matches } from '../objects/matching.js';
 import type { Attributes } from '../objects/template-validator.js';
-import { duplicateId, refusesDuplicateIds, sameIdTemplate } from '../objects/unique-id.js';
+import { duplicateIdText, sameIdTemplate } from '../objects/unique-id.js';
+import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import type { Template } from '../pkcs11/template.js';
+import { type Template, templateBool } from '../pkcs11/template.js';
 import { mayChange, maySee } from './access.js';
 import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
@@ -21,7 +23,10 @@ export class HsmSession {
   /** Session keys on their way to become token keys. */
   readonly #promoted = new Set<number>();
 
-  constructor(readonly hsm: Hsm) {}
+  constructor(
+    readonly hsm: Hsm,
+    readonly gate: Gate,
+  ) {}
 
   get user(): User {
     if (this.#user === undefined)
@@ -56,19 +61,31 @@ export class HsmSession {
     return this.#inserted.delete(handle);
   }
 
-  get uniqueIds(): boolean {
-    return refusesDuplicateIds(this.hsm.settings.profile);
+  /** Asks about a CKA_ID that a token key or one of the connection's session keys has, unless it is the object's own from
+   * `before`. For token keys this is the early answer: where ids are unique, `TokenObjects` decides. */
+  requireFreeId(attributes: Attributes, allow: Allow, before?: HsmObject): void {
+    const template = sameIdTemplate(attributes);
+    if (template === undefined || (before !== undefined && matches(before, template))) return;
+    if (this.#hasSameId(template)) allow('duplicate-id', duplicateIdText(template));
   }
 
-  /** Refuses a CKA_ID that a token key or one of the connection's session keys has, other than `except`. For token keys this
-   * is the early answer: `TokenObjects` decides. Throws CKR_ATTRIBUTE_VALUE_INVALID. */
-  requireFreeId(attributes: Attributes, except?: number): void {
-    const template = this.uniqueIds ? sameIdTemplate(attributes) : undefined;
-    if (template === undefined) return;
-    for (const [handle, { object }] of this.#sessionObjects) {
-      if (handle !== except && matches(object, template)) throw duplicateId(template);
-    }
-    if (this.hsm.objects.hasSameId(template, except)) throw duplicateId(template);
+  #hasSameId(template: Template): boolean {
+    for (const { object } of this.#sessionObjects.values()) if (matches(object, template)) return true;
+    return this.hsm.objects.hasSameId(template);
+  }
+
+  /** Asks whether the HSM keeps certificates. Throws CKR_TEMPLATE_INCONSISTENT. */
+  requireCertificateStorage(allow: Allow): void {
+    const { certificateStorage } = this.hsm.settings;
+    if (certificateStorage === 'off')
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', 'the cluster stores no certificates: see certificateStorage');
+    if (certificateStorage === 'unstated') allow('certificate-storage', 'certificateStorage is not set');
+  }
+
+  /** Where nobody has stated the switch, certificates are there for whom the profile lets have them. */
+  get #showsCertificates(): boolean {
+    const { certificateStorage } = this.hsm.settings;
+    return certificateStorage === 'on' || (certificateStorage === 'unstated' && !this.gate.refuses);
   }
 
   /** Throws CKR_DEVICE_MEMORY when there are too many keys. */
@@ -103,7 +120,7 @@ export class HsmSession {
   }
 
   #maySee({ object, kind }: LoadedObject): boolean {
-    return maySee(this.user, object) && (kind !== 'certificate' || this.hsm.settings.certificateStorage);
+    return maySee(this.user, object) && (kind !== 'certificate' || this.#showsCertificates);
   }
 
   /** The object, if the user may know of it. */
@@ -148,16 +165,35 @@ export class HsmSession {
   }
 
   /** Handles of all objects that match, ascending: they tell which came first. */
-  find(template: Template): number[] {
-    const found: number[] = [];
-    for (const [handle, loaded] of this.#sessionObjects) {
-      if (this.#maySee(loaded) && matches(loaded.object, template)) found.push(handle);
+  find(template: Template, cause: string | undefined): number[] {
+    const found: LoadedObject[] = [];
+    for (const loaded of this.#sessionObjects.values()) {
+      if (this.#maySee(loaded) && matches(loaded.object, template)) found.push(loaded);
     }
     for (const handle of this.hsm.objects.candidates(template)) {
       if (this.#sessionObjects.has(handle)) continue;
       const loaded = this.hsm.objects.get(handle);
-      if (loaded && this.#maySee(loaded) && matches(loaded.object, template)) found.push(handle);
+      if (loaded && this.#maySee(loaded) && matches(loaded.object, template)) found.push(loaded);
     }
-    return found.sort((a, b) => a - b);
+    return this.#asCloudHsmFinds(found, template, cause)
+      .map(({ object }) => object.handle)
+      .sort((a, b) => a - b);
+  }
+
+  /** Without what CloudHSM would not have found, if that is refused. */
+  #asCloudHsmFinds(
+    found: readonly LoadedObject[],
+    template: Template,
+    cause: string | undefined,
+  ): readonly LoadedObject[] {
+    const isKey = ({ kind }: LoadedObject): boolean => kind !== 'certificate';
+    if (this.hsm.settings.certificateStorage === 'unstated' && !found.every(isKey)) {
+      this.gate.permits('certificate-storage', cause);
+    }
+    // "CKA_PRIVATE=FALSE in a search template finds no keys" (reference section 13).
+    const wantsPublic = templateBool(template, CKA.CKA_PRIVATE, true) === false && found.some(isKey);
+    return wantsPublic && !this.gate.permits('search-private-false', cause)
+      ? found.filter((loaded) => !isKey(loaded))
+      : found;
   }
 }

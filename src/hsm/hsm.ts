@@ -3,7 +3,9 @@ import type { HsmType } from '../base/hsm-types.js';
 import type { Log } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import type { ClusterMode } from '../mechanisms/mechanism.js';
-import type { Profile } from '../objects/template-validator.js';
+import type { CertificateSwitch } from '../objects/certificates.js';
+import type { Profile } from '../objects/deviations.js';
+import { type DeviationListener, Gate } from '../objects/gate.js';
 import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES } from '../store/sealing.js';
 import {
@@ -30,7 +32,7 @@ export interface HsmSettings {
   readonly profile: Profile;
   readonly quota: Quota;
   /** Whether it keeps certificates: they are nowhere to be seen otherwise. */
-  readonly certificateStorage: boolean;
+  readonly certificateStorage: CertificateSwitch;
 }
 
 /** What the cluster gives an HSM that joins it. */
@@ -48,8 +50,9 @@ export function newMaskingKey(): Buffer {
 /** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
 export interface HsmConnection {
   readonly hsmId: string;
-  /** Runs one command. Throws a Failure with a CKR code. */
-  send<N extends CommandName>(name: N, request: RequestOf<N>): Eventually<AnswerOf<N>>;
+  /** Runs one command. Throws a Failure with a CKR code. `cause`: the connection's listener learns under this name of the
+   * deviations that the HSM allows; they travel with the answer. */
+  send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>>;
   /** Logs out and forgets the connection's session keys. */
   close(): void;
 }
@@ -96,19 +99,24 @@ export class Hsm {
     return hsm;
   }
 
-  connect(): HsmConnection {
-    const session = new HsmSession(this);
+  connect(allowed: DeviationListener = () => undefined): HsmConnection {
+    const session = new HsmSession(this, new Gate(this.settings.profile, allowed));
     return {
       hsmId: this.settings.id,
-      send: (name, request) => this.#run(session, name, request),
+      send: (name, request, cause) => this.#run(session, name, request, cause),
       close: () => session.logout(),
     };
   }
 
-  #run<N extends CommandName>(session: HsmSession, name: N, request: RequestOf<N>): Eventually<AnswerOf<N>> {
+  #run<N extends CommandName>(
+    session: HsmSession,
+    name: N,
+    request: RequestOf<N>,
+    cause: string | undefined,
+  ): Eventually<AnswerOf<N>> {
     const command = commands[name] as unknown as AnyCommand;
     if (command.login !== 'none') session.requireRole(command.login);
-    return command.run(session, request as never) as Eventually<AnswerOf<N>>;
+    return command.run(session, request as never, cause) as Eventually<AnswerOf<N>>;
   }
 
   async close(): Promise<void> {

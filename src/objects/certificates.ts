@@ -3,7 +3,7 @@ import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js'
 import { ckr } from '../pkcs11/ckr.js';
 import { ulongOf } from '../pkcs11/template.js';
 import type { Default, Rule } from './rules.js';
-import type { Attributes, Profile } from './template-validator.js';
+import type { Attributes } from './template-validator.js';
 
 /*
  * Certificates stored as objects (reference section 15): no keys, so they have rules of their own. Every CU sees them; the CU
@@ -15,10 +15,12 @@ export function mayStoreCertificates(hsmType: HsmType): boolean {
   return hsmType === 'hsm2m.medium';
 }
 
-/** THE switch: whether an HSM keeps certificates. CloudHSM does once it is told to; the compatible profile unless told not to,
- * because programs that come with their certificates (Java, GnuTLS, pkcs11-tool) store them without asking. */
-export function storesCertificates(profile: Profile, hsmType: HsmType, stated: boolean | undefined): boolean {
-  return (stated ?? profile === 'compatible') && mayStoreCertificates(hsmType);
+/** Whether an HSM keeps certificates. CloudHSM does once it is told to; where nobody has said anything it is a deviation. */
+export type CertificateSwitch = 'on' | 'off' | 'unstated';
+
+export function certificateSwitch(hsmType: HsmType, stated: boolean | undefined): CertificateSwitch {
+  if (stated === false || !mayStoreCertificates(hsmType)) return 'off';
+  return stated === true ? 'on' : 'unstated';
 }
 
 interface CertificateRow {

@@ -2,6 +2,7 @@ import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js'
 import { ckr } from '../pkcs11/ckr.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
 import { changeableOfCertificates, checkCertificate } from './certificates.js';
+import { descriptiveAttributes } from './compatible.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
 import type { ObjectKind } from './kinds.js';
 import { readRule } from './rules.js';
@@ -51,16 +52,8 @@ const certificateChanges: ReadonlyMap<number, Change> = new Map(
   [...changeableOfCertificates].map((type) => [type, 'both']),
 );
 
-/** Attributes that programs give to keys although CloudHSM's have none (see compatible.ts). */
-const descriptive: ReadonlySet<number> = new Set([
-  CKA.CKA_SUBJECT,
-  CKA.CKA_START_DATE,
-  CKA.CKA_END_DATE,
-  CKA.CKA_COPYABLE,
-]);
-
 const hasAttribute = (kind: ObjectKind, type: number): boolean =>
-  readRule(kind, type) !== '.' || (kind !== 'certificate' && descriptive.has(type));
+  readRule(kind, type) !== '.' || (kind !== 'certificate' && descriptiveAttributes.has(type));
 
 function changed(object: HsmObject, entry: Attribute, allowed: ReadonlyMap<number, Change>): Buffer {
   const name = attributeName(entry.type);

@@ -1,81 +1,99 @@
 import { type AttributeName, CKA } from '../pkcs11/attributes.js';
+import type { DeviationId } from './deviations.js';
 import type { ObjectKind } from './kinds.js';
-import type { Origin, Rule } from './rules.js';
+import { type Origin, type Rule, rulesFor } from './rules.js';
 
 /**
- * Where the `compatible` profile accepts in a template what CloudHSM refuses. Each row names the attributes, what
- * CloudHSM's rule says and what ours becomes. (Reference sections 11.1 and 11.2 for the left side; which programs
- * need it is said beside the row.)
+ * What a template may say although CloudHSM refuses it: which deviation it is when an attribute meets CloudHSM's rule for
+ * it. (Reference sections 11.1 and 11.2.)
  */
-interface Relaxation {
-  readonly attributes: readonly AttributeName[] | 'any';
-  readonly from: Rule;
-  readonly to: Rule;
+interface TemplateDeviation {
+  readonly deviation: DeviationId;
+  readonly attributes: readonly AttributeName[];
+  /** CloudHSM's rule; 'none' for attributes that no key has. */
+  readonly rule: Rule | 'none';
+  /** Only with this value. */
+  readonly value?: boolean;
   readonly origins?: readonly Origin[];
+  readonly kinds?: readonly ObjectKind[];
 }
 
-const relaxations: readonly Relaxation[] = [
-  // pkcs11-tool, OpenSSL's engine and Java make public keys with CKA_PRIVATE FALSE and keys that are not sensitive.
-  { attributes: 'any', from: '=', to: 'W' },
-  { attributes: ['CKA_SENSITIVE'], from: 'R', to: 'W', origins: ['derive'] },
-  // Standard usage flags and dates on keys that have no use for them: kept, and without effect.
+// biome-ignore format: a table
+const rows: readonly TemplateDeviation[] = [
+  { deviation: 'private-false', attributes: ['CKA_PRIVATE'], rule: '=', value: false },
+  { deviation: 'sensitive-false', attributes: ['CKA_SENSITIVE'], rule: '=', value: false },
+  // "SENSITIVE=FALSE on secret keys: CKR_ATTRIBUTE_VALUE_INVALID although W" (11.2), so on no key.
+  { deviation: 'sensitive-false', attributes: ['CKA_SENSITIVE'], rule: 'W', value: false },
+  { deviation: 'derive-on-public-key', attributes: ['CKA_DERIVE'], rule: 'W', value: true, kinds: ['rsaPublic', 'ecPublic'] },
   {
+    deviation: 'descriptive-attribute',
     attributes: [
-      'CKA_ENCRYPT',
-      'CKA_DECRYPT',
-      'CKA_SIGN',
-      'CKA_VERIFY',
-      'CKA_SIGN_RECOVER',
-      'CKA_VERIFY_RECOVER',
-      'CKA_WRAP',
-      'CKA_UNWRAP',
-      'CKA_DERIVE',
-      'CKA_TRUSTED',
-      'CKA_WRAP_WITH_TRUSTED',
-      'CKA_SENSITIVE',
-      'CKA_EXTRACTABLE',
-      'CKA_START_DATE',
-      'CKA_END_DATE',
-      'CKA_SUBJECT',
-      'CKA_COPYABLE',
-      'CKA_ALWAYS_AUTHENTICATE',
-      'CKA_PUBLIC_KEY_INFO',
+      'CKA_START_DATE', 'CKA_END_DATE', 'CKA_SUBJECT', 'CKA_COPYABLE', 'CKA_PUBLIC_KEY_INFO',
     ],
-    from: '.',
-    to: 'W',
+    rule: 'none',
   },
-  // GnuTLS and Java repeat in the private template, or on import, what the key itself says.
+  // No profile has keys that ask for a PIN at each use, or lets a crypto user trust one.
+  { deviation: 'descriptive-attribute', attributes: ['CKA_ALWAYS_AUTHENTICATE'], rule: 'none', value: false },
+  { deviation: 'flag-without-use', attributes: ['CKA_TRUSTED'], rule: '.', value: false },
   {
+    deviation: 'flag-without-use',
+    attributes: [
+      'CKA_ENCRYPT', 'CKA_DECRYPT', 'CKA_SIGN', 'CKA_VERIFY', 'CKA_WRAP', 'CKA_UNWRAP', 'CKA_DERIVE',
+      'CKA_WRAP_WITH_TRUSTED', 'CKA_SENSITIVE', 'CKA_EXTRACTABLE',
+    ],
+    rule: '.',
+  },
+  { deviation: 'recover-flag', attributes: ['CKA_SIGN_RECOVER', 'CKA_VERIFY_RECOVER'], rule: '.' },
+  {
+    deviation: 'key-part-repeated',
     attributes: ['CKA_VALUE_LEN', 'CKA_EC_PARAMS', 'CKA_EC_POINT', 'CKA_MODULUS_BITS'],
-    from: '.',
-    to: 'W',
+    rule: '.',
     origins: ['create'],
   },
   {
+    deviation: 'key-part-repeated',
     attributes: ['CKA_EC_PARAMS', 'CKA_MODULUS', 'CKA_PUBLIC_EXPONENT', 'CKA_MODULUS_BITS'],
-    from: '.',
-    to: 'W',
+    rule: '.',
     origins: ['generatePair', 'unwrap'],
   },
-  // The standard lets the token choose 65537 (v2.40 mechanisms, 2.1.2).
-  { attributes: ['CKA_PUBLIC_EXPONENT'], from: '!', to: 'W', origins: ['generatePair'] },
 ];
 
-const relaxed = new Map<string, Relaxation[]>();
-for (const relaxation of relaxations) {
-  const types =
-    relaxation.attributes === 'any' ? Object.values(CKA) : relaxation.attributes.map((name) => CKA[name]);
-  for (const type of types) {
-    const key = `${type} ${relaxation.from}`;
-    relaxed.set(key, [...(relaxed.get(key) ?? []), relaxation]);
-  }
+/** Attributes that CloudHSM demands and the standard does not, by what their absence is. */
+const optional: readonly (Pick<TemplateDeviation, 'deviation' | 'attributes'> & { origin: Origin })[] = [
+  { deviation: 'default-public-exponent', attributes: ['CKA_PUBLIC_EXPONENT'], origin: 'generatePair' },
+];
+
+/** Attributes that only the compatible profile gives to keys. */
+export const descriptiveAttributes: ReadonlySet<number> = new Set(
+  rows
+    .filter(({ rule, value }) => rule === 'none' && value === undefined)
+    .flatMap(({ attributes }) => attributes.map((name) => CKA[name])),
+);
+
+/** What an attribute in a template is when it is a deviation: always, or with one value only. */
+export interface AttributeDeviation {
+  readonly deviation: DeviationId;
+  readonly value: boolean | undefined;
 }
 
-/** The rule of the `compatible` profile where CloudHSM's is `rule`. */
-export function compatibleRule(origin: Origin, kind: ObjectKind, type: number, rule: Rule): Rule {
-  if (kind === 'certificate') return rule;
-  const row = relaxed
-    .get(`${type} ${rule}`)
-    ?.find((relaxation) => relaxation.origins === undefined || relaxation.origins.includes(origin));
-  return row?.to ?? rule;
+export interface TemplateDeviations {
+  readonly present: ReadonlyMap<number, AttributeDeviation>;
+  readonly absent: ReadonlyMap<number, DeviationId>;
+}
+
+/** The deviations that templates for `kind` made by `origin` may hold. */
+export function templateDeviations(origin: Origin, kind: ObjectKind): TemplateDeviations {
+  if (kind === 'certificate') return { present: new Map(), absent: new Map() };
+  const rules = rulesFor(origin, kind);
+  const present = rows
+    .filter(({ origins, kinds }) => (origins?.includes(origin) ?? true) && (kinds?.includes(kind) ?? true))
+    .flatMap(({ deviation, attributes, rule, value }) =>
+      attributes
+        .filter((name) => (rules.get(CKA[name]) ?? 'none') === rule)
+        .map((name) => [CKA[name], { deviation, value }] as const),
+    );
+  const absent = optional
+    .filter((row) => row.origin === origin)
+    .flatMap(({ deviation, attributes }) => attributes.map((name) => [CKA[name], deviation] as const));
+  return { present: new Map(present), absent: new Map(absent) };
 }

@@ -1,6 +1,7 @@
 import { ecPrivateComponents, rsaPrivateComponents } from '../crypto/index.js';
 import { attributeKind, CKA } from '../pkcs11/attributes.js';
 import { boolBytes } from '../pkcs11/template.js';
+import type { Gate } from './gate.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
 import type { ObjectKind } from './kinds.js';
 import { readRule } from './rules.js';
@@ -9,17 +10,24 @@ import { readRule } from './rules.js';
 export type ReadResult = Buffer | 'sensitive' | 'unavailable';
 
 /** Reads one attribute as C_GetAttributeValue does, through the read column of the rules. */
-export function readAttribute(object: HsmObject, type: number): ReadResult {
+export function readAttribute(
+  object: HsmObject,
+  type: number,
+  gate: Gate,
+  cause: string | undefined,
+): ReadResult {
   const kind = kindOf(object);
   const stored = object.attributes.get(type);
   switch (readRule(kind, type)) {
     case 'S':
-      return isRevealed(object) ? secretPart(kind, object.material, type) : 'sensitive';
+      return isRevealed(object) && gate.permits('read-secret', cause)
+        ? secretPart(kind, object.material, type)
+        : 'sensitive';
     case 'Y':
       return stored ?? (attributeKind(type) === 'bool' ? boolBytes(false) : 'unavailable');
     default:
       // Only the compatible profile lets an object have an attribute that CloudHSM does not know.
-      return stored ?? 'unavailable';
+      return stored !== undefined && gate.permits('extra-attribute', cause) ? stored : 'unavailable';
   }
 }
 

@@ -60,7 +60,8 @@ const rows: readonly [AttributeName, string, string, string, string, string, str
   ['CKA_UNWRAP_TEMPLATE',         'W.W.',      'WW.',    'W.W.WW.', '.....', '...', 'Y.Y.YY.', undefined],
   ['CKA_TRUSTED',                 '.W.W',      'WW.',    '.W.WWW.', '.....', '...', '.Y.YYYY', false],
   ['CKA_WRAP_WITH_TRUSTED',       'W.W.',      'WWW',    'W.W.WWW', '.....', '...', 'Y.Y.YYY', false],
-  ['CKA_SENSITIVE',               '=.=.',      'WWW',    'W.W.WWW', 'WWWWW', 'RRR', 'Y.Y.YYY', true],
+  // Documented as R in C_DeriveKey; TRUE, which AWS's samples set everywhere, is taken (reference 11.2).
+  ['CKA_SENSITIVE',               '=.=.',      'WWW',    'W.W.WWW', 'WWWWW', '===', 'Y.Y.YYY', true],
   ['CKA_EXTRACTABLE',             'W.W.',      'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.YYY', true],
   ['CKA_ALWAYS_SENSITIVE',        'R.R.',      '...',    'R.R.RRR', 'RRRRR', 'RRR', 'YYYYYYY', undefined],
   ['CKA_NEVER_EXTRACTABLE',       'R.R.',      'RRR',    'R.R.RRR', 'RRRRR', 'RRR', 'Y.Y.YYY', undefined],

@@ -9,11 +9,10 @@ import {
   ulongBytes,
   ulongOf,
 } from '../pkcs11/template.js';
-import { compatibleRule } from './compatible.js';
+import { type TemplateDeviations, templateDeviations } from './compatible.js';
+import type { Allow } from './gate.js';
 import { classOf, isKeyClass, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
-import { defaultOf, type Origin, type Rule, rulesFor } from './rules.js';
-
-export type Profile = 'strict' | 'compatible';
+import { defaultOf, type Origin, type Rule, type RuleSet, rulesFor } from './rules.js';
 
 /** An object's attributes: number to value. What is not in the map the object does not have. */
 export type Attributes = Map<number, Buffer>;
@@ -39,9 +38,12 @@ export function checkedValue(entry: Attribute): Buffer {
   return kind === 'bool' ? boolBytes(entry.value[0] !== 0) : Buffer.from(entry.value);
 }
 
-function checkRule(rule: Rule, kind: ObjectKind, entry: Attribute, value: Buffer): void {
+function checkRule(rule: Rule | undefined, kind: ObjectKind, entry: Attribute, value: Buffer): void {
   const name = attributeName(entry.type);
-  if (rule === '.') throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
+  if (rule === undefined && kind !== 'certificate')
+    throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `keys of CloudHSM have no ${name}`);
+  if (rule === undefined || rule === '.')
+    throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
   if (rule === 'R') throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} is set by the HSM`);
   if (rule === '=' && value[0] !== Number(defaultOf(kind, entry.type))) {
     throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${name} can only be ${defaultOf(kind, entry.type)}`);
@@ -67,33 +69,29 @@ export function kindOfTemplate(template: Template): ObjectKind {
   );
 }
 
-/** The rules for one origin, kind and profile, looked up once for all templates. */
+/** The rules for one origin and kind, looked up once for all templates. */
 interface TemplateRules {
-  ruleOf(type: number): Rule;
+  readonly rules: RuleSet;
+  readonly deviations: TemplateDeviations;
   readonly required: readonly number[];
   readonly defaults: readonly (readonly [number, Buffer])[];
   /** CKA_CLASS and its like follow from the mechanism or the call; a template may only repeat them. */
   readonly identity: readonly (readonly [number, Buffer])[];
 }
 
-function compile(origin: Origin, kind: ObjectKind, profile: Profile): TemplateRules {
+function compile(origin: Origin, kind: ObjectKind): TemplateRules {
   const rules = rulesFor(origin, kind);
-  const ruleOf = (type: number): Rule => {
-    const rule = rules.get(type) ?? '.';
-    return profile === 'compatible' ? compatibleRule(origin, kind, type, rule) : rule;
-  };
-  const types = [...rules.keys()];
   const identity: [number, number | undefined][] = [
     [CKA.CKA_CLASS, classOf(kind)],
     [CKA.CKA_KEY_TYPE, keyTypeOf(kind)],
     [CKA.CKA_CERTIFICATE_TYPE, kind === 'certificate' ? CKC.CKC_X_509 : undefined],
   ];
   return {
-    ruleOf,
-    required: types.filter((type) => ruleOf(type) === '!'),
-    // By CloudHSM's own rule: a profile that lets a template name an attribute does not give it to every object.
-    defaults: types.flatMap((type) => {
-      const value = defaultFor(origin, kind, type, rules.get(type)!);
+    rules,
+    deviations: templateDeviations(origin, kind),
+    required: [...rules].flatMap(([type, rule]) => (rule === '!' ? [type] : [])),
+    defaults: [...rules].flatMap(([type, rule]) => {
+      const value = defaultFor(origin, kind, type, rule);
       return value === undefined ? [] : [[type, value] as const];
     }),
     identity: identity.flatMap(([type, value]) =>
@@ -104,11 +102,11 @@ function compile(origin: Origin, kind: ObjectKind, profile: Profile): TemplateRu
 
 const compiled = new Map<string, TemplateRules>();
 
-function templateRules(origin: Origin, kind: ObjectKind, profile: Profile): TemplateRules {
-  const name = `${origin} ${kind} ${profile}`;
+function templateRules(origin: Origin, kind: ObjectKind): TemplateRules {
+  const name = `${origin} ${kind}`;
   let rules = compiled.get(name);
   if (rules === undefined) {
-    rules = compile(origin, kind, profile);
+    rules = compile(origin, kind);
     compiled.set(name, rules);
   }
   return rules;
@@ -117,6 +115,7 @@ function templateRules(origin: Origin, kind: ObjectKind, profile: Profile): Temp
 /**
  * Turns a template into the attributes of a new object of `kind`: every entry is held against the rule for `origin`,
  * what must be there is demanded, and defaults fill the rest. The one way into an object, whichever call made it.
+ * `allow` decides about what CloudHSM refuses and has a row for.
  *
  * Throws CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY, CKR_TEMPLATE_INCONSISTENT or _INCOMPLETE.
  */
@@ -124,22 +123,29 @@ export function validateTemplate(
   origin: Origin,
   kind: ObjectKind,
   template: Template,
-  profile: Profile,
+  allow: Allow,
 ): Attributes {
-  const { ruleOf, required, defaults, identity } = templateRules(origin, kind, profile);
+  const { rules, deviations, required, defaults, identity } = templateRules(origin, kind);
   const attributes: Attributes = new Map();
   for (const entry of template) {
     const value = checkedValue(entry);
-    checkRule(ruleOf(entry.type), kind, entry, value);
+    const deviates = deviations.present.get(entry.type);
+    if (deviates && (deviates.value === undefined || value[0] === Number(deviates.value))) {
+      allow(deviates.deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
+    } else {
+      checkRule(rules.get(entry.type), kind, entry, value);
+    }
     if (attributes.has(entry.type)) {
       throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(entry.type)} stands twice in the template`);
     }
     attributes.set(entry.type, value);
   }
   for (const type of required) {
-    if (!attributes.has(type)) {
-      throw ckr('CKR_TEMPLATE_INCOMPLETE', `the template has no ${attributeName(type)}`);
-    }
+    if (attributes.has(type)) continue;
+    const deviation = deviations.absent.get(type);
+    const complaint = `the template has no ${attributeName(type)}`;
+    if (deviation === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', complaint);
+    allow(deviation, complaint);
   }
   for (const [type, value] of defaults) if (!attributes.has(type)) attributes.set(type, value);
   for (const [type, value] of identity) {

@@ -2,7 +2,8 @@ import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKO } from '../pkcs11/constants.js';
 import { attribute, type Template, ulongOf } from '../pkcs11/template.js';
-import type { Attributes, Profile } from './template-validator.js';
+import { deviations } from './deviations.js';
+import type { Attributes } from './template-validator.js';
 
 /**
  * What finds other objects that have this one's CKA_ID, or undefined where it may be shared: "a value must be unique in the
@@ -17,13 +18,13 @@ export function sameIdTemplate(attributes: Attributes): Template | undefined {
   return [attribute(CKA.CKA_ID, id), attribute(CKA.CKA_CLASS, objectClass)];
 }
 
-/** CKR_ATTRIBUTE_VALUE_INVALID: the code is a guess, from the duplicate label of SDK 2 (reference section 11.3). */
-export function duplicateId(template: Template): Error {
+/** Says which id is in use. */
+export function duplicateIdText(template: Template): string {
   const id = template.find(({ type }) => type === CKA.CKA_ID)!.value.toString('hex');
-  return ckr('CKR_ATTRIBUTE_VALUE_INVALID', `another object of its class has CKA_ID ${id}: choose another`);
+  return `another object of its class has CKA_ID ${id}`;
 }
 
-/** THE switch: whether a CKA_ID in use is refused or accepted. */
-export function refusesDuplicateIds(profile: Profile): boolean {
-  return profile === 'strict';
+/** The refusal of one that came in between, where ids are unique. */
+export function duplicateId(template: Template): Error {
+  return ckr(deviations['duplicate-id'].answer, duplicateIdText(template));
 }

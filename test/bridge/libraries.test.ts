@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import pino from 'pino';
 import type { ClientConfig } from '../../src/base/client-config.js';
+import { silentLog } from '../../src/base/log.js';
 import { Libraries } from '../../src/bridge/libraries.js';
 import type { Cluster } from '../../src/cluster/cluster.js';
+import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { memoryCluster } from '../support/in-process.js';
 
 describe('the library of an application', () => {
@@ -27,7 +29,7 @@ describe('the library of an application', () => {
 
   const libraries = (of: readonly Cluster[] = clusters, configFiles: readonly string[] = []): Libraries =>
     new Libraries(
-      { clusters: of, profile: 'compatible' },
+      { clusters: of, profile: 'compatible', readiness: new ReadinessRecord(silentLog) },
       { configFiles, logFile },
       pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     );

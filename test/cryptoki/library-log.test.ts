@@ -6,6 +6,7 @@ import { InProcessChannel } from '../../src/bridge/in-process.js';
 import { logConnecting } from '../../src/cryptoki/connecting.js';
 import { slotsFor } from '../../src/cryptoki/library.js';
 import { LibraryLog } from '../../src/cryptoki/library-log.js';
+import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKF, CKU } from '../../src/pkcs11/constants.js';
 import { Writer } from '../../src/wire/bytes.js';
@@ -39,7 +40,11 @@ describe("the library's log", () => {
   }> {
     const offer = { clusters: [await memoryCluster({ profile: 'strict' })], profile: 'strict' } as const;
     const log = logAt(level);
-    const applications = new Applications(() => ({ slots: slotsFor(offer, undefined), log }));
+    const applications = new Applications(() => ({
+      slots: slotsFor(offer, undefined),
+      log,
+      readiness: new ReadinessRecord(silentLog),
+    }));
     const channel = new InProcessChannel(applications, silentLog);
     await channel.hello();
     return {
@@ -63,7 +68,7 @@ describe("the library's log", () => {
     await call('C_OpenSession', openSession(CKF.CKF_SERIAL_SESSION));
     const head = `${HEAD.replace('(3)', '(1)')} [cloudhsm_pkcs11::session::C_OpenSession]`;
     expect(lines).to.equal(
-      `${head} IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider: set CKF_RW_SESSION\n` +
+      `${head} IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider: CloudHSM opens read-write sessions only (read-only-session). Set CKF_RW_SESSION in C_OpenSession\n` +
         `${head} C_OpenSession failed, returning 0x00000006\n`,
     );
   });

@@ -5,12 +5,13 @@ import { InProcessChannel } from '../../src/bridge/in-process.js';
 import { Cluster } from '../../src/cluster/cluster.js';
 import { slotsFor } from '../../src/cryptoki/library.js';
 import { silentLibraryLog } from '../../src/cryptoki/library-log.js';
+import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
 import { type Quota, quotaOf } from '../../src/hsm/quotas.js';
 import { hashNewPassword, type Role } from '../../src/hsm/users.js';
 import type { ClusterMode } from '../../src/mechanisms/mechanism.js';
-import { storesCertificates } from '../../src/objects/certificates.js';
-import type { Profile } from '../../src/objects/template-validator.js';
+import { certificateSwitch } from '../../src/objects/certificates.js';
+import type { Profile } from '../../src/objects/deviations.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 
 /** The users of every cluster made here, all with the same password. */
@@ -59,7 +60,7 @@ export async function memoryCluster({
       mode,
       profile,
       quota,
-      certificateStorage: storesCertificates(profile, hsmType, certificateStorage),
+      certificateStorage: certificateSwitch(hsmType, certificateStorage),
     };
     members.push(await Hsm.open(store, settings, silentLog));
   }
@@ -69,14 +70,16 @@ export async function memoryCluster({
 /** The applications of an engine without sockets, on a cluster in memory. */
 export async function memoryEngine(
   options: ClusterOptions = {},
-): Promise<{ applications: Applications; cluster: Cluster }> {
+): Promise<{ applications: Applications; cluster: Cluster; readiness: ReadinessRecord }> {
   const cluster = await memoryCluster(options);
-  const offer = { clusters: [cluster], profile: options.profile ?? 'compatible' };
+  const readiness = new ReadinessRecord(silentLog);
+  const offer = { clusters: [cluster], profile: options.profile ?? 'compatible', readiness };
   const applications = new Applications(() => ({
     slots: slotsFor(offer, undefined),
     log: silentLibraryLog,
+    readiness,
   }));
-  return { applications, cluster };
+  return { applications, cluster, readiness };
 }
 
 export function openChannel(applications: Applications): InProcessChannel {

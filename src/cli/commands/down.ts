@@ -29,7 +29,15 @@ export async function downCommand(home: Home): Promise<void> {
 /** Only a folder that an engine made is removed, whatever --home says. */
 function requireHome(home: Home): void {
   const entries = readdirSync(home.directory);
-  const known = new Set(['run', 'logs', 'hsms', 'credentials.json', 'cluster.json', 'cloudhsm-pkcs11.cfg']);
+  const known = new Set([
+    'run',
+    'logs',
+    'hsms',
+    'credentials.json',
+    'cluster.json',
+    'readiness.json',
+    'cloudhsm-pkcs11.cfg',
+  ]);
   const stranger = entries.find((entry) => !known.has(entry.replace(/\.new$/, '')));
   if (stranger !== undefined) {
     throw commandFailure(

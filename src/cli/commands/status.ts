@@ -8,7 +8,7 @@ export async function statusCommand(home: Home, json: boolean): Promise<void> {
   console.log(json ? JSON.stringify(status, null, 2) : statusPage(home, status));
 }
 
-function statusPage(home: Home, { pid, profile, clusters, clients }: EngineStatus): string {
+function statusPage(home: Home, { pid, profile, clusters, clients, deviations }: EngineStatus): string {
   const lines = [`engine ${pid}, profile ${profile}, home ${home.directory}`];
   for (const cluster of clusters) {
     lines.push('', bold(`${cluster.id}  ${cluster.state}  ${cluster.hsmType}  ${cluster.mode}`));
@@ -19,6 +19,8 @@ function statusPage(home: Home, { pid, profile, clusters, clients }: EngineStatu
       ]),
     );
   }
+  if (deviations > 0)
+    lines.push('', `deviations from CloudHSM: ${deviations}, which \`cloudhsm-local report\` explains`);
   if (clients.length === 0) return [...lines, '', 'no program is connected'].join('\n');
   const rows = clients.map(({ pid: client, program, sessions }) => [
     String(client),

@@ -19,6 +19,7 @@ export const generalCalls = {
 
   // HSMs never come or go as slots do, so there is never an event: a caller that blocks waits for C_Finalize.
   C_WaitForSlotEvent: (application, { flags, pReserved }) => {
+    application.token(0).gate.allow('wait-for-slot-event', 'C_WaitForSlotEvent', 'there are no slot events');
     if (pReserved) throw ckr('CKR_ARGUMENTS_BAD', 'pReserved must be NULL');
     if (flags & CKF.CKF_DONT_BLOCK) throw ckr('CKR_NO_EVENT', 'no slot has changed');
     return new Promise((_resolve, reject) => {

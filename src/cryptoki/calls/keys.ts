@@ -20,7 +20,9 @@ function generationMechanism(mechanism: Mechanism | null, part: 'generateKey' | 
 export const keyCalls = {
   C_GenerateKey: (session, { pMechanism, pTemplate }) => {
     const type = generationMechanism(pMechanism, 'generateKey');
-    const handle = create(session, pTemplate, () => session.client.generateKey(type, pTemplate));
+    const handle = create(session, pTemplate, () =>
+      session.client.generateKey(type, pTemplate, 'C_GenerateKey'),
+    );
     return andThen(handle, (phKey) => ({ phKey }));
   },
 
@@ -30,7 +32,12 @@ export const keyCalls = {
     const publicToken = templateBool(pPublicKeyTemplate, CKA.CKA_TOKEN, false);
     const privateToken = templateBool(pPrivateKeyTemplate, CKA.CKA_TOKEN, false);
     requireWritable(session, publicToken || privateToken);
-    const pair = session.client.generateKeyPair(type, pPublicKeyTemplate, pPrivateKeyTemplate);
+    const pair = session.client.generateKeyPair(
+      type,
+      pPublicKeyTemplate,
+      pPrivateKeyTemplate,
+      'C_GenerateKeyPair',
+    );
     return andThen(pair, ({ publicKey, privateKey }) => {
       const ownHandles = [...(publicToken ? [] : [publicKey]), ...(privateToken ? [] : [privateKey])];
       return andThen(session.adopt(...ownHandles), () => ({

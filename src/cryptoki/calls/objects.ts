@@ -41,7 +41,7 @@ function answerOne(query: AttributeQuery, result: ReadResult): { answer: Attribu
 export const objectCalls = {
   C_CreateObject: (session, { pTemplate }) =>
     andThen(
-      create(session, pTemplate, () => session.client.createObject(pTemplate)),
+      create(session, pTemplate, () => session.client.createObject(pTemplate, 'C_CreateObject')),
       (phObject) => ({ phObject }),
     ),
 
@@ -52,7 +52,7 @@ export const objectCalls = {
       const says = pTemplate.some(({ type }) => type === CKA.CKA_TOKEN);
       const placed = says ? pTemplate : [...pTemplate, attribute(CKA.CKA_TOKEN, token)];
       return andThen(
-        create(session, placed, () => session.client.copyObject(hObject, placed)),
+        create(session, placed, () => session.client.copyObject(hObject, placed, 'C_CopyObject')),
         (phNewObject) => ({ phNewObject }),
       );
     }),
@@ -60,7 +60,7 @@ export const objectCalls = {
   C_SetAttributeValue: (session, { hObject, pTemplate }) =>
     andThen(session.client.send('locateObject', { handle: hObject }), ({ token }) => {
       requireWritable(session, token);
-      return session.client.setAttributes(hObject, pTemplate);
+      return session.client.setAttributes(hObject, pTemplate, 'C_SetAttributeValue');
     }),
 
   C_DestroyObject: (session, { hObject }) => {
@@ -73,7 +73,8 @@ export const objectCalls = {
 
   C_GetAttributeValue: (session, { hObject, pTemplate }) => {
     const types = pTemplate.map((query) => query.type);
-    return andThen(session.client.send('getAttributes', { handle: hObject, types }), (results) => {
+    const request = { handle: hObject, types };
+    return andThen(session.client.send('getAttributes', request, 'C_GetAttributeValue'), (results) => {
       const answers = pTemplate.map((query, at) => answerOne(query, results[at]!));
       const output = { pTemplate: answers.map(({ answer }) => answer) };
       const failed = answers.findIndex(({ code }) => code !== undefined);
@@ -89,7 +90,10 @@ export const objectCalls = {
   // Before login nothing is visible, and asking is no error: programs look for certificates before they log in.
   C_FindObjectsInit: (session, { pTemplate }) => {
     session.requireIdle('find');
-    const found = session.token.loggedIn ? session.client.send('findObjects', { template: pTemplate }) : [];
+    const request = { template: pTemplate };
+    const found = session.token.loggedIn
+      ? session.client.send('findObjects', request, 'C_FindObjectsInit')
+      : [];
     return andThen(found, (handles) => session.begin('find', { handles, given: 0 }));
   },
 

@@ -12,7 +12,8 @@ export const randomCalls = {
     return andThen(session.client.send('generateRandom', { lengthBytes }), (RandomData) => ({ RandomData }));
   },
 
-  C_SeedRandom: () => {
+  C_SeedRandom: (session) => {
+    session.token.gate.allow('seed-random', 'C_SeedRandom', 'there is no seeding');
     throw ckr('CKR_RANDOM_SEED_NOT_SUPPORTED', 'the HSM seeds itself');
   },
 } satisfies Handlers;

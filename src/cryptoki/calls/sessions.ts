@@ -15,18 +15,14 @@ function parsePin(pin: Buffer): { name: string; password: string } {
 export const sessionCalls = {
   // pApplication and Notify are accepted and never used: there is nothing an HSM could notify about.
   C_OpenSession: (application, { slotID, flags }) => {
-    const { profile } = application.token(slotID).slot;
+    const { gate } = application.token(slotID);
     if (!(flags & CKF.CKF_SERIAL_SESSION)) {
       throw ckr('CKR_SESSION_PARALLEL_NOT_SUPPORTED', 'CKF_SERIAL_SESSION must be set');
     }
     const readWrite = (flags & CKF.CKF_RW_SESSION) !== 0;
-    if (!readWrite && profile === 'strict') {
-      throw ckr(
-        'CKR_FUNCTION_FAILED',
-        // The real library's words (reference section 5).
-        'IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider: set CKF_RW_SESSION',
-      );
-    }
+    // The real library's words (reference section 5).
+    const refusal = 'IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider';
+    if (!readWrite) gate.allow('read-only-session', 'C_OpenSession', refusal);
     return { phSession: application.openSession(slotID, readWrite).handle };
   },
 

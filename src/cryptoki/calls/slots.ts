@@ -23,7 +23,7 @@ export const slotCalls = {
     const sessions = application.sessionsOf(token);
     const readWrite = sessions.filter((session) => session.readWrite).length;
     return {
-      pInfo: tokenInfo(token.slot.profile, token.slot.cluster.settings.id, {
+      pInfo: tokenInfo(token.gate.permits('token-flags', 'C_GetTokenInfo'), token.slot.cluster.settings.id, {
         all: sessions.length,
         readWrite,
       }),

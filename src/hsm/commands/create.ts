@@ -2,6 +2,7 @@ import { andThen, type Eventually, orElse } from '../../base/eventually.js';
 import { randomBytes } from '../../crypto/index.js';
 import { mechanismFor } from '../../mechanisms/registry.js';
 import { buildImported, buildKeyPair, buildSecretKey, type NewObject } from '../../objects/build.js';
+import type { Allow } from '../../objects/gate.js';
 import { isTokenObject } from '../../objects/hsm-object.js';
 import { type ObjectKind, objectKind } from '../../objects/kinds.js';
 import { kindOfTemplate, validateTemplate } from '../../objects/template-validator.js';
@@ -26,8 +27,9 @@ export function finish(
   session: HsmSession,
   owner: User,
   { attributes, material }: NewObject,
+  allow: Allow,
 ): Eventually<Created> {
-  session.requireFreeId(attributes);
+  session.requireFreeId(attributes, allow);
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
     const object = { handle, owner: owner.name, sharedWith: [], attributes, material };
@@ -41,17 +43,23 @@ export function finish(
   });
 }
 
+/** Work whose deviations count, now that it has succeeded. */
+export function settled<T>(work: Eventually<T>, settle: () => void): Eventually<T> {
+  return andThen(work, (done) => {
+    settle();
+    return done;
+  });
+}
+
 export const generateKey: Command<{ mechanism: number; template: Template }, Created> = {
   login: 'CU',
-  run: (session, { mechanism, template }) => {
+  run: (session, { mechanism, template }, cause) => {
     const { keyType, lengthBytes } = mechanismFor(mechanism, 'generateKey');
     const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
-    const attributes = validateTemplate('generate', kind, template, session.hsm.settings.profile);
-    return finish(
-      session,
-      session.user,
-      buildSecretKey(kind, attributes, randomBytes(lengthBytes(template)), true),
-    );
+    const { allow, settle } = session.gate.allowance(cause);
+    const attributes = validateTemplate('generate', kind, template, allow);
+    const key = buildSecretKey(kind, attributes, randomBytes(lengthBytes(template)), true);
+    return settled(finish(session, session.user, key, allow), settle);
   },
 };
 
@@ -60,19 +68,24 @@ export const generateKeyPair: Command<
   { publicKey: Created; privateKey: Created }
 > = {
   login: 'CU',
-  run: (session, { mechanism, publicTemplate, privateTemplate }) => {
+  run: (session, { mechanism, publicTemplate, privateTemplate }, cause) => {
     const { keyType, generate } = mechanismFor(mechanism, 'generateKeyPair');
     const name = keyType === CKK.CKK_RSA ? 'rsa' : 'ec';
     const owner = session.user;
+    const { allow, settle } = session.gate.allowance(cause);
     const validated = (kind: ObjectKind, template: Template) =>
-      validateTemplate('generatePair', kind, template, session.hsm.settings.profile);
+      validateTemplate('generatePair', kind, template, allow);
     const publicAttributes = validated(`${name}Public`, publicTemplate);
     const privateAttributes = validated(`${name}Private`, privateTemplate);
-    return andThen(generate(publicTemplate), (der) => {
+    const created = andThen(generate(publicTemplate), (der) => {
       const pair = buildKeyPair(name, publicAttributes, privateAttributes, der);
-      return andThen(finish(session, owner, pair.publicKey), (publicKey) =>
+      return andThen(finish(session, owner, pair.publicKey, allow), (publicKey) =>
         orElse(
-          () => andThen(finish(session, owner, pair.privateKey), (privateKey) => ({ publicKey, privateKey })),
+          () =>
+            andThen(finish(session, owner, pair.privateKey, allow), (privateKey) => ({
+              publicKey,
+              privateKey,
+            })),
           // No half without the other.
           (error) => {
             session.removeSessionObject(publicKey.handle);
@@ -81,18 +94,18 @@ export const generateKeyPair: Command<
         ),
       );
     });
+    return settled(created, settle);
   },
 };
 
 /** Makes an object from a template: a key brought along, or a certificate. */
 export const createObject: Command<{ template: Template }, Created> = {
   login: 'CU',
-  run: (session, { template }) => {
+  run: (session, { template }, cause) => {
     const kind = kindOfTemplate(template);
-    if (kind === 'certificate' && !session.hsm.settings.certificateStorage) {
-      throw ckr('CKR_TEMPLATE_INCONSISTENT', 'the cluster stores no certificates: see certificateStorage');
-    }
-    const attributes = validateTemplate('create', kind, template, session.hsm.settings.profile);
-    return finish(session, session.user, buildImported(kind, attributes));
+    const { allow, settle } = session.gate.allowance(cause);
+    if (kind === 'certificate') session.requireCertificateStorage(allow);
+    const attributes = validateTemplate('create', kind, template, allow);
+    return settled(finish(session, session.user, buildImported(kind, attributes), allow), settle);
   },
 };

@@ -14,7 +14,7 @@ export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
     if (object.owner !== session.user.name) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} belongs to ${object.owner}`);
     }
-    await session.hsm.objects.insert(object, session.uniqueIds);
+    await session.hsm.objects.insert(object, session.gate.refuses);
     session.rememberInsert(object.handle);
   },
 };
@@ -59,16 +59,16 @@ export const endSessionObject: Command<{ handle: number }, void> = {
 /** Reads attributes, in the order asked for. */
 export const getAttributes: Command<{ handle: number; types: readonly number[] }, readonly ReadResult[]> = {
   login: 'CU',
-  run: (session, { handle, types }) => {
+  run: (session, { handle, types }, cause) => {
     const { object } = session.object(handle);
-    return types.map((type) => readAttribute(object, type));
+    return types.map((type) => readAttribute(object, type, session.gate, cause));
   },
 };
 
 /** Handles of all objects that the user may see and that match, ascending. */
 export const findObjects: Command<{ template: Template }, readonly number[]> = {
   login: 'CU',
-  run: (session, { template }) => session.find(template),
+  run: (session, { template }, cause) => session.find(template, cause),
 };
 
 /** Whether there is such an object for the user, and where it lives. CKR_OBJECT_HANDLE_INVALID. */

@@ -1,0 +1,196 @@
+import type { CkrName } from '../pkcs11/ckr.js';
+
+/** `strict` answers as CloudHSM does; `compatible` accepts what programs commonly do and CloudHSM refuses. */
+export type Profile = 'strict' | 'compatible';
+
+/** One thing that the compatible profile accepts and CloudHSM does not. */
+export interface Deviation {
+  /** What the program does; goes on after its name. */
+  readonly does: string;
+  /** What CloudHSM answers; CKR_OK where the call succeeds with another result. */
+  readonly answer: CkrName;
+  /** Why CloudHSM answers so. */
+  readonly because: string;
+  /** Which programs do it, and why. */
+  readonly why: string;
+  /** What to change so that the program works with CloudHSM. */
+  readonly fix: string;
+  /** Section of the reference and its certainty, or of the standard where the reference guesses. */
+  readonly source: string;
+  /** What the program does is fine on CloudHSM, but it sees something else there: reported, and no reason to fail. */
+  readonly advisory?: true;
+}
+
+/**
+ * THE row per deviation. Nothing is accepted in one profile and refused in the other but through a row: `Gate` decides by
+ * the row's id. Ids are stable: reports, logs and CI jobs name them.
+ */
+const rows = {
+  'read-only-session': {
+    does: 'opens a read-only session',
+    answer: 'CKR_FUNCTION_FAILED',
+    because: 'CloudHSM opens read-write sessions only',
+    why: 'a program that only reads or signs needs no more: pkcs11-tool, p11tool, OpenSSL and Java do it',
+    fix: 'set CKF_RW_SESSION in C_OpenSession',
+    source: '5 [doc]',
+  },
+  'seed-random': {
+    does: 'seeds the random number generator',
+    answer: 'CKR_FUNCTION_NOT_SUPPORTED',
+    because:
+      'CloudHSM has no C_SeedRandom; here it answers CKR_RANDOM_SEED_NOT_SUPPORTED, which programs expect',
+    why: "libraries pass the seed of their own interface on: Java's SecureRandom.setSeed does",
+    fix: 'leave C_SeedRandom out: the HSM seeds itself',
+    source: '3 [doc], the code [guess]',
+  },
+  'wait-for-slot-event': {
+    does: 'waits for a slot event',
+    answer: 'CKR_FUNCTION_NOT_SUPPORTED',
+    because: 'CloudHSM has no C_WaitForSlotEvent; here it answers that no slot has changed, or waits',
+    why: 'desktop programs watch for smart cards',
+    fix: 'do not wait: the slots of CloudHSM never change while a program runs',
+    source: '3 [doc], the code [guess]',
+  },
+  'token-flags': {
+    does: 'reads the flags of the token',
+    answer: 'CKR_OK',
+    because:
+      'on CloudHSM CKF_USER_PIN_INITIALIZED is not among them, so libp11 (OpenSSL, nginx) does not log in by itself',
+    why: 'every program that looks for its token reads them; few look at this flag',
+    fix: "for OpenSSL's engine set FORCE_LOGIN = EMPTY_PIN_OK or force_login in its section; others need nothing",
+    source: '4 [seen]',
+    advisory: true,
+  },
+  'private-false': {
+    does: 'makes an object with CKA_PRIVATE FALSE',
+    answer: 'CKR_ATTRIBUTE_VALUE_INVALID',
+    because: 'all keys of CloudHSM are private, public keys too',
+    why: 'pkcs11-tool and most others make public keys that can be read before C_Login',
+    fix: 'leave CKA_PRIVATE out, or set it TRUE, and log in before looking for public keys',
+    source: '11.1 [doc], 11.3 [seen]',
+  },
+  'sensitive-false': {
+    does: 'makes a key with CKA_SENSITIVE FALSE',
+    answer: 'CKR_ATTRIBUTE_VALUE_INVALID',
+    because: 'the keys of CloudHSM are sensitive',
+    why: 'to read the key later; pkcs11-tool does it unless it is told --sensitive',
+    fix: 'leave CKA_SENSITIVE out, or set it TRUE; wrap keys that must leave the HSM',
+    source: '11.2 [seen]',
+  },
+  'read-secret': {
+    does: 'reads the secret of a key',
+    answer: 'CKR_ATTRIBUTE_SENSITIVE',
+    because: 'the keys of CloudHSM are sensitive',
+    why: 'to export a key, or to use it in software',
+    fix: 'use the key in the HSM; wrap it with C_WrapKey if it must leave',
+    source: '11.2 [seen]',
+  },
+  'extra-attribute': {
+    does: 'reads an attribute that the key would not have on CloudHSM',
+    answer: 'CKR_ATTRIBUTE_TYPE_INVALID',
+    because: 'CloudHSM keeps the attributes of its own table, by kind of key',
+    why: 'programs that list keys read every flag, and take the refusal for FALSE',
+    fix: 'read other attributes too when C_GetAttributeValue answers CKR_ATTRIBUTE_TYPE_INVALID: it has filled them in',
+    source: '11.1, 11.3 [doc]',
+    advisory: true,
+  },
+  'descriptive-attribute': {
+    does: 'gives a key an attribute that keys of CloudHSM do not have (dates, CKA_SUBJECT, CKA_COPYABLE, …)',
+    answer: 'CKR_ATTRIBUTE_TYPE_INVALID',
+    because: 'CloudHSM does not know these attributes',
+    why: 'Java, p11tool and pkcs11-tool describe keys with them',
+    fix: 'leave the attribute out; keep what it says in CKA_LABEL or outside of the HSM',
+    source: '11.2 [seen] for the dates, else [guess]',
+  },
+  'flag-without-use': {
+    does: 'gives a key a flag that means nothing for its kind',
+    answer: 'CKR_TEMPLATE_INCONSISTENT',
+    because: "CloudHSM refuses flags that the key's kind does not have, even when they are FALSE",
+    why: 'one template for all kinds of keys is shorter',
+    fix: 'set only the flags of the kind: see "Supported attributes" in the user guide of CloudHSM',
+    source: '11.1, 11.3 [doc]',
+  },
+  'recover-flag': {
+    does: 'gives a key CKA_SIGN_RECOVER or CKA_VERIFY_RECOVER',
+    answer: 'CKR_TEMPLATE_INCONSISTENT',
+    because: 'CloudHSM has no signatures with recovery since Client SDK 5',
+    why: 'OpenSC, OpenSSL and Java set every flag an RSA key can have',
+    fix: 'leave the two attributes out',
+    source: '11.3 [seen]',
+  },
+  'derive-on-public-key': {
+    does: 'gives a public key CKA_DERIVE TRUE',
+    answer: 'CKR_ATTRIBUTE_VALUE_INVALID',
+    because: 'keys are derived with private and secret keys',
+    why: 'pkcs11-tool and Java set it on both halves of an EC pair',
+    fix: 'set CKA_DERIVE on the private key only',
+    source: '11.2 [seen]',
+  },
+  'key-part-repeated': {
+    does: 'states in a template what the key itself says (CKA_EC_PARAMS, CKA_VALUE_LEN, CKA_MODULUS, …)',
+    answer: 'CKR_TEMPLATE_INCONSISTENT',
+    because: 'CloudHSM takes these attributes only where it needs them',
+    why: 'GnuTLS and Java repeat them in the private template, or on import',
+    fix: 'leave the attribute out of this template',
+    source: '11.1, 11.3 [doc]',
+  },
+  'default-public-exponent': {
+    does: 'makes an RSA pair without CKA_PUBLIC_EXPONENT',
+    answer: 'CKR_TEMPLATE_INCOMPLETE',
+    because: 'CloudHSM wants it stated',
+    why: 'the standard lets the token choose 65537',
+    fix: 'put CKA_PUBLIC_EXPONENT 01 00 01 into the public template',
+    source: '11.1, 11.3 [doc]',
+  },
+  'search-private-false': {
+    does: 'looks for keys with CKA_PRIVATE FALSE',
+    answer: 'CKR_OK',
+    because: 'all keys of CloudHSM are private: such a search finds none',
+    why: 'p11-kit and Java look for public keys so',
+    fix: 'leave CKA_PRIVATE out of the search and look for CKA_CLASS CKO_PUBLIC_KEY, after C_Login',
+    source: '13 [guess]',
+  },
+  'duplicate-id': {
+    does: 'gives a key a CKA_ID that another key of its class has',
+    answer: 'CKR_ATTRIBUTE_VALUE_INVALID',
+    because: 'a CKA_ID is unique in the cluster, within its class',
+    why: 'the id is typed in by hand, or the same on every run',
+    fix: 'choose an id that is free, or destroy the old key first',
+    source: '7 [doc][seen], the class [guess], the code [guess] after 11.3',
+  },
+  'certificate-storage': {
+    does: 'stores or finds a certificate',
+    answer: 'CKR_TEMPLATE_INCONSISTENT',
+    because:
+      'CloudHSM keeps no certificates until it is told to, with `configure-pkcs11 --enable-certificate-storage` on hsm2m.medium',
+    why: 'Java, GnuTLS and pkcs11-tool keep certificates beside their keys',
+    fix: 'enable it there, and here with "certificateStorage": true in the configuration; or keep certificates in files',
+    source: '15 [doc], the code [guess]',
+  },
+  'set-key-attribute': {
+    does: 'changes an attribute of a key',
+    answer: 'CKR_FUNCTION_NOT_SUPPORTED',
+    because: 'C_SetAttributeValue of CloudHSM is for certificates',
+    why: 'keytool and p11tool label keys after they have made them',
+    fix: "put the attribute into the template that makes the key, or use CloudHSM CLI's `key set-attribute`",
+    source: '3 [doc], the code [guess]',
+  },
+  'copy-object': {
+    does: 'copies an object',
+    answer: 'CKR_FUNCTION_NOT_SUPPORTED',
+    because: 'CloudHSM has no C_CopyObject',
+    why: 'keytool makes a session key and copies it to the token',
+    fix: 'make the key with CKA_TOKEN TRUE and its final label and id at once',
+    source: '3 [doc], the code [guess]',
+  },
+} as const satisfies Record<string, Deviation>;
+
+export type DeviationId = keyof typeof rows;
+
+export const deviations: { readonly [Id in DeviationId]: Deviation } = rows;
+
+export const deviationIds = Object.keys(rows) as readonly DeviationId[];
+
+export function isDeviationId(text: string): text is DeviationId {
+  return Object.hasOwn(rows, text);
+}

@@ -1,0 +1,178 @@
+import pkcs11js from 'pkcs11js';
+import type { DeviationId } from '../../src/objects/deviations.js';
+import { CKA } from '../../src/pkcs11/attributes.js';
+import type { CkrName } from '../../src/pkcs11/ckr.js';
+import { CKF } from '../../src/pkcs11/constants.js';
+import type { CallName } from '../../src/wire/calls.js';
+import { curveOids, generateAes, generateEc } from './keys.js';
+import type { TestModule } from './module.js';
+
+type Template = pkcs11js.Template;
+
+/** What a scene works with: a session that is logged in, and the key that `prepare` left on the token. */
+export interface Stage {
+  readonly module: TestModule;
+  readonly session: Buffer;
+  readonly key: Buffer;
+  /** Finds it. */
+  readonly label: Template;
+}
+
+/** A program doing what one row says, and nothing else that CloudHSM refuses. */
+export interface Scene {
+  /** The function that deviates, as the report names it. */
+  readonly call: CallName;
+  /** Makes, in the compatible profile, a token object that the scene is about. */
+  prepare?(module: TestModule, session: Buffer, label: Template): void;
+  /** What it does. Throws what the module answers. */
+  act(stage: Stage): unknown;
+  /** What the compatible profile answers, CKR_OK otherwise. */
+  readonly compatible?: CkrName;
+  /** Where CloudHSM's answer is CKR_OK: whether `act` returned what it returns there. */
+  sameAsCloudHsm?(returned: unknown): boolean;
+}
+
+/** Up to two objects that match. */
+export function find(module: TestModule, session: Buffer, template: Template): Buffer[] {
+  module.p11.C_FindObjectsInit(session, template);
+  const found = module.p11.C_FindObjects(session, 2);
+  module.p11.C_FindObjectsFinal(session);
+  return found;
+}
+
+const rsa = { mechanism: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN };
+const ec = { mechanism: pkcs11js.CKM_EC_KEY_PAIR_GEN };
+const p256 = { type: CKA.CKA_EC_PARAMS, value: Buffer.from(curveOids['P-256'], 'hex') };
+
+const aesWith =
+  (...more: Template) =>
+  ({ module, session }: Stage) =>
+    generateAes(module, session, 32, more);
+const ecWith =
+  (publicMore: Template, privateMore: Template = []) =>
+  ({ module, session }: Stage) =>
+    module.p11.C_GenerateKeyPair(session, ec, [p256, ...publicMore], privateMore);
+const aesOnToken = (module: TestModule, session: Buffer, label: Template, ...more: Template): Buffer =>
+  generateAes(module, session, 32, [...label, ...more]);
+const sameId = { type: CKA.CKA_ID, value: Buffer.from('in use') };
+const read =
+  (type: number) =>
+  ({ module, session, key }: Stage) =>
+    module.p11.C_GetAttributeValue(session, key, [{ type }])[0]!.value;
+
+/** THE scene per deviation: the compiler asks for one wherever a row is added. */
+export const scenes: { readonly [Id in DeviationId]: Scene } = {
+  'read-only-session': {
+    call: 'C_OpenSession',
+    act: ({ module }) => module.p11.C_CloseSession(module.openSession(CKF.CKF_SERIAL_SESSION)),
+  },
+  'seed-random': {
+    call: 'C_SeedRandom',
+    act: ({ module, session }) => module.p11.C_SeedRandom(session, Buffer.alloc(8)),
+    compatible: 'CKR_RANDOM_SEED_NOT_SUPPORTED',
+  },
+  'wait-for-slot-event': {
+    call: 'C_WaitForSlotEvent',
+    act: ({ module }) => module.p11.C_WaitForSlotEvent(pkcs11js.CKF_DONT_BLOCK),
+  },
+  'token-flags': {
+    call: 'C_GetTokenInfo',
+    act: ({ module }) => module.p11.C_GetTokenInfo(module.slot).flags,
+    // "Token flags 0x405 (RNG, LOGIN_REQUIRED, TOKEN_INITIALIZED)" (reference section 20).
+    sameAsCloudHsm: (flags) => flags === 0x405,
+  },
+  'private-false': {
+    call: 'C_GenerateKeyPair',
+    act: ecWith([{ type: CKA.CKA_PRIVATE, value: false }]),
+  },
+  'sensitive-false': {
+    call: 'C_GenerateKey',
+    act: aesWith({ type: CKA.CKA_SENSITIVE, value: false }),
+  },
+  'read-secret': {
+    call: 'C_GetAttributeValue',
+    prepare: (module, session, label) =>
+      void aesOnToken(module, session, label, { type: CKA.CKA_SENSITIVE, value: false }),
+    act: read(CKA.CKA_VALUE),
+  },
+  'extra-attribute': {
+    call: 'C_GetAttributeValue',
+    prepare: (module, session, label) => void generateEc(module, session, 'P-256', label),
+    act: read(CKA.CKA_DECRYPT),
+  },
+  'descriptive-attribute': {
+    call: 'C_GenerateKey',
+    act: aesWith({ type: CKA.CKA_START_DATE, value: Buffer.from('20260101') }),
+  },
+  'flag-without-use': {
+    call: 'C_GenerateKeyPair',
+    act: ecWith([{ type: CKA.CKA_SIGN, value: true }]),
+  },
+  'recover-flag': {
+    call: 'C_GenerateKeyPair',
+    act: ({ module, session }) =>
+      module.p11.C_GenerateKeyPair(
+        session,
+        rsa,
+        [
+          { type: CKA.CKA_MODULUS_BITS, value: 2048 },
+          { type: CKA.CKA_PUBLIC_EXPONENT, value: Buffer.from([1, 0, 1]) },
+        ],
+        [{ type: CKA.CKA_SIGN_RECOVER, value: true }],
+      ),
+  },
+  'derive-on-public-key': {
+    call: 'C_GenerateKeyPair',
+    act: ecWith([{ type: CKA.CKA_DERIVE, value: true }]),
+  },
+  'key-part-repeated': {
+    call: 'C_GenerateKeyPair',
+    act: ecWith([], [p256]),
+  },
+  'default-public-exponent': {
+    call: 'C_GenerateKeyPair',
+    act: ({ module, session }) =>
+      module.p11.C_GenerateKeyPair(session, rsa, [{ type: CKA.CKA_MODULUS_BITS, value: 2048 }], []),
+  },
+  'search-private-false': {
+    call: 'C_FindObjectsInit',
+    prepare: (module, session, label) =>
+      void module.p11.C_GenerateKeyPair(
+        session,
+        ec,
+        [p256, ...label, { type: CKA.CKA_PRIVATE, value: false }],
+        [],
+      ),
+    act: ({ module, session, label }) =>
+      find(module, session, [...label, { type: CKA.CKA_PRIVATE, value: false }]).length,
+    sameAsCloudHsm: (count) => count === 0,
+  },
+  'duplicate-id': {
+    call: 'C_GenerateKey',
+    prepare: (module, session, label) => void aesOnToken(module, session, label, sameId),
+    act: aesWith(sameId),
+  },
+  'certificate-storage': {
+    call: 'C_CreateObject',
+    act: ({ module, session }) =>
+      module.p11.C_CreateObject(session, [
+        { type: CKA.CKA_CLASS, value: pkcs11js.CKO_CERTIFICATE },
+        { type: CKA.CKA_CERTIFICATE_TYPE, value: pkcs11js.CKC_X_509 },
+        { type: CKA.CKA_TOKEN, value: true },
+        { type: CKA.CKA_SUBJECT, value: Buffer.from('subject') },
+        { type: CKA.CKA_VALUE, value: Buffer.from('certificate') },
+      ]),
+  },
+  'set-key-attribute': {
+    call: 'C_SetAttributeValue',
+    prepare: (module, session, label) => void aesOnToken(module, session, label),
+    act: ({ module, session, key }) =>
+      module.p11.C_SetAttributeValue(session, key, [{ type: CKA.CKA_ID, value: Buffer.from('changed') }]),
+  },
+  'copy-object': {
+    call: 'C_CopyObject',
+    prepare: (module, session, label) => void aesOnToken(module, session, label),
+    act: ({ module, session, key }) =>
+      module.p11.C_CopyObject(session, key, [{ type: CKA.CKA_TOKEN, value: false }]),
+  },
+};
