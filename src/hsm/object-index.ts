@@ -57,16 +57,65 @@ export function indexChanges(object: HsmObject, present: boolean): Change[] {
   });
 }
 
-/** Handles of the token objects that may match: all those that have the template's most telling attribute, or all
- * there are. In ascending order. */
-export function* candidates(store: RecordStore, template: Template): Iterable<number> {
-  const type = indexed.find((candidate) =>
-    template.some((entry) => entry.type === candidate && entry.value.length > 0),
-  );
-  if (type === undefined) {
-    for (const key of store.keys('objects')) yield handleAt(key, 0);
-    return;
+/** Answers kept for the next search: so many, of so few handles, for values so short. */
+const KEPT_ANSWERS = 1_000;
+const KEPT_HANDLES = 16;
+const KEPT_VALUE_BYTES = 256;
+
+/** Finds token objects by their attributes. Programs search for the same few labels and ids again and again, so answers
+ * are kept until an object that has the attribute comes, changes or goes. */
+export class ObjectIndex {
+  readonly #answers = new Map<string, readonly number[]>();
+
+  constructor(private readonly store: RecordStore) {}
+
+  /** Handles of the token objects that may match: all those that have the template's most telling attribute, or all
+   * there are. In ascending order. */
+  candidates(template: Template): Iterable<number> {
+    for (const type of indexed) {
+      const entry = template.find((candidate) => candidate.type === type);
+      if (entry !== undefined && entry.value.length > 0) return this.#having(type, entry.value);
+    }
+    return this.#all();
   }
-  const value = template.find((entry) => entry.type === type)!.value;
-  for (const key of store.keys('index', valuePrefix(type, value))) yield handleAt(key, 4 + VALUE_HASH_BYTES);
+
+  /** How many objects have this value of an indexed attribute. */
+  count(type: number, value: Buffer): number {
+    return this.store.count('index', valuePrefix(type, value));
+  }
+
+  /** To be called when objects with these attributes have been written or removed. */
+  forget({ attributes }: HsmObject): void {
+    for (const type of indexed) {
+      const value = attributes.get(type);
+      if (value !== undefined && value.length <= KEPT_VALUE_BYTES) this.#answers.delete(nameOf(type, value));
+    }
+  }
+
+  *#all(): Iterable<number> {
+    for (const key of this.store.keys('objects')) yield handleAt(key, 0);
+  }
+
+  #having(type: number, value: Buffer): Iterable<number> {
+    if (value.length > KEPT_VALUE_BYTES) return this.#read(type, value);
+    return this.#answers.get(nameOf(type, value)) ?? this.#readAndKeep(type, value);
+  }
+
+  *#read(type: number, value: Buffer): Iterable<number> {
+    for (const key of this.store.keys('index', valuePrefix(type, value)))
+      yield handleAt(key, 4 + VALUE_HASH_BYTES);
+  }
+
+  *#readAndKeep(type: number, value: Buffer): Iterable<number> {
+    const handles: number[] = [];
+    for (const handle of this.#read(type, value)) {
+      if (handles.length <= KEPT_HANDLES) handles.push(handle);
+      yield handle;
+    }
+    if (handles.length > KEPT_HANDLES) return;
+    if (this.#answers.size >= KEPT_ANSWERS) this.#answers.delete(this.#answers.keys().next().value!);
+    this.#answers.set(nameOf(type, value), handles);
+  }
 }
+
+const nameOf = (type: number, value: Buffer): string => `${type} ${value.toString('latin1')}`;

@@ -5,10 +5,10 @@ import { decodeObject, encodeObject } from '../objects/record.js';
 import { duplicateId, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import { attribute, type Template } from '../pkcs11/template.js';
+import { type Template, ulongBytes } from '../pkcs11/template.js';
 import type { RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
-import { candidates, handleKey, indexChanges } from './object-index.js';
+import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
 import type { ObjectCounts } from './quotas.js';
 
 /** Objects kept decoded and parsed. Beyond it the longest unused one is read again from the store when needed. */
@@ -32,6 +32,7 @@ export type ObjectChange = Partial<Pick<HsmObject, 'attributes' | 'sharedWith'>>
 export class TokenObjects {
   /** In the order of last use once it has filled up: a Map iterates in the order of insertion. */
   readonly #cache = new Map<number, LoadedObject>();
+  readonly #index: ObjectIndex;
   readonly #turns = new Map<number, Promise<unknown>>();
   /** CKA_IDs on their way to the disk, by class. */
   readonly #claimedIds = new Set<string>();
@@ -41,14 +42,14 @@ export class TokenObjects {
     private readonly store: RecordStore,
     private readonly counts: ObjectCounts,
   ) {
+    this.#index = new ObjectIndex(store);
     this.#startCounts();
   }
 
   /** Once, over the keys of the index: no object is read for it. */
   #startCounts(): void {
     for (const kind of countedKinds) {
-      let count = 0;
-      for (const _ of candidates(this.store, [attribute(CKA.CKA_CLASS, classOf(kind))])) count++;
+      const count = this.#index.count(CKA.CKA_CLASS, ulongBytes(classOf(kind)));
       this.counts.start(kind, count);
       this.#count += count;
     }
@@ -89,7 +90,7 @@ export class TokenObjects {
 
   /** Handles of the objects that may match the template, ascending. */
   candidates(template: Template): Iterable<number> {
-    return candidates(this.store, template);
+    return this.#index.candidates(template);
   }
 
   /** Work on one object waits for the work on it that came before: it reads, waits for the disk, and writes. */
@@ -119,6 +120,8 @@ export class TokenObjects {
       ...indexChanges(object, true),
     ]);
     record.fill(0);
+    if (before !== undefined) this.#index.forget(before);
+    this.#index.forget(object);
     this.#remember(new LoadedObject(object));
   }
 
@@ -188,6 +191,7 @@ export class TokenObjects {
         { table: 'tombstones', key: handleKey(handle), value: Buffer.alloc(0) },
         ...indexChanges(loaded.object, false),
       ]);
+      this.#index.forget(loaded.object);
       this.#cache.delete(handle);
       this.#count--;
       this.counts.release(loaded.kind);

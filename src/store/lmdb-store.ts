@@ -50,6 +50,10 @@ export function openLmdbStore(directory: string): RecordStore {
       const start = recordKey(table, prefix);
       for (const key of db.getKeys({ start, end: endOfPrefix(start) })) yield Buffer.from(key.subarray(1));
     },
+    count: (table, prefix) => {
+      const start = recordKey(table, prefix);
+      return db.getKeysCount({ start, end: endOfPrefix(start) });
+    },
     write: async (changes: readonly Change[]) => {
       try {
         await db.batch(() => {

@@ -4,18 +4,20 @@ import { type Change, type RecordStore, recordKey, type TableName } from './reco
 export function openMemoryStore(): RecordStore {
   const records = new Map<string, Buffer>();
   const name = (table: TableName, key: Buffer): string => recordKey(table, key).toString('latin1');
+  const keys = (table: TableName, prefix: Buffer = Buffer.alloc(0)): Buffer[] => {
+    const start = name(table, prefix);
+    return [...records.keys()]
+      .filter((key) => key.startsWith(start))
+      .sort()
+      .map((key) => Buffer.from(key, 'latin1').subarray(1));
+  };
   return {
     get: (table, key) => {
       const value = records.get(name(table, key));
       return value && Buffer.from(value);
     },
-    keys: (table, prefix = Buffer.alloc(0)) => {
-      const start = name(table, prefix);
-      return [...records.keys()]
-        .filter((key) => key.startsWith(start))
-        .sort()
-        .map((key) => Buffer.from(key, 'latin1').subarray(1));
-    },
+    keys,
+    count: (table, prefix) => keys(table, prefix).length,
     write: async (changes: readonly Change[]) => {
       for (const { table, key, value } of changes) {
         if (value === undefined) records.delete(name(table, key));

@@ -26,6 +26,8 @@ export interface RecordStore {
   get(table: TableName, key: Buffer): Buffer | undefined;
   /** Keys that start with `prefix`, in byte order. */
   keys(table: TableName, prefix?: Buffer): Iterable<Buffer>;
+  /** How many keys start with `prefix`. */
+  count(table: TableName, prefix: Buffer): number;
   /** All of the changes or none; synced to disk when the promise resolves. */
   write(changes: readonly Change[]): Promise<void>;
   close(): Promise<void>;

@@ -60,6 +60,7 @@ export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: strin
       return plaintext;
     },
     keys: (table, prefix) => inner.keys(table, prefix),
+    count: (table, prefix) => inner.count(table, prefix),
     write: (changes) =>
       inner.write(
         changes.map((change) =>

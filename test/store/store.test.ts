@@ -51,6 +51,8 @@ for (const [driver, open] of [
       expect(listed('01')).to.deep.equal(['01', '01ff', '01ff00']);
       expect(listed('01ff')).to.deep.equal(['01ff', '01ff00']);
       expect(listed('ff')).to.deep.equal(['ff', 'ffff']);
+      const counted = (prefix: string) => store.count('index', Buffer.from(prefix, 'hex'));
+      expect(['', '01', 'ff', '03'].map(counted)).to.deep.equal([6, 3, 2, 0]);
     });
 
     it('removes records', async () => {
