@@ -8,8 +8,9 @@ import {
 } from '../crypto/index.js';
 import type { UsableKey } from '../mechanisms/mechanism.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
-import { keyTypeOf, type ObjectKind } from '../objects/kinds.js';
+import { classOf, keyTypeOf, type ObjectKind } from '../objects/kinds.js';
 import { CKA } from '../pkcs11/attributes.js';
+import { CKO } from '../pkcs11/constants.js';
 
 /** An object with its kind looked up and its key parsed, once, when it is first used. */
 export class LoadedObject {
@@ -34,22 +35,15 @@ export class LoadedObject {
   #parse(): UsableKey {
     const { attributes, material } = this.object;
     const keyType = keyTypeOf(this.kind)!;
-    switch (this.kind) {
-      case 'rsaPrivate':
-      case 'rsaPublic':
-      case 'ecPrivate':
-      case 'ecPublic': {
-        const native: AsymmetricKey = this.kind.endsWith('Private')
-          ? importPrivateKey(material)
-          : importPublicKey(material);
-        const curve = curveByOid(attributes.get(CKA.CKA_EC_PARAMS) ?? Buffer.alloc(0))?.name;
-        return { keyType, bits: native.bits, native, ...(curve && { curve }) };
-      }
-      default: {
-        const native: SecretKey = importSecretKey(material);
-        return { keyType, bits: material.length * 8, native };
-      }
+    const objectClass = classOf(this.kind);
+    if (objectClass === CKO.CKO_SECRET_KEY) {
+      const native: SecretKey = importSecretKey(material);
+      return { keyType, bits: material.length * 8, native };
     }
+    const native: AsymmetricKey =
+      objectClass === CKO.CKO_PRIVATE_KEY ? importPrivateKey(material) : importPublicKey(material);
+    const curve = curveByOid(attributes.get(CKA.CKA_EC_PARAMS) ?? Buffer.alloc(0))?.name;
+    return { keyType, bits: native.bits, native, ...(curve && { curve }) };
   }
 
   /** The end of the object: its key is cleansed. */

@@ -37,7 +37,6 @@ const CHECK_VALUE_BYTES = 3;
 
 /** The attributes that tell where a key came from (v2.40 base, section 4.7). */
 function setHistory(attributes: Attributes, generated: boolean): void {
-  attributes.set(CKA.CKA_LOCAL, boolBytes(generated));
   const sensitive = attributes.get(CKA.CKA_SENSITIVE);
   const extractable = attributes.get(CKA.CKA_EXTRACTABLE);
   attributes.set(CKA.CKA_ALWAYS_SENSITIVE, boolBytes(generated && sensitive?.[0] === 1));

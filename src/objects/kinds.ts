@@ -6,6 +6,8 @@ export type ObjectKind =
   | 'ecPublic'
   | 'rsaPrivate'
   | 'rsaPublic'
+  | 'mldsaPrivate'
+  | 'mldsaPublic'
   | 'aes'
   | 'des3'
   | 'generic'
@@ -23,6 +25,8 @@ export const kindRows: readonly KindRow[] = [
   { kind: 'ecPublic', objectClass: CKO.CKO_PUBLIC_KEY, keyType: CKK.CKK_EC },
   { kind: 'rsaPrivate', objectClass: CKO.CKO_PRIVATE_KEY, keyType: CKK.CKK_RSA },
   { kind: 'rsaPublic', objectClass: CKO.CKO_PUBLIC_KEY, keyType: CKK.CKK_RSA },
+  { kind: 'mldsaPrivate', objectClass: CKO.CKO_PRIVATE_KEY, keyType: CKK.CKK_CLOUDHSM_ML_DSA },
+  { kind: 'mldsaPublic', objectClass: CKO.CKO_PUBLIC_KEY, keyType: CKK.CKK_CLOUDHSM_ML_DSA },
   { kind: 'aes', objectClass: CKO.CKO_SECRET_KEY, keyType: CKK.CKK_AES },
   { kind: 'des3', objectClass: CKO.CKO_SECRET_KEY, keyType: CKK.CKK_DES3 },
   { kind: 'generic', objectClass: CKO.CKO_SECRET_KEY, keyType: CKK.CKK_GENERIC_SECRET },

@@ -19,68 +19,86 @@ export type ReadRule = 'Y' | 'S' | '.';
 
 /** The order of the characters in the cells below. */
 const columns = {
-  generatePair: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic'],
+  generatePair: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'mldsaPrivate', 'mldsaPublic'],
   generate: ['aes', 'des3', 'generic'],
   create: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'aes', 'des3', 'generic'],
   unwrap: ['ecPrivate', 'rsaPrivate', 'aes', 'des3', 'generic'],
   derive: ['aes', 'des3', 'generic'],
-  read: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'aes', 'des3', 'generic'],
+  read: [
+    'ecPrivate',
+    'ecPublic',
+    'rsaPrivate',
+    'rsaPublic',
+    'mldsaPrivate',
+    'mldsaPublic',
+    'aes',
+    'des3',
+    'generic',
+  ],
 } as const satisfies Record<Origin | 'read', readonly ObjectKind[]>;
 
 /** What the HSM sets where a template is silent: a boolean, a number, or an empty value. */
 export type Default = boolean | number | '' | undefined;
 
+/** Where the way into the HSM makes a difference: that way's default, or the one of all others. */
+type RowDefault = Default | ({ readonly otherwise: Default } & { readonly [Way in Origin]?: Default });
+
 /**
  * CloudHSM's attributes of keys: THE row per attribute. (AWS CloudHSM user guide, "Supported attributes";
- * reference section 11.1. ML-DSA columns follow with its mechanisms.)
+ * reference section 11.1, with which test/objects/matrix.test.ts compares every cell.)
  *
- *                                generatePair generate  create    unwrap   derive   read      default
+ *                                generatePair generate create     unwrap   derive read         default
  */
 // biome-ignore format: a table
-const rows: readonly [AttributeName, string, string, string, string, string, string, Default][] = [
-  ['CKA_CLASS',                   'WWWW',      'WWW',    '!!!!!!!', '!!!!!', '!!!', 'YYYYYYY', undefined],
-  ['CKA_KEY_TYPE',                'WWWW',      'WWW',    '!!!!!!!', '!!!!!', '!!!', 'YYYYYYY', undefined],
-  ['CKA_LABEL',                   'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', ''],
-  ['CKA_ID',                      'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', ''],
-  ['CKA_LOCAL',                   'RRRR',      'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYYYYY', undefined],
-  ['CKA_TOKEN',                   'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', false],
-  ['CKA_PRIVATE',                 '====',      '===',    '=======', '=====', '===', 'YYYYYYY', true],
-  ['CKA_MODIFIABLE',              'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', true],
-  ['CKA_DESTROYABLE',             'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', true],
-  ['CKA_ENCRYPT',                 '.W.W',      'WW.',    '...WWW.', '..WW.', 'WW.', '...YYY.', false],
-  ['CKA_DECRYPT',                 'W.W.',      'WW.',    '..W.WW.', '.WWW.', 'WW.', '..Y.YY.', false],
-  ['CKA_DERIVE',                  'WWWW',      'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYY', false],
-  ['CKA_SIGN',                    'W.W.',      'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.YYY', false],
-  ['CKA_VERIFY',                  '.W.W',      'WWW',    '.W.WWWW', '..WWW', 'WWW', '.Y.YYYY', false],
-  ['CKA_SIGN_RECOVER',            '....',      '...',    '.......', '.....', '...', '..Y....', undefined],
-  ['CKA_VERIFY_RECOVER',          '....',      '...',    '.......', '.....', '...', '...Y...', undefined],
-  ['CKA_WRAP',                    '.W.W',      'WW.',    '...WWW.', '..WW.', 'WW.', '...YYY.', false],
-  ['CKA_UNWRAP',                  'W.W.',      'WW.',    '..W.WW.', '.WWW.', 'WW.', '..Y.YY.', false],
-  ['CKA_WRAP_TEMPLATE',           '.W.W',      'WW.',    '.W.WWW.', '.....', '...', '.Y.YYY.', undefined],
-  ['CKA_UNWRAP_TEMPLATE',         'W.W.',      'WW.',    'W.W.WW.', '.....', '...', 'Y.Y.YY.', undefined],
-  ['CKA_TRUSTED',                 '.W.W',      'WW.',    '.W.WWW.', '.....', '...', '.Y.YYYY', false],
-  ['CKA_WRAP_WITH_TRUSTED',       'W.W.',      'WWW',    'W.W.WWW', '.....', '...', 'Y.Y.YYY', false],
+const rows: readonly [AttributeName, string, string, string, string, string, string, RowDefault][] = [
+  ['CKA_CLASS',                   'WWWWWW',   'WWW',    '!!!!!!!', '!!!!!', '!!!', 'YYYYYYYYY', undefined],
+  ['CKA_KEY_TYPE',                'WWWWWW',   'WWW',    '!!!!!!!', '!!!!!', '!!!', 'YYYYYYYYY', undefined],
+  ['CKA_LABEL',                   'WWWWWW',   'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYYYY', ''],
+  ['CKA_ID',                      'WWWWWW',   'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYYYY', ''],
+  ['CKA_LOCAL',                   'RRRRRR',   'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYYYYYYY', { otherwise: true, create: false, unwrap: false }],
+  ['CKA_TOKEN',                   'WWWWWW',   'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYYYY', false],
+  ['CKA_PRIVATE',                 '======',   '===',    '=======', '=====', '===', 'YYYYYYYYY', true],
+  ['CKA_MODIFIABLE',              'WWWWWW',   'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYYYY', true],
+  ['CKA_DESTROYABLE',             'WWWWWW',   'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYYYYYYY', true],
+  ['CKA_ENCRYPT',                 '.W.W..',   'WW.',    '...WWW.', '..WW.', 'WW.', '...Y..YY.', false],
+  ['CKA_DECRYPT',                 'W.W...',   'WW.',    '..W.WW.', '.WWW.', 'WW.', '..Y...YY.', false],
+  ['CKA_DERIVE',                  'WWWW..',   'WWW',    'WWWWWWW', 'WWWWW', 'WWW', 'YYYY..YYY', false],
+  ['CKA_SIGN',                    'W.W.W.',   'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.Y.YYY', { otherwise: false, generate: true }],
+  ['CKA_VERIFY',                  '.W.W.W',   'WWW',    '.W.WWWW', '..WWW', 'WWW', '.Y.Y.YYYY', { otherwise: false, generate: true }],
+  ['CKA_SIGN_RECOVER',            '......',   '...',    '.......', '.....', '...', '..Y......', undefined],
+  ['CKA_VERIFY_RECOVER',          '......',   '...',    '.......', '.....', '...', '...Y.....', undefined],
+  ['CKA_WRAP',                    '.W.W..',   'WW.',    '...WWW.', '..WW.', 'WW.', '...Y..YY.', false],
+  ['CKA_UNWRAP',                  'W.W...',   'WW.',    '..W.WW.', '.WWW.', 'WW.', '..Y...YY.', false],
+  ['CKA_WRAP_TEMPLATE',           '.W.W..',   'WW.',    '.W.WWW.', '.....', '...', '.Y.Y..YY.', undefined],
+  ['CKA_UNWRAP_TEMPLATE',         'W.W...',   'WW.',    'W.W.WW.', '.....', '...', 'Y.Y...YY.', undefined],
+  ['CKA_TRUSTED',                 '.W.W.W',   'WW.',    '.W.WWW.', '.....', '...', '.Y.Y.YYYY', false],
+  ['CKA_WRAP_WITH_TRUSTED',       'W.W.W.',   'WWW',    'W.W.WWW', '.....', '...', 'Y.Y.Y.YYY', false],
   // Documented as R in C_DeriveKey; TRUE, which AWS's samples set everywhere, is taken (reference 11.2).
-  ['CKA_SENSITIVE',               '=.=.',      'WWW',    'W.W.WWW', 'WWWWW', '===', 'Y.Y.YYY', true],
-  ['CKA_EXTRACTABLE',             'W.W.',      'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.YYY', true],
-  ['CKA_ALWAYS_SENSITIVE',        'R.R.',      '...',    'R.R.RRR', 'RRRRR', 'RRR', 'YYYYYYY', undefined],
-  ['CKA_NEVER_EXTRACTABLE',       'R.R.',      'RRR',    'R.R.RRR', 'RRRRR', 'RRR', 'Y.Y.YYY', undefined],
-  ['CKA_MODULUS',                 '....',      '...',    '..!!...', '.....', '...', '..YY...', undefined],
-  ['CKA_MODULUS_BITS',            '...!',      '...',    '.......', '.....', '...', '...Y...', undefined],
-  ['CKA_PUBLIC_EXPONENT',         '...!',      '...',    '..!!...', '.....', '...', '..YY...', undefined],
-  ['CKA_PRIVATE_EXPONENT',        '....',      '...',    '..!....', '.....', '...', '..S....', undefined],
-  ['CKA_PRIME_1',                 '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
-  ['CKA_PRIME_2',                 '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
-  ['CKA_EXPONENT_1',              '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
-  ['CKA_EXPONENT_2',              '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
-  ['CKA_COEFFICIENT',             '....',      '...',    '..W....', '.....', '...', '..S....', undefined],
-  ['CKA_EC_PARAMS',               '.!..',      '...',    '!!.....', '.....', '...', 'YY.....', undefined],
+  ['CKA_SENSITIVE',               '=.=.W.',   'WWW',    'W.W.WWW', 'WWWWW', '===', 'Y.Y.Y.YYY', true],
+  ['CKA_EXTRACTABLE',             'W.W.W.',   'WWW',    'W.W.WWW', 'WWWWW', 'WWW', 'Y.Y.Y.YYY', true],
+  ['CKA_ALWAYS_SENSITIVE',        'R.R...',   '...',    'R.R.RRR', 'RRRRR', 'RRR', 'YYYYYYYYY', undefined],
+  ['CKA_NEVER_EXTRACTABLE',       'R.R...',   'RRR',    'R.R.RRR', 'RRRRR', 'RRR', 'Y.Y.YYYYY', undefined],
+  ['CKA_MODULUS',                 '......',   '...',    '..!!...', '.....', '...', '..YY.....', undefined],
+  ['CKA_MODULUS_BITS',            '...!..',   '...',    '.......', '.....', '...', '...Y.....', undefined],
+  ['CKA_PUBLIC_EXPONENT',         '...!..',   '...',    '..!!...', '.....', '...', '..YY.....', undefined],
+  ['CKA_PRIVATE_EXPONENT',        '......',   '...',    '..!....', '.....', '...', '..S......', undefined],
+  ['CKA_PRIME_1',                 '......',   '...',    '..W....', '.....', '...', '..S......', undefined],
+  ['CKA_PRIME_2',                 '......',   '...',    '..W....', '.....', '...', '..S......', undefined],
+  ['CKA_EXPONENT_1',              '......',   '...',    '..W....', '.....', '...', '..S......', undefined],
+  ['CKA_EXPONENT_2',              '......',   '...',    '..W....', '.....', '...', '..S......', undefined],
+  ['CKA_COEFFICIENT',             '......',   '...',    '..W....', '.....', '...', '..S......', undefined],
+  ['CKA_EC_PARAMS',               '.!....',   '...',    '!!.....', '.....', '...', 'YY.......', undefined],
   // EC_POINT of private keys is documented as absent, yet the real library returns it (reference 11.2).
-  ['CKA_EC_POINT',                '....',      '...',    '.!.....', '.....', '...', 'YY.....', undefined],
-  ['CKA_VALUE',                   '....',      '...',    '!...!!!', '.....', '...', 'S...SSS', undefined],
-  ['CKA_VALUE_LEN',               '....',      '!.!',    '.......', '.....', '!.!', '....Y.Y', undefined],
-  ['CKA_CHECK_VALUE',             'RRRR',      'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYYYY.', undefined],
+  ['CKA_EC_POINT',                '......',   '...',    '.!.....', '.....', '...', 'YY.......', undefined],
+  // Of secret keys documented as readable, yet refused: they are sensitive (reference 11.2).
+  ['CKA_VALUE',                   '......',   '...',    '!...!!!', '.....', '...', 'S.....SSS', undefined],
+  ['CKA_VALUE_LEN',               '......',   '!.!',    '.......', '.....', '!.!', '......Y.Y', undefined],
+  ['CKA_CHECK_VALUE',             'RRRR..',   'RRR',    'RRRRRRR', 'RRRRR', 'RRR', 'YYYY..YY.', undefined],
+  ['CKA_CLOUDHSM_PARAMETER_SET',  '....WW',   '...',    '.......', '.....', '...', '....YY...', undefined],
 ];
+
+/** Attributes that CloudHSM lists for keys: the standard's others are none of CloudHSM's. */
+export const keyAttributes: readonly AttributeName[] = rows.map(([name]) => name);
 
 /** The rules of one kind of object for one origin: what its template may, must and must not hold. */
 export type RuleSet = ReadonlyMap<number, Rule>;
@@ -106,9 +124,11 @@ export function rulesFor(origin: Origin, kind: ObjectKind): RuleSet {
 }
 
 /** What the HSM sets where the template is silent. */
-export function defaultOf(kind: ObjectKind, type: number): Default {
+export function defaultOf(origin: Origin, kind: ObjectKind, type: number): Default {
   if (kind === 'certificate') return certificateDefaults.get(type);
-  return rows.find(([name]) => CKA[name] === type)?.[7];
+  const row = rows.find(([name]) => CKA[name] === type)?.[7];
+  if (typeof row !== 'object') return row;
+  return origin in row ? row[origin] : row.otherwise;
 }
 
 const readRules = new Map<number, string>(rows.map((row) => [CKA[row[0]], row[6]]));

@@ -38,15 +38,21 @@ export function checkedValue(entry: Attribute): Buffer {
   return kind === 'bool' ? boolBytes(entry.value[0] !== 0) : Buffer.from(entry.value);
 }
 
-function checkRule(rule: Rule | undefined, kind: ObjectKind, entry: Attribute, value: Buffer): void {
+function checkRule(
+  rule: Rule | undefined,
+  origin: Origin,
+  kind: ObjectKind,
+  entry: Attribute,
+  value: Buffer,
+): void {
   const name = attributeName(entry.type);
   if (rule === undefined && kind !== 'certificate')
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `keys of CloudHSM have no ${name}`);
   if (rule === undefined || rule === '.')
     throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
   if (rule === 'R') throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} is set by the HSM`);
-  if (rule === '=' && value[0] !== Number(defaultOf(kind, entry.type))) {
-    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${name} can only be ${defaultOf(kind, entry.type)}`);
+  if (rule === '=' && value[0] !== Number(defaultOf(origin, kind, entry.type))) {
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${name} can only be ${defaultOf(origin, kind, entry.type)}`);
   }
 }
 
@@ -126,6 +132,8 @@ export function validateTemplate(
   allow: Allow,
 ): Attributes {
   const { rules, deviations, required, defaults, identity } = templateRules(origin, kind);
+  if (rules.size === 0)
+    throw ckr('CKR_TEMPLATE_INCONSISTENT', `CloudHSM makes no object of kind ${kind} in this way`);
   const attributes: Attributes = new Map();
   for (const entry of template) {
     const value = checkedValue(entry);
@@ -133,7 +141,7 @@ export function validateTemplate(
     if (deviates && (deviates.value === undefined || value[0] === Number(deviates.value))) {
       allow(deviates.deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
     } else {
-      checkRule(rules.get(entry.type), kind, entry, value);
+      checkRule(rules.get(entry.type), origin, kind, entry, value);
     }
     if (attributes.has(entry.type)) {
       throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(entry.type)} stands twice in the template`);
@@ -159,10 +167,7 @@ export function validateTemplate(
 }
 
 function defaultFor(origin: Origin, kind: ObjectKind, type: number, rule: Rule): Buffer | undefined {
-  if (rule === '.' || rule === 'R') return undefined;
-  // "C_GenerateKey defaults SIGN and VERIFY to TRUE" (reference section 0).
-  if (origin === 'generate' && (type === CKA.CKA_SIGN || type === CKA.CKA_VERIFY)) return boolBytes(true);
-  const value = defaultOf(kind, type);
+  const value = rule === '.' ? undefined : defaultOf(origin, kind, type);
   if (value === undefined) return undefined;
   if (typeof value === 'number') return ulongBytes(value);
   return value === '' ? NOTHING : boolBytes(value);
