@@ -212,7 +212,12 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
     }
     return buildSecretKey(kind, attributes, material, false);
   }
+  const statedPoint = attributes.get(CKA.CKA_EC_POINT);
   setPublicPart(kind, attributes, publicHalf(kind, material));
+  const point = attributes.get(CKA.CKA_EC_POINT);
+  if (statedPoint && point && !rawPoint(statedPoint).equals(rawPoint(point))) {
+    throw ckr('CKR_TEMPLATE_INCONSISTENT', "CKA_EC_POINT is not the private key's");
+  }
   setHistory(attributes, false);
   return { attributes, material };
 }

@@ -4,36 +4,26 @@ import type { Attribute, Template } from '../pkcs11/template.js';
 import { changeableOfCertificates, checkCertificate } from './certificates.js';
 import { descriptiveAttributes } from './compatible.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
+import { ownerSettings, type Way } from './key-settings.js';
 import type { ObjectKind } from './kinds.js';
 import { readRule } from './rules.js';
 import { type Attributes, checkedValue } from './template-validator.js';
 
-/** Which way an attribute of an existing object may go. */
-type Change = 'both' | 'toTrue' | 'toFalse';
+/** These are the owner's settings of the tools (reference section 11.4), with the standard's for what CloudHSM's keys
+ * do not have. CKA_TOKEN of an object never changes (v2.40 base, section 4.4). */
+const { CKA_TOKEN: _, ...settings } = ownerSettings;
 
 /**
- * What can be changed in an object that exists. CloudHSM changes attributes of keys with its CLI only (reference 11.4, whose
- * rules these are); the compatible profile lets C_SetAttributeValue and C_CopyObject do it. What has no row never changes.
+ * What can be changed in an object that exists. CloudHSM changes attributes of keys with its CLI only; the compatible profile
+ * lets C_SetAttributeValue and C_CopyObject do it. What has no row never changes.
  */
-const changes: { readonly [Name in AttributeName]?: Change } = {
-  CKA_LABEL: 'both',
-  CKA_ID: 'both',
+const changes: { readonly [Name in AttributeName]?: Way } = {
+  ...settings,
   CKA_SUBJECT: 'both',
   CKA_START_DATE: 'both',
   CKA_END_DATE: 'both',
-  CKA_ENCRYPT: 'both',
-  CKA_DECRYPT: 'both',
-  CKA_SIGN: 'both',
-  CKA_VERIFY: 'both',
-  CKA_WRAP: 'both',
-  CKA_UNWRAP: 'both',
-  CKA_DERIVE: 'both',
-  CKA_DESTROYABLE: 'both',
-  CKA_MODIFIABLE: 'toFalse',
-  CKA_EXTRACTABLE: 'toFalse',
   CKA_COPYABLE: 'toFalse',
   CKA_SENSITIVE: 'toTrue',
-  CKA_WRAP_WITH_TRUSTED: 'toTrue',
 };
 
 /** A copy may also live elsewhere than its original (v2.40 base, C_CopyObject). */
@@ -44,18 +34,18 @@ const copyChanges: typeof changes = {
   CKA_MODIFIABLE: 'both',
 };
 
-const byType = (rows: typeof changes): ReadonlyMap<number, Change> =>
+const byType = (rows: typeof changes): ReadonlyMap<number, Way> =>
   new Map(Object.entries(rows).map(([name, change]) => [CKA[name as AttributeName], change]));
 
 const rules = { change: byType(changes), copy: byType(copyChanges) };
-const certificateChanges: ReadonlyMap<number, Change> = new Map(
+const certificateChanges: ReadonlyMap<number, Way> = new Map(
   [...changeableOfCertificates].map((type) => [type, 'both']),
 );
 
 const hasAttribute = (kind: ObjectKind, type: number): boolean =>
   readRule(kind, type) !== '.' || (kind !== 'certificate' && descriptiveAttributes.has(type));
 
-function changed(object: HsmObject, entry: Attribute, allowed: ReadonlyMap<number, Change>): Buffer {
+function changed(object: HsmObject, entry: Attribute, allowed: ReadonlyMap<number, Way>): Buffer {
   const name = attributeName(entry.type);
   const value = checkedValue(entry);
   const present = object.attributes.get(entry.type);
@@ -68,11 +58,7 @@ function changed(object: HsmObject, entry: Attribute, allowed: ReadonlyMap<numbe
   return value;
 }
 
-function withChanges(
-  object: HsmObject,
-  template: Template,
-  allowed: ReadonlyMap<number, Change>,
-): Attributes {
+function withChanges(object: HsmObject, template: Template, allowed: ReadonlyMap<number, Way>): Attributes {
   const attributes = new Map(object.attributes);
   const kind = kindOf(object);
   const seen = new Set<number>();

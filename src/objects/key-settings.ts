@@ -8,7 +8,7 @@ import { readRule } from './rules.js';
 import { type Attributes, checkedValue } from './template-validator.js';
 
 /** Which way a boolean may go: both, up to TRUE, or down to FALSE. What is no boolean goes both ways. */
-type Way = 'both' | 'toTrue' | 'toFalse';
+export type Way = 'both' | 'toTrue' | 'toFalse';
 
 interface SettingRow {
   readonly by: 'owner' | 'admin';
@@ -44,6 +44,11 @@ export const keySettings: { readonly [Name in AttributeName]?: SettingRow } = {
   CKA_WRAP_WITH_TRUSTED: { by: 'owner', way: 'toTrue' },
   CKA_TRUSTED: { by: 'admin', way: 'both' },
 };
+
+/** What its owner changes in a key, and which way. */
+export const ownerSettings: { readonly [Name in AttributeName]?: Way } = Object.fromEntries(
+  Object.entries(keySettings).flatMap(([name, { by, way }]) => (by === 'owner' ? [[name, way]] : [])),
+);
 
 const byType: ReadonlyMap<number, SettingRow> = new Map(
   Object.entries(keySettings).map(([name, row]) => [CKA[name as AttributeName], row]),

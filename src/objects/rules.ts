@@ -18,7 +18,7 @@ export type Rule = 'W' | '!' | '=' | 'R' | '.';
 export type ReadRule = 'Y' | 'S' | '.';
 
 /** The order of the characters in the cells below. */
-const columns = {
+export const columns = {
   generatePair: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'mldsaPrivate', 'mldsaPublic'],
   generate: ['aes', 'des3', 'generic'],
   create: ['ecPrivate', 'ecPublic', 'rsaPrivate', 'rsaPublic', 'aes', 'des3', 'generic'],

@@ -10,6 +10,7 @@ import {
   ulongOf,
 } from '../pkcs11/template.js';
 import { type TemplateDeviations, templateDeviations } from './compatible.js';
+import type { DeviationId } from './deviations.js';
 import type { Allow } from './gate.js';
 import { classOf, isKeyClass, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
 import { defaultOf, type Origin, type Rule, type RuleSet, rulesFor } from './rules.js';
@@ -38,22 +39,21 @@ export function checkedValue(entry: Attribute): Buffer {
   return kind === 'bool' ? boolBytes(entry.value[0] !== 0) : Buffer.from(entry.value);
 }
 
-function checkRule(
-  rule: Rule | undefined,
-  origin: Origin,
-  kind: ObjectKind,
-  entry: Attribute,
-  value: Buffer,
-): void {
-  const name = attributeName(entry.type);
+/** Whether a template may hold the attribute at all. */
+function checkRule(rule: Rule | undefined, kind: ObjectKind, type: number): void {
+  const name = attributeName(type);
   if (rule === undefined && kind !== 'certificate')
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `keys of CloudHSM have no ${name}`);
   if (rule === undefined || rule === '.')
     throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
   if (rule === 'R') throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} is set by the HSM`);
-  if (rule === '=' && value[0] !== Number(defaultOf(origin, kind, entry.type))) {
-    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${name} can only be ${defaultOf(origin, kind, entry.type)}`);
-  }
+}
+
+/** Whether it may have the value: `=` means the default and nothing else. */
+function checkDefault(origin: Origin, kind: ObjectKind, type: number, value: Buffer): void {
+  const only = defaultOf(origin, kind, type);
+  if (value[0] !== Number(only))
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${attributeName(type)} can only be ${only}`);
 }
 
 /** The kind of object a template for C_CreateObject or C_UnwrapKey describes. */
@@ -118,6 +118,12 @@ function templateRules(origin: Origin, kind: ObjectKind): TemplateRules {
   return rules;
 }
 
+/** The deviation that an entry is. */
+function deviationOf({ present }: TemplateDeviations, { type, value }: Attribute): DeviationId | undefined {
+  const row = present.get(type);
+  return row && (row.value === undefined || row.value === (value[0] !== 0)) ? row.deviation : undefined;
+}
+
 /**
  * Turns a template into the attributes of a new object of `kind`: every entry is held against the rule for `origin`,
  * what must be there is demanded, and defaults fill the rest. The one way into an object, whichever call made it.
@@ -136,13 +142,13 @@ export function validateTemplate(
     throw ckr('CKR_TEMPLATE_INCONSISTENT', `CloudHSM makes no object of kind ${kind} in this way`);
   const attributes: Attributes = new Map();
   for (const entry of template) {
+    // What an attribute is counts before what it says: an attribute the kind does not have is refused as such.
+    const rule = rules.get(entry.type);
+    const deviation = deviationOf(deviations, entry);
+    if (deviation === undefined) checkRule(rule, kind, entry.type);
+    else allow(deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
     const value = checkedValue(entry);
-    const deviates = deviations.present.get(entry.type);
-    if (deviates && (deviates.value === undefined || value[0] === Number(deviates.value))) {
-      allow(deviates.deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
-    } else {
-      checkRule(rules.get(entry.type), origin, kind, entry, value);
-    }
+    if (rule === '=' && deviation === undefined) checkDefault(origin, kind, entry.type, value);
     if (attributes.has(entry.type)) {
       throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(entry.type)} stands twice in the template`);
     }

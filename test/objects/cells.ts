@@ -1,0 +1,153 @@
+import { generateKeyPairSync } from 'node:crypto';
+import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import type { Profile } from '../../src/objects/deviations.js';
+import { Gate } from '../../src/objects/gate.js';
+import { classOf, keyTypeOf, type ObjectKind } from '../../src/objects/kinds.js';
+import type { Origin } from '../../src/objects/rules.js';
+import { validateTemplate } from '../../src/objects/template-validator.js';
+import { type AttributeName, attributeKind, CKA } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { type Attribute, attribute, type Template } from '../../src/pkcs11/template.js';
+
+/* How every cell of the attribute rules is tried out: on an HSM, through the call that the column is about. */
+
+export const P256 = Buffer.from('06082a8648ce3d030107', 'hex');
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+const bytes = (text: string | undefined): Buffer => Buffer.from(text!, 'base64url');
+
+const point = Buffer.concat([Buffer.from([4, 65, 4]), bytes(ec.x), bytes(ec.y)]);
+
+/** Values that make a sound key, where not just any will do. */
+const keyParts: { readonly [Kind in ObjectKind]?: { readonly [Name in AttributeName]?: Buffer | number } } = {
+  rsaPrivate: {
+    CKA_MODULUS: bytes(rsa.n),
+    CKA_PUBLIC_EXPONENT: bytes(rsa.e),
+    CKA_PRIVATE_EXPONENT: bytes(rsa.d),
+    CKA_PRIME_1: bytes(rsa.p),
+    CKA_PRIME_2: bytes(rsa.q),
+    CKA_EXPONENT_1: bytes(rsa.dp),
+    CKA_EXPONENT_2: bytes(rsa.dq),
+    CKA_COEFFICIENT: bytes(rsa.qi),
+    CKA_MODULUS_BITS: 2048,
+  },
+  rsaPublic: { CKA_MODULUS: bytes(rsa.n), CKA_PUBLIC_EXPONENT: bytes(rsa.e), CKA_MODULUS_BITS: 2048 },
+  ecPrivate: { CKA_EC_PARAMS: P256, CKA_VALUE: bytes(ec.d), CKA_EC_POINT: point },
+  ecPublic: { CKA_EC_PARAMS: P256, CKA_EC_POINT: point },
+  aes: { CKA_VALUE: Buffer.alloc(32, 1), CKA_VALUE_LEN: 32 },
+  // Odd parity, three different keys.
+  des3: { CKA_VALUE: Buffer.from('0123456789abcdeffedcba98765432100123456789abcd10', 'hex') },
+  generic: { CKA_VALUE: Buffer.alloc(32, 1), CKA_VALUE_LEN: 32 },
+  mldsaPublic: { CKA_CLOUDHSM_PARAMETER_SET: 1 },
+};
+
+let ids = 0;
+
+/** The values to try an attribute of a kind with. */
+export function samples(kind: ObjectKind, name: AttributeName): Attribute[] {
+  const type = CKA[name];
+  const part = keyParts[kind]?.[name];
+  if (part !== undefined) return [attribute(type, part)];
+  if (name === 'CKA_CLASS') return [attribute(type, classOf(kind))];
+  if (name === 'CKA_KEY_TYPE') return [attribute(type, keyTypeOf(kind)!)];
+  // Ids are unique.
+  if (name === 'CKA_ID') return [attribute(type, `id ${ids++}`)];
+  switch (attributeKind(type)!) {
+    case 'bool':
+      return [attribute(type, true), attribute(type, false)];
+    case 'ulong':
+      return [attribute(type, 1)];
+    case 'date':
+      return [attribute(type, '20260101')];
+    case 'template':
+      return [{ type, value: Buffer.alloc(0), nested: [attribute(CKA.CKA_EXTRACTABLE, true)] }];
+    case 'ulongs':
+      return [attribute(type, Buffer.alloc(8))];
+    default:
+      return [attribute(type, Buffer.from('text'))];
+  }
+}
+
+/** What a template has to hold, by column: the `!` of the rules, written down a second time. */
+const required: Record<Origin, (kind: ObjectKind) => readonly AttributeName[]> = {
+  generatePair: (kind) =>
+    ({
+      rsaPublic: ['CKA_MODULUS_BITS', 'CKA_PUBLIC_EXPONENT'] as const,
+      ecPublic: ['CKA_EC_PARAMS'] as const,
+      // Not by the rules, but by the mechanism.
+      mldsaPublic: ['CKA_CLOUDHSM_PARAMETER_SET'] as const,
+    })[kind as string] ?? [],
+  generate: (kind) => (kind === 'des3' ? [] : ['CKA_VALUE_LEN']),
+  create: (kind) => [
+    'CKA_CLASS',
+    'CKA_KEY_TYPE',
+    ...(Object.keys(keyParts[kind]!) as AttributeName[]).filter(
+      (name) =>
+        name !== 'CKA_MODULUS_BITS' &&
+        name !== 'CKA_VALUE_LEN' &&
+        !(kind === 'ecPrivate' && name === 'CKA_EC_POINT'),
+    ),
+  ],
+  unwrap: () => ['CKA_CLASS', 'CKA_KEY_TYPE'],
+  derive: (kind) => ['CKA_CLASS', 'CKA_KEY_TYPE', ...(kind === 'des3' ? [] : (['CKA_VALUE_LEN'] as const))],
+};
+
+/** A template that makes an object, with `changed` in it and without `left out`. */
+export function templateFor(
+  origin: Origin,
+  kind: ObjectKind,
+  changed: readonly Attribute[] = [],
+  leftOut?: AttributeName,
+): Template {
+  const types = new Set(changed.map(({ type }) => type));
+  const base = required[origin](kind)
+    .filter((name) => name !== leftOut && !types.has(CKA[name]))
+    .map((name) => samples(kind, name)[0]!);
+  return [...base, ...changed];
+}
+
+const pairs: readonly (readonly [ObjectKind, ObjectKind, number])[] = [
+  ['rsaPublic', 'rsaPrivate', CKM.CKM_RSA_X9_31_KEY_PAIR_GEN],
+  ['ecPublic', 'ecPrivate', CKM.CKM_EC_KEY_PAIR_GEN],
+  ['mldsaPublic', 'mldsaPrivate', CKM.CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN],
+];
+
+const generations: { readonly [Kind in ObjectKind]?: number } = {
+  aes: CKM.CKM_AES_KEY_GEN,
+  des3: CKM.CKM_DES3_KEY_GEN,
+  generic: CKM.CKM_GENERIC_SECRET_KEY_GEN,
+};
+
+export type Make = (client: ClusterClient, kind: ObjectKind, template: Template) => Promise<number>;
+
+/** The call of each column; what it makes is a session object unless the template says otherwise. */
+const makers: { readonly [Way in Origin]?: Make } = {
+  generatePair: async (client, kind, template) => {
+    const [publicKind, privateKind, mechanism] = pairs.find((pair) => pair.includes(kind))!;
+    const pair = await client.generateKeyPair(
+      mechanism,
+      kind === publicKind ? template : templateFor('generatePair', publicKind),
+      kind === privateKind ? template : templateFor('generatePair', privateKind),
+    );
+    return kind === publicKind ? pair.publicKey : pair.privateKey;
+  },
+  generate: async (client, kind, template) => client.generateKey(generations[kind]!, template),
+  create: async (client, _kind, template) => client.createObject(template),
+};
+
+/** Kinds that no mechanism makes yet, and columns without a call. */
+const unmade: readonly (ObjectKind | Origin)[] = ['des3', 'mldsaPublic', 'mldsaPrivate', 'unwrap', 'derive'];
+
+/** Comes from a column that only the validator knows so far: there is no object to look at. */
+export const NO_HANDLE = -1;
+
+export function makerOf(origin: Origin, kind: ObjectKind, profile: Profile): Make {
+  const make = makers[origin];
+  if (make && !unmade.includes(origin) && !unmade.includes(kind)) return make;
+  const gate = new Gate(profile, () => undefined);
+  return async (_client, _kind, template) => {
+    validateTemplate(origin, kind, template, gate.allowance(undefined).allow);
+    return NO_HANDLE;
+  };
+}
