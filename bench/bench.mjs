@@ -1,9 +1,10 @@
+import { measureIdle, measureStatusUnderLoad } from './engine-liveness.mjs';
 import { measureEngineStart } from './engine-start.mjs';
 import { populate } from './harness.mjs';
 import { Limits } from './limits.mjs';
 import { measureRow, partsOf } from './measure.mjs';
 import { threadsOf, tokenKeysOf } from './rows.mjs';
-import { engineLine, heading, resultLine } from './table.mjs';
+import { engineLine, heading, livenessLine, resultLine } from './table.mjs';
 import { startCloudhsmLocal } from './targets/cloudhsm-local.mjs';
 import { startP11Kit } from './targets/p11-kit.mjs';
 import { startSoftHsm } from './targets/softhsm.mjs';
@@ -17,6 +18,7 @@ export class Bench {
   #targets = [];
   #results = [];
   #engineResults = [];
+  #livenessResults = [];
   #limits;
   #roundTrips;
   /** Token keys by target. */
@@ -93,10 +95,17 @@ export class Bench {
   }
 
   async #engineRow(row) {
-    const engine = this.#targets.find(({ name }) => name === 'cloudhsm-local')?.engine;
-    if (engine === undefined) return;
+    const target = this.#targets.find(({ name }) => name === 'cloudhsm-local');
+    if (target === undefined) return;
     const onStep = (text) => this.progress.step(text);
-    for (const result of await measureEngineStart(row, engine, this.folder, this.options, onStep)) {
+    if (row.engine !== 'start') {
+      const measure = row.engine === 'idle' ? measureIdle : measureStatusUnderLoad;
+      const result = await measure(row, target, this.options, onStep);
+      this.#livenessResults.push(result);
+      this.progress.print(livenessLine(result));
+      return;
+    }
+    for (const result of await measureEngineStart(row, target.engine, this.folder, this.options, onStep)) {
       this.#engineResults.push(result);
       this.progress.print(engineLine(result));
     }
@@ -123,6 +132,7 @@ export class Bench {
     return {
       results: this.#results,
       engine: this.#engineResults,
+      liveness: this.#livenessResults,
       /** Token keys made per second with several threads, by how many there were in the end. */
       populated: this.#populated,
       roundTrips: this.#roundTrips,

@@ -12,7 +12,8 @@
  * @property {number} [leastThreads]
  * @property {number} [slice]       how many times longer than others a slice lasts: few operations, far apart
  * @property {boolean} [large]      part of --large only
- * @property {boolean} [engine]     measured on the engine, not through the module: see engine-start.mjs
+ * @property {'start' | 'idle' | 'status'} [engine]  measured on the engine, not through the module: see
+ *                                  engine-start.mjs and engine-liveness.mjs
  *
  * @typedef {{openssl: string[], field: 'sign' | 'verify' | 'bytes', bytes?: number}
  *   | {roundTrips: number} | {syncs: number} | {generate: number}} Limit
@@ -49,7 +50,13 @@ const families = {
   'aes-generate-token': () => ({ limit: { syncs: 2 } }),
   'rsa-generate': (size) => ({ limit: { generate: size }, slice: 4 }),
   'init-login': () => ({ oneThread: true }),
-  'engine-start': (size) => ({ engine: true, oneThread: true, tokenKeys: Math.max(size, BASE_TOKEN_KEYS) }),
+  'idle-clients': () => ({ engine: 'idle', oneThread: true }),
+  'status-under-load': () => ({ engine: 'status', oneThread: true }),
+  'engine-start': (size) => ({
+    engine: 'start',
+    oneThread: true,
+    tokenKeys: Math.max(size, BASE_TOKEN_KEYS),
+  }),
 };
 
 /** What the issue asks for, with its goals. */
@@ -82,6 +89,8 @@ const table = {
   'rsa-generate-2048': {},
   'aes-gcm-1024+rsa-sign-2048': {},
   'init-login': {},
+  'idle-clients-10': { quick: 1 },
+  'status-under-load-4': { quick: 1 },
   'engine-start-0': { quick: 1 },
   'find-label-3000': { goal: { one: 5000, more: 5000 } },
   'engine-start-3000': {},

@@ -94,3 +94,12 @@ export function engineLine({ row, startSeconds, startRatio, bytesPerKey, used, .
   if (used !== undefined) facts.push(`after the rows above ${memoryText(used)}`);
   return `${row.padEnd(26)} ${facts.join(', ')}`;
 }
+
+/** @param {import('./engine-liveness.mjs').LivenessResult} result */
+export function livenessLine({ row, seconds, cpuPercent, requests, p50Us, p99Us, opsPerSecond }) {
+  const text =
+    cpuPercent === undefined
+      ? `${requests} requests in ${seconds} s: p50 ${duration(p50Us)}, p99 ${duration(p99Us)}, beside ${count(opsPerSecond)} calls/s`
+      : `${cpuPercent.toFixed(2)} % of a processor over ${seconds} s (goal: 0.1)`;
+  return `${row.padEnd(26)} ${text}`;
+}
