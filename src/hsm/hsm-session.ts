@@ -1,6 +1,6 @@
 import type { Allow, Gate } from '../objects/gate.js';
 import type { HsmObject } from '../objects/hsm-object.js';
-import { matches } from '../objects/matching.js';
+import { isFoundBy, matches } from '../objects/matching.js';
 import type { Attributes } from '../objects/template-validator.js';
 import { duplicateIdText, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
@@ -167,13 +167,13 @@ export class HsmSession {
   /** Handles of all objects that match, ascending: they tell which came first. */
   find(template: Template, cause: string | undefined): number[] {
     const found: LoadedObject[] = [];
-    for (const loaded of this.#sessionObjects.values()) {
-      if (this.#maySee(loaded) && matches(loaded.object, template)) found.push(loaded);
-    }
+    const finds = (loaded: LoadedObject): boolean =>
+      this.#maySee(loaded) && isFoundBy(template, loaded.object, loaded.kind, !this.gate.refuses);
+    for (const loaded of this.#sessionObjects.values()) if (finds(loaded)) found.push(loaded);
     for (const handle of this.hsm.objects.candidates(template)) {
       if (this.#sessionObjects.has(handle)) continue;
       const loaded = this.hsm.objects.get(handle);
-      if (loaded && this.#maySee(loaded) && matches(loaded.object, template)) found.push(loaded);
+      if (loaded && finds(loaded)) found.push(loaded);
     }
     return this.#asCloudHsmFinds(found, template, cause)
       .map(({ object }) => object.handle)

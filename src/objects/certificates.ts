@@ -2,6 +2,7 @@ import type { HsmType } from '../base/hsm-types.js';
 import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { ulongOf } from '../pkcs11/template.js';
+import { LABEL_CHARACTERS, labelCharacters } from './label.js';
 import type { Default, Rule } from './rules.js';
 import type { Attributes } from './template-validator.js';
 
@@ -46,7 +47,7 @@ export const certificateRows: { readonly [Name in AttributeName]?: CertificateRo
   CKA_DESTROYABLE: { rule: 'W', default: true },
   CKA_TRUSTED: { rule: '=', default: false },
   CKA_CERTIFICATE_CATEGORY: { rule: 'W', default: 0 },
-  CKA_LABEL: { rule: 'W', default: '', most: 127, changes: true },
+  CKA_LABEL: { rule: 'W', default: '', most: LABEL_CHARACTERS, changes: true },
   CKA_ID: { rule: 'W', default: '', most: 128, changes: true },
   CKA_ISSUER: { rule: 'W', default: '' },
   CKA_SERIAL_NUMBER: { rule: 'W', default: '' },
@@ -80,8 +81,8 @@ export function checkCertificate(attributes: Attributes): void {
   }
   for (const [type, most] of longest) {
     const value = attributes.get(type);
-    const length =
-      type === CKA.CKA_LABEL ? [...(value?.toString('utf8') ?? '')].length : (value?.length ?? 0);
+    if (value === undefined) continue;
+    const length = type === CKA.CKA_LABEL ? labelCharacters(value) : value.length;
     if (length > most) throw invalid(type, `has ${length} bytes or characters: at most ${most} are allowed`);
   }
   const category = attributes.get(CKA.CKA_CERTIFICATE_CATEGORY);

@@ -158,6 +158,14 @@ const rows = {
     fix: 'choose an id that is free, or destroy the old key first',
     source: '7 [doc][seen], the class [guess], the code [guess] after 11.3',
   },
+  'long-label': {
+    does: 'gives a key a label of more than 127 characters',
+    answer: 'CKR_ATTRIBUTE_VALUE_INVALID',
+    because: 'a label of CloudHSM has 127 characters at most',
+    why: 'the label holds a description, a URL or a certificate subject',
+    fix: 'shorten the label, and keep what it says outside of the HSM',
+    source: '15 [doc] for certificates; for keys of this library and for the code [guess]',
+  },
   'certificate-storage': {
     does: 'stores or finds a certificate',
     answer: 'CKR_TEMPLATE_INCONSISTENT',

@@ -4,6 +4,7 @@ import { ckr } from '../pkcs11/ckr.js';
 import type { Attribute } from '../pkcs11/template.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
 import type { ObjectKind } from './kinds.js';
+import { LABEL_CHARACTERS, labelCharacters } from './label.js';
 import { readRule } from './rules.js';
 import { type Attributes, checkedValue } from './template-validator.js';
 
@@ -90,6 +91,8 @@ export function attributesAfterSetting(object: HsmObject, entry: Attribute, sett
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `a key of kind ${kind} has no ${name}`);
   }
   const value = checkedValue(entry);
+  if (entry.type === CKA.CKA_LABEL && labelCharacters(value) > LABEL_CHARACTERS)
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `a label has at most ${LABEL_CHARACTERS} characters`);
   const wanted = row.way === 'both' ? undefined : Number(row.way === 'toTrue');
   if (wanted !== undefined && value[0] !== wanted && boolAttribute(object, entry.type) === (wanted === 1)) {
     throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} only changes to ${wanted === 1 ? 'TRUE' : 'FALSE'}`);

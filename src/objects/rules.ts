@@ -1,6 +1,6 @@
 import { type AttributeName, CKA } from '../pkcs11/attributes.js';
 import { certificateRows } from './certificates.js';
-import type { ObjectKind } from './kinds.js';
+import { kindRows, type ObjectKind } from './kinds.js';
 
 /** How an object comes to be: each way has its own rules for the template. */
 export type Origin = 'generatePair' | 'generate' | 'create' | 'unwrap' | 'derive';
@@ -131,11 +131,16 @@ export function defaultOf(origin: Origin, kind: ObjectKind, type: number): Defau
   return origin in row ? row[origin] : row.otherwise;
 }
 
-const readRules = new Map<number, string>(rows.map((row) => [CKA[row[0]], row[6]]));
+function readColumn(kind: ObjectKind): ReadonlyMap<number, ReadRule> {
+  if (kind === 'certificate') return new Map([...certificateRules.keys()].map((type) => [type, 'Y']));
+  const column = (columns.read as readonly ObjectKind[]).indexOf(kind);
+  return new Map(rows.map((row) => [CKA[row[0]], row[6][column] as ReadRule]));
+}
+
+/** Looked up for every attribute that is read or searched for. */
+const readColumns = new Map(kindRows.map(({ kind }) => [kind, readColumn(kind)]));
 
 /** Whether an attribute of `kind` can be read; '.' also for attributes without a row. */
 export function readRule(kind: ObjectKind, type: number): ReadRule {
-  if (kind === 'certificate') return certificateRules.has(type) ? 'Y' : '.';
-  const column = (columns.read as readonly ObjectKind[]).indexOf(kind);
-  return (readRules.get(type)?.[column] as ReadRule | undefined) ?? '.';
+  return readColumns.get(kind)?.get(type) ?? '.';
 }

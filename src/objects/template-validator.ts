@@ -13,6 +13,7 @@ import { type TemplateDeviations, templateDeviations } from './compatible.js';
 import type { DeviationId } from './deviations.js';
 import type { Allow } from './gate.js';
 import { classOf, isKeyClass, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
+import { LABEL_CHARACTERS, labelCharacters } from './label.js';
 import { defaultOf, type Origin, type Rule, type RuleSet, rulesFor } from './rules.js';
 
 /** An object's attributes: number to value. What is not in the map the object does not have. */
@@ -148,6 +149,8 @@ export function validateTemplate(
     if (deviation === undefined) checkRule(rule, kind, entry.type);
     else allow(deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
     const value = checkedValue(entry);
+    if (entry.type === CKA.CKA_LABEL && kind !== 'certificate' && labelCharacters(value) > LABEL_CHARACTERS)
+      allow('long-label', `CKA_LABEL of ${value.length} bytes`);
     if (rule === '=' && deviation === undefined) checkDefault(origin, kind, entry.type, value);
     if (attributes.has(entry.type)) {
       throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(entry.type)} stands twice in the template`);

@@ -78,7 +78,7 @@ describe('every cell of the attribute rules', () => {
       let client: ClusterClient;
 
       before(async () => {
-        const cluster = await memoryCluster({ profile, hsms: 1, mode: 'NON_FIPS', keyQuota: 100_000 });
+        const cluster = await memoryCluster({ profile, mode: 'NON_FIPS', keyQuota: 100_000 });
         client = cluster.connect();
         await client.login('crypto_user', PASSWORD);
       });

@@ -100,6 +100,10 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
     prepare: (module, session, label) => void generateEc(module, session, 'P-256', label),
     act: read(CKA.CKA_DECRYPT),
   },
+  'long-label': {
+    call: 'C_GenerateKey',
+    act: aesWith({ type: CKA.CKA_LABEL, value: 'x'.repeat(128) }),
+  },
   'descriptive-attribute': {
     call: 'C_GenerateKey',
     act: aesWith({ type: CKA.CKA_START_DATE, value: Buffer.from('20260101') }),
