@@ -29,6 +29,24 @@ export const limits = {
   usersPerHsm: 1024,
   /** A PIN is `user:password`; the module accepts no longer text. */
   pinBytes: 1024,
+  /** A request to an HSM or its answer: a module's, and what goes along with it. */
+  hsmFrameBytes: 66 * 1024 * 1024,
+  /** The same before anybody has logged in: enough for a login or a search. */
+  hsmStrangerFrameBytes: 64 * 1024,
+  /** A key on its way between HSMs: attributes, share list and material. */
+  maskedObjectBytes: 4 * 1024 * 1024,
+  /** Names on the wire: of a user, an HSM, a deviation, a return value. */
+  nameBytes: 256,
+  /** The text of a failure that an HSM answers. */
+  failureTextBytes: 4096,
+  /** Requests that one connection to an HSM may have under way; further ones wait. */
+  hsmRequestsInFlight: 1024,
+  /** Handles in the answer to one search. */
+  foundObjects: 7_000_000,
+  /** Types of key that a mechanism takes. */
+  keyTypes: 64,
+  /** Deviations that one command may have allowed. */
+  deviationsPerCommand: 256,
   /** HSMs in one cluster: "28 HSMs per cluster". */
   hsmsPerCluster: 28,
   /** A path that a module names: Linux's PATH_MAX. */

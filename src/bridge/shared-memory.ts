@@ -3,8 +3,8 @@ import { addonPart } from '../base/addon.js';
 import { type Eventually, isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import { MalformedFrame } from '../wire/bytes.js';
+import { frameHeader } from '../wire/frames.js';
 import { writeOffer } from '../wire/handshake.js';
-import { frameHeader } from './frames.js';
 
 /** native/addon/transport/transport.h */
 interface NativeTransport {

@@ -4,10 +4,10 @@ import { commandFailure, describeError } from '../base/errors.js';
 import { isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
+import { FrameSplitter, frameHeader } from '../wire/frames.js';
 import { isShare, readShare } from '../wire/handshake.js';
 import type { Applications } from './applications.js';
 import { Channel, farewell } from './channel.js';
-import { FrameSplitter, frameHeader } from './frames.js';
 import { noOffer, type SharedGroup, shareMemory } from './shared-memory.js';
 
 /** Keeps frames on the sockets, on either side: to find out whether shared memory has to do with a problem. */

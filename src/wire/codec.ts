@@ -1,90 +1,16 @@
 import { limits } from '../base/limits.js';
-import {
-  type Field,
-  infoLayouts,
-  type Mechanism,
-  type MechanismParameter,
-  type ParameterLayout,
-  type ParameterValue,
-  parameterLayouts,
-  type Version,
-} from '../pkcs11/layouts.js';
-import type { Attribute, Template } from '../pkcs11/template.js';
+import { type Field, infoLayouts, type Version } from '../pkcs11/layouts.js';
 import type { AnyInput, AnyOutput, AttributeAnswer, AttributeQuery, LengthOnly, UpTo } from './arguments.js';
 import { MalformedFrame, Reader, Writer } from './bytes.js';
 import { type ArgumentKind, type ArgumentRow, type CallRow, calls } from './calls.js';
+import { readBytes, readMechanism, readTemplate } from './values.js';
 
-/** How a mechanism's parameter travels: u64 type, then one of these in a u8. */
-export const parameterForms = { nullMechanism: 0, none: 1, bytes: 2, struct: 3, unusable: 4 } as const;
-
-/** Order of the layouts in the generated header: a struct parameter names its layout by this place. */
-export const layoutOrder = Object.keys(parameterLayouts) as ParameterLayout[];
+export { layoutOrder, parameterForms } from './values.js';
 
 type ReadArgument = (reader: Reader, row: ArgumentRow) => AnyInput[string];
 type WriteOutput = (writer: Writer, value: never, row: ArgumentRow) => void;
 
 const NOTHING = Buffer.alloc(0);
-
-const readBytes = (reader: Reader): Buffer => reader.bytes(reader.count(limits.frameBytes, 'bytes'));
-
-function readStruct(reader: Reader, layout: ParameterLayout): ParameterValue {
-  const value: Record<string, unknown> = { layout };
-  for (const field of parameterLayouts[layout] as readonly Field[]) {
-    if (field.kind === 'ulong') value[field.name] = reader.u64();
-    else if (field.kind === 'array') value[field.name] = reader.bytes(field.size);
-    else if (field.kind === 'bytes') value[field.name] = readBytes(reader);
-    else if (field.kind === 'flag') value[field.name] = reader.u8() !== 0;
-    else if (field.kind === 'struct') value[field.name] = readStruct(reader, field.layout as ParameterLayout);
-    else if (field.kind === 'structs')
-      value[field.name] = readStructs(reader, field.layout as ParameterLayout);
-  }
-  return value as ParameterValue;
-}
-
-function readStructs(reader: Reader, layout: ParameterLayout): ParameterValue[] {
-  const count = reader.count(limits.parameterEntries, 'structures');
-  return Array.from({ length: count }, () => readStruct(reader, layout));
-}
-
-function readParameter(reader: Reader, form: number): MechanismParameter {
-  switch (form) {
-    case parameterForms.none:
-      return undefined;
-    case parameterForms.bytes:
-      return readBytes(reader);
-    case parameterForms.struct: {
-      const layout = layoutOrder[reader.u8()];
-      if (layout === undefined) throw new MalformedFrame('an unknown parameter layout');
-      return readStruct(reader, layout);
-    }
-    case parameterForms.unusable:
-      return { layout: 'unusable', lengthBytes: reader.u64() };
-    default:
-      throw new MalformedFrame(`mechanism parameter form ${form}`);
-  }
-}
-
-function readMechanism(reader: Reader): Mechanism | null {
-  const form = reader.u8();
-  if (form === parameterForms.nullMechanism) return null;
-  return { type: reader.u64(), parameter: readParameter(reader, form) };
-}
-
-function readTemplate(reader: Reader, depth = 0): Template {
-  if (depth > limits.templateDepth) throw new MalformedFrame('templates nested too deep');
-  const template: Attribute[] = [];
-  for (let left = reader.count(limits.templateAttributes, 'attributes'); left > 0; left--) {
-    const type = reader.u64();
-    if (reader.u8() !== 0)
-      template.push({ type, value: Buffer.alloc(0), nested: readTemplate(reader, depth + 1) });
-    else
-      template.push({
-        type,
-        value: reader.bytes(reader.count(limits.attributeBytes, 'bytes of an attribute')),
-      });
-  }
-  return template;
-}
 
 function readQuery(reader: Reader): AttributeQuery[] {
   const query: AttributeQuery[] = [];

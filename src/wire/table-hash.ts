@@ -25,13 +25,15 @@ const agreement = JSON.stringify([
   templateAttributes,
 ]);
 
+/** FNV-1a, 64 bits: it guards against mistakes, not against an adversary. */
+export function fingerprint(text: string): bigint {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return hash;
+}
+
 /**
  * A fingerprint of the tables, sent in the handshake, so that a module built from other tables is refused at once
- * instead of being misread later. FNV-1a, 64 bits: it guards against mistakes, not against an adversary.
+ * instead of being misread later.
  */
-export const tableHash: bigint = (() => {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of Buffer.from(agreement))
-    hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
-  return hash;
-})();
+export const tableHash: bigint = fingerprint(agreement);

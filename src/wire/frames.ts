@@ -1,5 +1,5 @@
 import { limits } from '../base/limits.js';
-import { MalformedFrame } from '../wire/bytes.js';
+import { MalformedFrame } from './bytes.js';
 
 /*
  * How frames lie on a stream: u32 little-endian length, then as many bytes.
@@ -18,11 +18,19 @@ export class FrameSplitter {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
+  /** @param limitBytes the longest frame the peer may send; it may be changed between frames */
+  constructor(public limitBytes: number = limits.frameBytes) {}
+
+  /** Whether a frame has begun that is not whole yet. */
+  get holdsPart(): boolean {
+    return this.#bytes > 0;
+  }
+
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#bytes > limits.frameBytes + HEADER_BYTES + 65_536)
-      throw new MalformedFrame('more than one call in flight');
+    if (this.#bytes > this.limitBytes + HEADER_BYTES + 65_536)
+      throw new MalformedFrame('more in flight than a peer may have');
   }
 
   #join(): Buffer {
@@ -36,7 +44,7 @@ export class FrameSplitter {
     const first = this.#chunks[0]!;
     const head = first.length >= HEADER_BYTES ? first : this.#join();
     const lengthBytes = head.readUInt32LE(0);
-    if (lengthBytes > limits.frameBytes) throw new MalformedFrame(`a frame of ${lengthBytes} bytes`);
+    if (lengthBytes > this.limitBytes) throw new MalformedFrame(`a frame of ${lengthBytes} bytes`);
     if (this.#bytes < HEADER_BYTES + lengthBytes) return undefined;
     const all = this.#join();
     const frame = all.subarray(HEADER_BYTES, HEADER_BYTES + lengthBytes);

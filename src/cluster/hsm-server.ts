@@ -1,0 +1,114 @@
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { commandFailure } from '../base/errors.js';
+import { limits } from '../base/limits.js';
+import type { Log } from '../base/log.js';
+import type { Hsm } from '../hsm/hsm.js';
+import type { DeviationListener } from '../objects/gate.js';
+import type { Members } from '../wire/hsm-frames.js';
+import { type PeerTimeouts, ServedConnection } from './served-connection.js';
+import { forShortMessages, hsmIdOf, type TlsIdentity, tlsOptions } from './tls.js';
+
+/** Where CloudHSM's HSMs listen: "daemon 2223, CMU 2225 (security group opens 2223-2225)" (tools reference, section 0). */
+export const HSM_PORTS: readonly number[] = [2223, 2224, 2225];
+
+const DEFAULT_TIMEOUTS: PeerTimeouts = { helloMs: 10_000, frameMs: 30_000 };
+const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Beyond the clients there are the other HSMs, and those who are still to be refused. */
+const MOST_CONNECTIONS = limits.applications + 1024;
+
+export interface HsmServerOptions {
+  readonly hsm: Hsm;
+  readonly identity: TlsIdentity;
+  /** Its ENI address. */
+  readonly eniIp: string;
+  /** The first one is told to clients. 0: any that is free. */
+  readonly ports: readonly number[];
+  readonly members: () => Members;
+  readonly log: Log;
+  readonly timeouts?: PeerTimeouts;
+  /** How many clients it serves. */
+  readonly mostClients?: number;
+}
+
+export interface HsmServer {
+  readonly hsmId: string;
+  readonly eniIp: string;
+  readonly ports: readonly number[];
+  readonly clients: number;
+  /** Tells all clients that the cluster's HSMs have changed. */
+  announce(): void;
+  /** Ends all connections, as the end of the process would. */
+  close(): Promise<void>;
+}
+
+/**
+ * Lets an HSM listen on its ENI address: TLS 1.2 or 1.3, and nothing for a peer without a certificate of the cluster's
+ * trust anchor. Throws START_FAILED where the address or a port cannot be had.
+ */
+export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
+  const { hsm, identity, eniIp, members, log } = options;
+  const { timeouts = DEFAULT_TIMEOUTS, mostClients = limits.applications } = options;
+  const hsmId = hsm.settings.id;
+  const connections = new Set<ServedConnection>();
+  const clients = (): number => [...connections].filter(({ admitted }) => admitted).length;
+
+  const accept = (socket: TLSSocket): void => {
+    forShortMessages(socket);
+    const isPeer = members().hsms.some(({ id }) => id === hsmIdOf(socket));
+    const served = {
+      hsmId,
+      timeouts,
+      members,
+      connect: (allowed: (deviation: string, cause: string) => void) =>
+        hsm.connect(allowed as DeviationListener),
+      admit: () => isPeer || clients() < mostClients,
+    };
+    const connection = new ServedConnection(socket, served, log);
+    connections.add(connection);
+    socket.on('close', () => connections.delete(connection));
+  };
+  const listen = (port: number): Promise<Server> => {
+    const server = createServer(
+      { ...tlsOptions(identity), requestCert: true, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS },
+      accept,
+    );
+    server.maxConnections = MOST_CONNECTIONS;
+    server.on('tlsClientError', (error) => log.debug({ hsm: hsmId }, `no client of ours: ${error.message}`));
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: eniIp, port, backlog: 1024 }, () => resolve(server));
+    });
+  };
+
+  const servers: Server[] = [];
+  const close = async (): Promise<void> => {
+    const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    for (const connection of connections) connection.end();
+    await Promise.all(closed);
+  };
+  for (const port of options.ports) {
+    try {
+      servers.push(await listen(port));
+    } catch (error) {
+      await close();
+      const where = `${eniIp}:${port}`;
+      throw commandFailure(
+        'START_FAILED',
+        `${hsmId} cannot listen on ${where}: choose eniIp or ports`,
+        error,
+      );
+    }
+  }
+  return {
+    hsmId,
+    eniIp,
+    ports: servers.map((server) => (server.address() as { port: number }).port),
+    get clients() {
+      return clients();
+    },
+    announce: () => {
+      for (const connection of connections) connection.announce(members());
+    },
+    close,
+  };
+}

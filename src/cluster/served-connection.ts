@@ -1,0 +1,253 @@
+import type { TLSSocket } from 'node:tls';
+import { describeError, Failure } from '../base/errors.js';
+import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
+import { limits } from '../base/limits.js';
+import type { Log } from '../base/log.js';
+import { commandNames, forms, formsHash } from '../hsm/commands/forms.js';
+import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import { HsmUnavailable } from '../hsm/unavailable.js';
+import { FrameTooLarge, MalformedFrame, Reader, Writer } from '../wire/bytes.js';
+import { FrameSplitter, frameHeader } from '../wire/frames.js';
+import {
+  beat,
+  causeShape,
+  deviationList,
+  fitting,
+  frameKinds,
+  type HsmWelcome,
+  type Members,
+  outcomes,
+  readHsmHello,
+  refusal,
+  requestId,
+  unavailability,
+  writeHsmWelcome,
+  writeMembers,
+} from '../wire/hsm-frames.js';
+
+/** How long a peer may take for its hello, and for a frame that it has begun. */
+export interface PeerTimeouts {
+  readonly helloMs: number;
+  readonly frameMs: number;
+}
+
+export interface Served {
+  readonly hsmId: string;
+  readonly timeouts: PeerTimeouts;
+  /** A session in the HSM; `allowed` learns of its deviations. */
+  connect(allowed: (deviation: string, cause: string) => void): HsmConnection;
+  /** Whether there is room for one client more. */
+  admit(): boolean;
+  members(): Members;
+}
+
+const answers = new Writer(64 * 1024, limits.hsmFrameBytes);
+
+/** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. */
+export class ServedConnection {
+  readonly #splitter = new FrameSplitter(limits.hsmStrangerFrameBytes);
+  readonly #deviations = new Map<string, string[]>();
+  #session: HsmConnection | undefined;
+  #admitted = false;
+  #underWay = 0;
+  #waiting: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly socket: TLSSocket,
+    private readonly served: Served,
+    private readonly log: Log,
+  ) {
+    this.#wait(served.timeouts.helloMs);
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('drain', () => this.#next());
+    socket.on('error', (error) => log.debug({ hsm: served.hsmId }, `a client is lost: ${error.message}`));
+    socket.on('close', () => this.#closed());
+  }
+
+  /** Whether it counts among the clients. */
+  get admitted(): boolean {
+    return this.#admitted;
+  }
+
+  announce(members: Members): void {
+    if (this.#admitted) this.#send(writeMembers(members));
+  }
+
+  end(): void {
+    this.socket.destroy();
+  }
+
+  #wait(timeoutMs: number): void {
+    this.#waiting ??= setTimeout(() => this.#fail('it keeps the HSM waiting'), timeoutMs).unref();
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
+  }
+
+  #fail(why: string): void {
+    this.log.warn({ hsm: this.served.hsmId }, `a connection was ended: ${why}`);
+    this.socket.destroy();
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#splitter.push(chunk);
+      this.#next();
+    } catch (error) {
+      this.#fail(describeError(error));
+    }
+  }
+
+  /** Serves what has arrived, for as long as the peer takes its answers away and has not too much under way. */
+  #next(): void {
+    while (!this.socket.destroyed) {
+      if (this.socket.writableNeedDrain || this.#underWay >= limits.hsmRequestsInFlight) {
+        this.socket.pause();
+        return;
+      }
+      this.socket.resume();
+      const frame = this.#splitter.next();
+      if (frame === undefined) break;
+      this.#stopWaiting();
+      if (this.#session === undefined) this.#greet(frame);
+      else this.#serve(this.#session, frame);
+    }
+    if (this.#splitter.holdsPart) this.#wait(this.served.timeouts.frameMs);
+  }
+
+  #greet(frame: Buffer): void {
+    const hash = readHsmHello(frame);
+    const welcome = (status: HsmWelcome['status'], text: string): void =>
+      this.#send(writeHsmWelcome({ status, hsmId: this.served.hsmId, text }));
+    if (hash !== formsHash) {
+      welcome('otherTables', 'the client and the HSM are of different versions');
+      this.socket.destroySoon();
+    } else if (!this.served.admit()) {
+      welcome('tooMany', 'the HSM has as many clients as it serves: end one of them first');
+      this.socket.destroySoon();
+    } else {
+      this.#admitted = true;
+      this.#session = this.served.connect((deviation, cause) => this.#deviations.get(cause)?.push(deviation));
+      welcome('accepted', '');
+      this.#send(writeMembers(this.served.members()));
+    }
+  }
+
+  #serve(session: HsmConnection, frame: Buffer): void {
+    const reader = new Reader(frame);
+    const kind = reader.u8();
+    if (kind === frameKinds.beat) {
+      reader.end();
+      this.#send(beat);
+      return;
+    }
+    if (kind !== frameKinds.call) throw new MalformedFrame(`a frame of kind ${kind}`);
+    const id = requestId.read(reader);
+    const name = commandNames[reader.u16()];
+    if (name === undefined) throw new MalformedFrame('an unknown command');
+    const cause = causeShape.read(reader);
+    const request = forms[name].request.read(reader) as RequestOf<typeof name>;
+    reader.end();
+    const done = this.#run(session, id, name, request, cause !== undefined);
+    const cleanse = (): void => {
+      if (forms[name].secret) frame.fill(0);
+    };
+    if (isPromise(done)) {
+      this.#underWay++;
+      void done.then((answer) => {
+        this.#underWay--;
+        cleanse();
+        this.#send(answer, true);
+        this.#goOn();
+      });
+      return;
+    }
+    cleanse();
+    this.#send(done, true);
+  }
+
+  #goOn(): void {
+    try {
+      this.#next();
+    } catch (error) {
+      this.#fail(describeError(error));
+    }
+  }
+
+  /** The answer's frame. The HSM is told the request's id for its cause: so its deviations find their way back. */
+  #run<N extends CommandName>(
+    session: HsmConnection,
+    id: number,
+    name: N,
+    request: RequestOf<N>,
+    listens: boolean,
+  ): Eventually<Buffer> {
+    const cause = String(id);
+    if (listens) this.#deviations.set(cause, []);
+    return orElse(
+      () =>
+        andThen(session.send(name, request, listens ? cause : undefined), (answer) => {
+          if (name === 'login') this.#splitter.limitBytes = limits.hsmFrameBytes;
+          return this.#written(cause, id, (writer) => {
+            writer.u8(outcomes.indexOf('done'));
+            (forms[name].answer.write as (writer: Writer, answer: AnswerOf<N>) => void)(writer, answer);
+            if (Buffer.isBuffer(answer)) answer.fill(0);
+          });
+        }),
+      (error) => this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error)),
+    );
+  }
+
+  #written(cause: string, id: number, write: (writer: Writer) => void): Buffer {
+    const deviations = this.#deviations.get(cause) ?? [];
+    this.#deviations.delete(cause);
+    try {
+      answers.u8(frameKinds.call);
+      requestId.write(answers, id);
+      deviationList.write(answers, deviations);
+      write(answers);
+      return answers.finish();
+    } catch (error) {
+      answers.discard();
+      throw error;
+    }
+  }
+
+  #writeFailure(writer: Writer, name: CommandName, error: unknown): void {
+    if (error instanceof HsmUnavailable) {
+      writer.u8(outcomes.indexOf('unavailable'));
+      unavailability.write(writer, { reason: error.reason, text: fitting(error.message) });
+      return;
+    }
+    writer.u8(outcomes.indexOf('refused'));
+    if (error instanceof Failure) {
+      refusal.write(writer, { code: error.code, text: fitting(describeError(error)) });
+    } else if (error instanceof FrameTooLarge) {
+      refusal.write(writer, { code: 'CKR_DEVICE_MEMORY', text: error.message });
+    } else {
+      const stack = error instanceof Error ? error.stack : undefined;
+      this.log.error({ hsm: this.served.hsmId, stack }, `${name} failed: ${describeError(error)}`);
+      refusal.write(writer, { code: 'CKR_GENERAL_ERROR', text: `the HSM failed in ${name}: see its log` });
+    }
+  }
+
+  #send(frame: Buffer, secret = false): void {
+    if (this.socket.destroyed) {
+      frame.fill(0);
+      return;
+    }
+    this.socket.cork();
+    this.socket.write(frameHeader(frame.length));
+    this.socket.write(frame, secret ? () => frame.fill(0) : undefined);
+    this.socket.uncork();
+  }
+
+  #closed(): void {
+    this.#stopWaiting();
+    this.#session?.close();
+    this.#admitted = false;
+  }
+}

@@ -1,0 +1,253 @@
+import { connect, type TLSSocket } from 'node:tls';
+import { describeError, Failure } from '../base/errors.js';
+import { limits } from '../base/limits.js';
+import { commandNames, forms, formsHash } from '../hsm/commands/forms.js';
+import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import { HsmUnavailable } from '../hsm/unavailable.js';
+import { deviations } from '../objects/deviations.js';
+import type { DeviationListener } from '../objects/gate.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
+import { FrameSplitter, frameHeader } from '../wire/frames.js';
+import {
+  beat,
+  causeShape,
+  deviationList,
+  frameKinds,
+  type Members,
+  outcomes,
+  readHsmWelcome,
+  readMembers,
+  readRest,
+  refusal,
+  requestId,
+  unavailability,
+  writeHsmHello,
+} from '../wire/hsm-frames.js';
+import { forShortMessages, hsmIdOf, type TlsIdentity, tlsOptions } from './tls.js';
+
+/** How long the way to an HSM may take, and how long it may be silent while it owes an answer. */
+export interface ReachTimeouts {
+  readonly connectMs: number;
+  readonly silenceMs: number;
+}
+
+const DEFAULT_TIMEOUTS: ReachTimeouts = { connectMs: 3_000, silenceMs: 6_000 };
+
+export interface HsmEndpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface TlsConnectionOptions {
+  readonly endpoint: HsmEndpoint;
+  readonly identity: TlsIdentity;
+  /** Learns of deviations that the HSM allows. */
+  readonly allowed?: DeviationListener;
+  /** Learns of the cluster's HSMs, and whenever they change. */
+  readonly onMembers?: (members: Members) => void;
+  /** The HSM is lost, unless it was closed. */
+  readonly onLost?: () => void;
+  readonly timeouts?: ReachTimeouts;
+}
+
+interface Pending {
+  readonly name: CommandName;
+  readonly cause: string | undefined;
+  resolve(answer: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** A client's connection to an HSM in another process. */
+class TlsConnection implements HsmConnection {
+  readonly #pending = new Map<number, Pending>();
+  readonly #splitter = new FrameSplitter(limits.hsmFrameBytes);
+  readonly #requests = new Writer(64 * 1024, limits.hsmFrameBytes);
+  readonly #timer: NodeJS.Timeout;
+  readonly #heard = { atMs: performance.now() };
+  #nextId = 1;
+  #greeted: ((hsmId: string) => void) | undefined;
+  #lost: HsmUnavailable | undefined;
+  hsmId = '';
+
+  constructor(
+    private readonly socket: TLSSocket,
+    private readonly options: TlsConnectionOptions,
+    private readonly silenceMs: number,
+  ) {
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('error', (error) => this.#lose('the connection to the HSM broke', error));
+    socket.on('close', () => this.#lose('the HSM closed the connection'));
+    this.#timer = setInterval(() => this.#listen(), Math.max(10, silenceMs / 6)).unref();
+  }
+
+  /** Says hello; the HSM's id. */
+  greet(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#greeted = resolve;
+      this.#pending.set(0, { name: 'logout', cause: undefined, resolve: () => undefined, reject });
+      this.#write(writeHsmHello(formsHash));
+    });
+  }
+
+  /** An HSM that owes an answer must at least answer that it is there. */
+  #listen(): void {
+    if (this.#pending.size === 0) return;
+    const silentMs = performance.now() - this.#heard.atMs;
+    if (silentMs > this.silenceMs) this.#lose(`the HSM has been silent for ${Math.round(silentMs)} ms`);
+    else if (silentMs > this.silenceMs / 3) this.#write(beat);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#heard.atMs = performance.now();
+    try {
+      this.#splitter.push(chunk);
+      for (let frame = this.#splitter.next(); frame !== undefined; frame = this.#splitter.next()) {
+        if (this.#greeted === undefined) this.#take(frame);
+        else this.#welcomed(frame);
+      }
+    } catch (error) {
+      this.#lose('the HSM sent what is no answer', error);
+    }
+  }
+
+  #welcomed(frame: Buffer): void {
+    const { status, hsmId, text } = readHsmWelcome(frame);
+    const greeted = this.#greeted!;
+    if (status !== 'accepted') {
+      this.#lose(`the HSM refused the connection: ${text}`);
+      return;
+    }
+    // A certificate is one HSM's: it must not speak for another one.
+    if (hsmId !== hsmIdOf(this.socket)) throw new MalformedFrame(`${hsmId} is not what the certificate says`);
+    this.hsmId = hsmId;
+    this.#greeted = undefined;
+    this.#pending.delete(0);
+    greeted(hsmId);
+  }
+
+  #take(frame: Buffer): void {
+    const reader = new Reader(frame);
+    const kind = reader.u8();
+    if (kind === frameKinds.call) this.#answer(reader);
+    else if (kind === frameKinds.members) this.options.onMembers?.(readMembers(reader));
+    else if (kind === frameKinds.beat) reader.end();
+    else throw new MalformedFrame(`a frame of kind ${kind}`);
+  }
+
+  #answer(reader: Reader): void {
+    const id = requestId.read(reader);
+    const pending = this.#pending.get(id);
+    if (pending === undefined) throw new MalformedFrame('an answer to no request');
+    const allowed = deviationList.read(reader);
+    const outcome = outcomes[reader.u8()];
+    if (outcome === 'done') {
+      const answer = readRest<unknown>(forms[pending.name].answer, reader);
+      for (const deviation of allowed) {
+        if (pending.cause !== undefined && deviation in deviations)
+          this.options.allowed?.(deviation as keyof typeof deviations, pending.cause);
+      }
+      this.#pending.delete(id);
+      pending.resolve(answer);
+    } else if (outcome === 'refused') {
+      const { code, text } = readRest(refusal, reader);
+      this.#pending.delete(id);
+      pending.reject(new Failure(code, text));
+    } else if (outcome === 'unavailable') {
+      const { reason, text } = readRest(unavailability, reader);
+      this.#pending.delete(id);
+      pending.reject(new HsmUnavailable(reason, text));
+    } else throw new MalformedFrame('an outcome that is none');
+  }
+
+  #write(frame: Buffer, done?: () => void): void {
+    this.socket.cork();
+    this.socket.write(frameHeader(frame.length));
+    this.socket.write(frame, done);
+    this.socket.uncork();
+  }
+
+  send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Promise<AnswerOf<N>> {
+    return new Promise<AnswerOf<N>>((resolve, reject) => {
+      if (this.#lost !== undefined) throw this.#lost;
+      const id = this.#nextId;
+      const frame = this.#requestFrame(id, name, request, cause);
+      this.#nextId = (id % 0xffff_ffff) + 1;
+      if (this.#pending.size === 0) this.#heard.atMs = performance.now();
+      this.#pending.set(id, { name, cause, resolve: resolve as (answer: unknown) => void, reject });
+      this.#write(frame, () => frame.fill(0));
+    });
+  }
+
+  #requestFrame<N extends CommandName>(
+    id: number,
+    name: N,
+    request: RequestOf<N>,
+    cause: string | undefined,
+  ): Buffer {
+    const writer = this.#requests;
+    try {
+      writer.u8(frameKinds.call);
+      requestId.write(writer, id);
+      writer.u16(commandNames.indexOf(name));
+      causeShape.write(writer, cause);
+      (forms[name].request.write as (writer: Writer, request: RequestOf<N>) => void)(writer, request);
+      return writer.finish();
+    } catch (error) {
+      writer.discard();
+      throw ckr('CKR_DATA_LEN_RANGE', 'the request does not fit a frame to the HSM', error);
+    }
+  }
+
+  #lose(why: string, cause?: unknown): void {
+    if (this.#lost !== undefined) return;
+    const { host, port } = this.options.endpoint;
+    const text = `${this.hsmId || 'an HSM'} at ${host}:${port}: ${why}`;
+    this.#lost = new HsmUnavailable('unreachable', text, { cause });
+    clearInterval(this.#timer);
+    this.socket.destroy();
+    for (const { reject } of this.#pending.values()) reject(this.#lost);
+    this.#pending.clear();
+    if (this.hsmId !== '') this.options.onLost?.();
+  }
+
+  close(): void {
+    if (this.#lost !== undefined) return;
+    this.hsmId = '';
+    this.#lose('the client closed the connection');
+  }
+}
+
+/** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
+export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
+  const { endpoint, identity, timeouts = DEFAULT_TIMEOUTS } = options;
+  const unreachable = (why: string, cause?: unknown): HsmUnavailable =>
+    new HsmUnavailable('unreachable', `the HSM at ${endpoint.host}:${endpoint.port} ${why}`, { cause });
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      ...tlsOptions(identity),
+      host: endpoint.host,
+      port: endpoint.port,
+      checkServerIdentity: () => undefined,
+    });
+    forShortMessages(socket);
+    const tooLong = setTimeout(() => {
+      socket.destroy();
+      reject(unreachable(`did not answer within ${timeouts.connectMs} ms`));
+    }, timeouts.connectMs);
+    const failed = (error: unknown): void => {
+      clearTimeout(tooLong);
+      reject(unreachable(`cannot be reached: ${describeError(error)}`));
+    };
+    socket.once('error', failed);
+    socket.once('secureConnect', () => {
+      socket.off('error', failed);
+      const connection = new TlsConnection(socket, options, timeouts.silenceMs);
+      connection
+        .greet()
+        .then(() => resolve(connection), reject)
+        .finally(() => clearTimeout(tooLong));
+    });
+  });
+}

@@ -1,0 +1,134 @@
+import { limits } from '../../base/limits.js';
+import { curves } from '../../crypto/index.js';
+import type { ReadResult } from '../../objects/reading.js';
+import {
+  bytes,
+  flag,
+  list,
+  mechanism,
+  nothing,
+  oneOf,
+  optional,
+  record,
+  type Shape,
+  template,
+  text,
+  u64,
+} from '../../wire/shapes.js';
+import { fingerprint } from '../../wire/table-hash.js';
+import { type AnswerOf, type CommandName, commands, type RequestOf } from './index.js';
+
+/** How one HSM command travels, and what its client may do with it. */
+export interface CommandForm<Request, Answer> {
+  readonly request: Shape<Request>;
+  readonly answer: Shape<Answer>;
+  /** An HSM that is lost while it works leaves nothing behind: the command may be given to another one. */
+  readonly repeatable?: true;
+  /** Any HSM that has the key can do it. The others need what the connection's own HSM has: its session keys. */
+  readonly anywhere?: true;
+  /** Nothing keeps a view of the request: it is cleansed when it is answered. */
+  readonly secret?: true;
+}
+
+/** A key's or a data's bytes, and what an operation adds to them. */
+const data = bytes(limits.hsmFrameBytes);
+const masked = bytes(limits.maskedObjectBytes);
+const name = text(limits.nameBytes);
+const attribute = record({ type: u64, value: bytes(limits.attributeBytes), nested: optional(template) });
+const created = record({ handle: u64, masked: optional(masked) });
+const onData = record({ handle: u64, mechanism, input: data });
+const byHandle = record({ handle: u64 });
+const shared = record({ handle: u64, user: name });
+
+const notRead = oneOf('sensitive', 'unavailable');
+const readResult: Shape<ReadResult> = {
+  form: `value|${notRead.form}`,
+  read: (reader) => (flag.read(reader) ? data.read(reader) : notRead.read(reader)),
+  write: (writer, value) => {
+    flag.write(writer, typeof value !== 'string');
+    if (typeof value === 'string') notRead.write(writer, value);
+    else data.write(writer, value);
+  },
+};
+
+const keyShape = record({
+  keyType: u64,
+  bits: u64,
+  curve: optional(oneOf(...curves.map((curve) => curve.name))),
+});
+
+/** THE row per HSM command, as it travels. Who may give it and what it does stands in its own file. */
+export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, AnswerOf<N>> } = {
+  login: {
+    request: record({ name, password: text(limits.pinBytes), role: oneOf('CO', 'CU') }),
+    answer: nothing,
+    secret: true,
+  },
+  logout: { request: nothing, answer: nothing },
+  generateRandom: {
+    request: record({ lengthBytes: u64 }),
+    answer: bytes(limits.randomBytes),
+    repeatable: true,
+    anywhere: true,
+  },
+  generateKey: { request: record({ mechanism: u64, template }), answer: created, repeatable: true },
+  generateKeyPair: {
+    request: record({ mechanism: u64, publicTemplate: template, privateTemplate: template }),
+    answer: record({ publicKey: created, privateKey: created }),
+    repeatable: true,
+  },
+  createObject: { request: record({ template }), answer: created, repeatable: true },
+  copyObject: { request: record({ handle: u64, template }), answer: created, repeatable: true },
+  insertMaskedObject: { request: record({ masked }), answer: nothing },
+  withdrawObject: { request: byHandle, answer: nothing },
+  setAttributes: { request: record({ handle: u64, template }), answer: nothing },
+  setKeyAttribute: { request: record({ handle: u64, attribute }), answer: optional(created) },
+  shareKey: { request: shared, answer: nothing },
+  unshareKey: { request: shared, answer: nothing },
+  destroyObject: { request: byHandle, answer: nothing },
+  endSessionObject: { request: byHandle, answer: nothing },
+  locateObject: { request: byHandle, answer: record({ token: flag }), repeatable: true },
+  getAttributes: {
+    request: record({ handle: u64, types: list(u64, limits.templateAttributes) }),
+    answer: list(readResult, limits.templateAttributes),
+    repeatable: true,
+    anywhere: true,
+  },
+  findObjects: { request: record({ template }), answer: list(u64, limits.foundObjects), repeatable: true },
+  describeKey: {
+    request: record({
+      handle: u64,
+      use: oneOf('sign', 'verify', 'encrypt', 'decrypt'),
+      mechanism: u64,
+      keyTypes: list(u64, limits.keyTypes),
+    }),
+    answer: keyShape,
+    repeatable: true,
+    anywhere: true,
+  },
+  sign: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
+  verify: {
+    request: record({ handle: u64, mechanism, input: data, signature: data }),
+    answer: flag,
+    repeatable: true,
+    anywhere: true,
+    secret: true,
+  },
+  encrypt: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
+  decrypt: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
+};
+
+/** Commands by their numbers on the wire. */
+export const commandNames = Object.keys(forms) as readonly CommandName[];
+
+/** What a client and an HSM must agree on to understand each other. */
+export const formsHash: bigint = fingerprint(
+  JSON.stringify(
+    commandNames.map((command) => [
+      command,
+      commands[command].login,
+      forms[command].request.form,
+      forms[command].answer.form,
+    ]),
+  ),
+);

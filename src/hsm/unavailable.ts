@@ -1,0 +1,23 @@
+import { Failure } from '../base/errors.js';
+import type { CkrName } from '../pkcs11/ckr.js';
+import type { Unavailability } from '../wire/hsm-frames.js';
+
+/** What a program is answered when no other HSM can help: "calls fail (0x30 or 0x6 [guess])", and 0x6 for a busy HSM
+ * (reference 14.2, 14.3). */
+const answers: { readonly [Reason in Unavailability]: CkrName } = {
+  unreachable: 'CKR_DEVICE_ERROR',
+  throttled: 'CKR_FUNCTION_FAILED',
+  joining: 'CKR_DEVICE_ERROR',
+  zeroised: 'CKR_DEVICE_ERROR',
+};
+
+/** The HSM does nothing for anybody now; another one may. It is no answer to the command. */
+export class HsmUnavailable extends Failure {
+  constructor(
+    readonly reason: Unavailability,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(answers[reason], message, options);
+  }
+}

@@ -1,0 +1,87 @@
+import { limits } from '../base/limits.js';
+import { MalformedFrame, Reader, Writer } from './bytes.js';
+import { list, oneOf, optional, record, type Shape, text, u32 } from './shapes.js';
+
+/*
+ * Frames between a client and an HSM, inside TLS, each behind its u32 length. The first one each way is the hello and the
+ * welcome; then, in any order:
+ *
+ *   client  request  u8 1, u32 id, u16 command, cause?, the request as the command's row says
+ *           ping     u8 2
+ *   HSM     answer   u8 1, u32 id, deviations that were allowed, u8 outcome, then by the outcome:
+ *                    0 done     the answer as the command's row says
+ *                    1 refused  code, text
+ *                    2 not now  reason, text
+ *           pong     u8 2
+ *           members  u8 3, the cluster's HSMs: once after the welcome, and whenever they change
+ *
+ * Requests are answered as they are done, not in their order: the id, which the client chooses, tells whose an answer is.
+ */
+
+const HELLO_MAGIC = Buffer.from('CHSMHSM\0', 'latin1');
+const text4096 = text(limits.failureTextBytes);
+const name = text(limits.nameBytes);
+
+export const frameKinds = { call: 1, beat: 2, members: 3 } as const;
+export const outcomes = ['done', 'refused', 'unavailable'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export const welcomeStatus = oneOf('accepted', 'otherTables', 'tooMany');
+const welcome = record({ status: welcomeStatus, hsmId: name, text: text4096 });
+export type HsmWelcome = ReturnType<typeof welcome.read>;
+
+/** One HSM of a cluster, as clients and its peers find it. */
+const member = record({ id: name, ordinal: u32, eniIp: name, port: u32 });
+export type Member = ReturnType<typeof member.read>;
+const members = record({ version: u32, hsms: list(member, limits.hsmsPerCluster) });
+/** The HSMs of a cluster; the version grows whenever one comes or goes. */
+export type Members = ReturnType<typeof members.read>;
+
+/** Why an HSM does nothing for anybody at the moment. */
+export const unavailabilities = ['unreachable', 'throttled', 'joining', 'zeroised'] as const;
+export type Unavailability = (typeof unavailabilities)[number];
+
+export const deviationList = list(name, limits.deviationsPerCommand);
+export const refusal = record({ code: name, text: text4096 });
+export const unavailability = record({ reason: oneOf(...unavailabilities), text: text4096 });
+export const causeShape = optional(name);
+export const requestId = u32;
+
+export function writeHsmHello(tableHash: bigint): Buffer {
+  const frame = Buffer.alloc(HELLO_MAGIC.length + 8);
+  HELLO_MAGIC.copy(frame);
+  frame.writeBigUInt64LE(tableHash, HELLO_MAGIC.length);
+  return frame;
+}
+
+/** The fingerprint of the client's table. Throws MalformedFrame for a peer that speaks something else. */
+export function readHsmHello(frame: Buffer): bigint {
+  const reader = new Reader(frame);
+  if (!reader.bytes(HELLO_MAGIC.length).equals(HELLO_MAGIC)) throw new MalformedFrame('no client of an HSM');
+  const hash = reader.bytes(8).readBigUInt64LE();
+  reader.end();
+  return hash;
+}
+
+function written<T>(shape: Shape<T>, value: T, kind?: number): Buffer {
+  const writer = new Writer(256);
+  if (kind !== undefined) writer.u8(kind);
+  shape.write(writer, value);
+  return writer.finish();
+}
+
+/** Reads what is left of a frame as one value. Throws MalformedFrame. */
+export function readRest<T>(shape: Shape<T>, reader: Reader): T {
+  const value = shape.read(reader);
+  reader.end();
+  return value;
+}
+
+export const writeHsmWelcome = (value: HsmWelcome): Buffer => written(welcome, value);
+export const readHsmWelcome = (frame: Buffer): HsmWelcome => readRest(welcome, new Reader(frame));
+export const writeMembers = (value: Members): Buffer => written(members, value, frameKinds.members);
+export const readMembers = (reader: Reader): Members => readRest(members, reader);
+export const beat: Buffer = Buffer.from([frameKinds.beat]);
+
+/** Cuts a text so that it fits: it is for people. */
+export const fitting = (value: string): string => value.slice(0, limits.failureTextBytes / 4);
