@@ -5,8 +5,8 @@
       "sources": [
         "native/addon/addon.cc",
         "native/addon/host.cc",
-        "native/addon/crypto/aes.cc",
         "native/addon/crypto/bytes.cc",
+        "native/addon/crypto/ciphers.cc",
         "native/addon/crypto/crypto.cc",
         "native/addon/crypto/curves.cc",
         "native/addon/crypto/der.cc",

@@ -1,3 +1,4 @@
+import { decryptWith, encryptWith, type NativeCipher } from './block-ciphers.js';
 import { CryptoError } from './errors.js';
 import { nativeKey, type SecretKey } from './keys.js';
 import { outputBuffer } from './native.js';
@@ -5,9 +6,12 @@ import { outputBuffer } from './native.js';
 /** The modes of SP 800-38A. */
 export type AesMode = 'ecb' | 'cbc' | 'ctr';
 
-// Numbered as enum CipherMode of the addon.
-const modeRow: Record<AesMode, number> = { ecb: 0, cbc: 1, ctr: 2 };
-const blockBytes = 16;
+const cipherOf: Record<AesMode, NativeCipher> = {
+  ecb: { row: 0, blockBytes: 16 },
+  cbc: { row: 1, blockBytes: 16 },
+  ctr: { row: 2, blockBytes: 1 },
+};
+const maximumTagBytes = 16;
 
 /**
  * Encrypts with AES.
@@ -23,11 +27,7 @@ export function aesEncrypt(
   plaintext: Uint8Array,
   padding: boolean,
 ): Buffer {
-  const length = plaintext.length;
-  const padded = padding && mode !== 'ctr' ? length - (length % blockBytes) + blockBytes : length;
-  const output = outputBuffer(padded);
-  nativeKey(key).cipher(modeRow[mode], true, iv, plaintext, padding, output);
-  return output;
+  return encryptWith(cipherOf[mode], key, iv, plaintext, padding);
 }
 
 /**
@@ -42,9 +42,7 @@ export function aesDecrypt(
   ciphertext: Uint8Array,
   padding: boolean,
 ): Buffer {
-  const output = outputBuffer(ciphertext.length);
-  const written = nativeKey(key).cipher(modeRow[mode], false, iv, ciphertext, padding, output);
-  return written === output.length ? output : output.subarray(0, written);
+  return decryptWith(cipherOf[mode], key, iv, ciphertext, padding);
 }
 
 /**
@@ -88,6 +86,6 @@ export function aesGcmDecrypt(
 }
 
 function checkTagLength(lengthBytes: number): void {
-  if (Number.isInteger(lengthBytes) && lengthBytes >= 1 && lengthBytes <= blockBytes) return;
+  if (Number.isInteger(lengthBytes) && lengthBytes >= 1 && lengthBytes <= maximumTagBytes) return;
   throw new CryptoError('UNSUPPORTED', 'a GCM tag has 1 to 16 bytes');
 }

@@ -1,5 +1,6 @@
 export * from './aes.js';
 export { type Curve, type CurveName, curveByName, curveByOid, curves } from './curves.js';
+export * from './des3.js';
 export * from './ec.js';
 export * from './equal.js';
 export * from './errors.js';

@@ -1,6 +1,6 @@
 // The two kinds of parsed key that JavaScript holds. Operations are methods, because V8 itself then checks
 // that the receiver is such an object. The RSA methods are in rsa.cc, the EC methods in ec.cc, the others in
-// aes.cc and mac.cc.
+// ciphers.cc and mac.cc.
 #pragma once
 
 #include <napi.h>
@@ -62,7 +62,7 @@ struct KeyedContexts {
     CipherContext context;
     std::size_t ivLengthBytes = 0;  // what a GCM context is set to
   };
-  std::array<Cipher, 8> ciphers;  // per CipherMode, encryption and decryption
+  std::array<Cipher, 2 * cipherModeCount> ciphers;  // per CipherMode, encryption and decryption
   std::array<MacContext, hashRows.size()> hmacs;
   MacContext cmac;
 };

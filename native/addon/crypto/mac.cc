@@ -42,7 +42,7 @@ EVP_MAC_CTX* SecretKey::hmacContext(std::size_t hashRow) {
 EVP_MAC_CTX* SecretKey::cmacContext() {
   MacContext& context = contexts().cmac;
   if (!context) {
-    const EVP_CIPHER* cbc = fetchedAes(CipherMode::Cbc, bytes_.length());
+    const EVP_CIPHER* cbc = fetchedCipher(CipherMode::Cbc, bytes_.length());
     context = keyedMac(fetchedCmac(), bytes_.view(), OSSL_MAC_PARAM_CIPHER, EVP_CIPHER_get0_name(cbc));
   }
   return context.get();

@@ -6,20 +6,21 @@ namespace crypto {
 
 namespace {
 
-constexpr std::size_t modeCount = 4;
-constexpr std::array<std::size_t, 3> aesKeyLengthsBytes{16, 24, 32};
-
-// In the order of CipherMode and of aesKeyLengthsBytes.
-constexpr const char* aesNames[modeCount][aesKeyLengthsBytes.size()] = {
-    {"AES-128-ECB", "AES-192-ECB", "AES-256-ECB"},
-    {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC"},
-    {"AES-128-CTR", "AES-192-CTR", "AES-256-CTR"},
-    {"AES-128-GCM", "AES-192-GCM", "AES-256-GCM"},
+// In the order of CipherMode, then by the length of the key in words of 8 bytes: a length without a name is none of the
+// cipher's.
+constexpr std::size_t keyWordCount = 4;
+constexpr const char* cipherNames[cipherModeCount][keyWordCount] = {
+    {nullptr, "AES-128-ECB", "AES-192-ECB", "AES-256-ECB"},
+    {nullptr, "AES-128-CBC", "AES-192-CBC", "AES-256-CBC"},
+    {nullptr, "AES-128-CTR", "AES-192-CTR", "AES-256-CTR"},
+    {nullptr, "AES-128-GCM", "AES-192-GCM", "AES-256-GCM"},
+    {nullptr, nullptr, "DES-EDE3-ECB", nullptr},
+    {nullptr, nullptr, "DES-EDE3-CBC", nullptr},
 };
 
 struct FetchedAlgorithms {
   std::array<EVP_MD*, hashRows.size()> hashes{};
-  EVP_CIPHER* aes[modeCount][aesKeyLengthsBytes.size()]{};
+  EVP_CIPHER* ciphers[cipherModeCount][keyWordCount]{};
   EVP_MAC* hmac;
   EVP_MAC* cmac;
 
@@ -27,9 +28,10 @@ struct FetchedAlgorithms {
     for (std::size_t row = 0; row < hashRows.size(); row++) {
       hashes[row] = EVP_MD_fetch(nullptr, hashRows[row].opensslName, nullptr);
     }
-    for (std::size_t mode = 0; mode < modeCount; mode++) {
-      for (std::size_t size = 0; size < aesKeyLengthsBytes.size(); size++) {
-        aes[mode][size] = EVP_CIPHER_fetch(nullptr, aesNames[mode][size], nullptr);
+    for (std::size_t mode = 0; mode < cipherModeCount; mode++) {
+      for (std::size_t words = 0; words < keyWordCount; words++) {
+        const char* name = cipherNames[mode][words];
+        if (name != nullptr) ciphers[mode][words] = EVP_CIPHER_fetch(nullptr, name, nullptr);
       }
     }
     hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
@@ -56,13 +58,13 @@ const EVP_MD* fetchedHash(std::size_t row) {
   return available(algorithms().hashes[row]);
 }
 
-const EVP_CIPHER* fetchedAes(CipherMode mode, std::size_t keyLengthBytes) {
-  for (std::size_t size = 0; size < aesKeyLengthsBytes.size(); size++) {
-    if (aesKeyLengthsBytes[size] == keyLengthBytes) {
-      return available(algorithms().aes[static_cast<std::size_t>(mode)][size]);
-    }
+const EVP_CIPHER* fetchedCipher(CipherMode mode, std::size_t keyLengthBytes) {
+  const auto row = static_cast<std::size_t>(mode);
+  const std::size_t words = keyLengthBytes / 8 - 1;
+  if (keyLengthBytes % 8 != 0 || words >= keyWordCount || cipherNames[row][words] == nullptr) {
+    fail(FailureCode::InvalidKey, "the cipher has no keys of this length");
   }
-  fail(FailureCode::InvalidKey, "an AES key has 16, 24 or 32 bytes");
+  return available(algorithms().ciphers[row][words]);
 }
 
 EVP_MAC* fetchedHmac() {

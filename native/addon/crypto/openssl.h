@@ -48,10 +48,12 @@ using HashContexts = std::array<HashContext, hashRows.size()>;
 // The fetched hash of a row; throws Unsupported when there is no such row or this OpenSSL lacks it.
 const EVP_MD* fetchedHash(std::size_t row);
 
-enum class CipherMode { Ecb, Cbc, Ctr, Gcm };
+// AES in four modes, and Triple DES with three keys (SP 800-67) in two.
+enum class CipherMode { Ecb, Cbc, Ctr, Gcm, Des3Ecb, Des3Cbc };
+inline constexpr std::size_t cipherModeCount = 6;
 
-// The fetched AES for a mode and key length; throws InvalidKey unless the key has 16, 24 or 32 bytes.
-const EVP_CIPHER* fetchedAes(CipherMode mode, std::size_t keyLengthBytes);
+// The fetched cipher for a mode and key length; throws InvalidKey for a length that the cipher does not have.
+const EVP_CIPHER* fetchedCipher(CipherMode mode, std::size_t keyLengthBytes);
 
 EVP_MAC* fetchedHmac();
 EVP_MAC* fetchedCmac();

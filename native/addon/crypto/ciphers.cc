@@ -1,4 +1,5 @@
-// AES in ECB, CBC, CTR (SP 800-38A) and GCM (SP 800-38D), with contexts that stay keyed between calls.
+// AES and Triple DES in ECB, CBC, CTR (SP 800-38A) and GCM (SP 800-38D), with contexts that stay keyed between
+// calls.
 #include <algorithm>
 
 #include "gcm-iv.h"
@@ -8,27 +9,36 @@ namespace crypto {
 
 namespace {
 
-constexpr std::size_t blockBytes = 16;
+constexpr std::size_t aesBlockBytes = 16;
 constexpr std::size_t maximumTagBytes = 16;
 // OpenSSL's GCM_IV_MAX_SIZE; longer ones are folded first.
 constexpr std::size_t maximumOpensslIvBytes = 128;
+
+std::size_t blockBytesOf(CipherMode mode) {
+  return mode == CipherMode::Des3Ecb || mode == CipherMode::Des3Cbc ? 8 : aesBlockBytes;
+}
+
+bool takesIv(CipherMode mode) {
+  return mode != CipherMode::Ecb && mode != CipherMode::Des3Ecb;
+}
 
 // Feeds the input and finishes; returns what was written, or -1 when OpenSSL refused to finish.
 int updateAndFinish(EVP_CIPHER_CTX* context, View input, unsigned char* output) {
   int written = 0;
   int last = 0;
   if (input.length > 0) {
-    require(EVP_CipherUpdate(context, output, &written, input.data, input.intLength()), "AES failed");
+    require(EVP_CipherUpdate(context, output, &written, input.data, input.intLength()), "the cipher failed");
   }
   return EVP_CipherFinal_ex(context, output + written, &last) == 1 ? written + last : -1;
 }
 
 void checkLengths(CipherMode mode, bool encrypt, bool padding, std::size_t inputLength,
                   const Napi::Value& iv) {
-  if (mode == CipherMode::Ecb) {
+  const std::size_t blockBytes = blockBytesOf(mode);
+  if (!takesIv(mode)) {
     if (!iv.IsUndefined()) fail(FailureCode::InputLength, "ECB takes no IV");
   } else if (iv.IsUndefined() || viewOf(iv).length != blockBytes) {
-    fail(FailureCode::InputLength, "the IV must have 16 bytes");
+    fail(FailureCode::InputLength, "the IV must have the length of a block");
   }
   if (mode == CipherMode::Ctr) return;
   const bool wholeBlocks = inputLength % blockBytes == 0;
@@ -42,10 +52,10 @@ void checkLengths(CipherMode mode, bool encrypt, bool padding, std::size_t input
 KeyedContexts::Cipher& SecretKey::keyedCipher(CipherMode mode, bool encrypt) {
   KeyedContexts::Cipher& cipher = contexts().ciphers[2 * static_cast<std::size_t>(mode) + (encrypt ? 0 : 1)];
   if (!cipher.context) {
-    const EVP_CIPHER* algorithm = fetchedAes(mode, bytes_.length());
+    const EVP_CIPHER* algorithm = fetchedCipher(mode, bytes_.length());
     CipherContext context(EVP_CIPHER_CTX_new());
     require(EVP_CipherInit_ex2(context.get(), algorithm, bytes_.data(), nullptr, encrypt, nullptr),
-            "AES failed");
+            "the cipher failed");
     cipher.context = std::move(context);
     cipher.ivLengthBytes = static_cast<std::size_t>(EVP_CIPHER_CTX_get_iv_length(cipher.context.get()));
   }
@@ -55,19 +65,20 @@ KeyedContexts::Cipher& SecretKey::keyedCipher(CipherMode mode, bool encrypt) {
 // cipher(mode, encrypt, iv | undefined, input, padding, output) -> bytes written
 Napi::Value SecretKey::cipher(const Napi::CallbackInfo& info) {
   const auto row = info[0].As<Napi::Number>().Uint32Value();
-  if (row > static_cast<unsigned>(CipherMode::Ctr)) fail(FailureCode::Unsupported, "unknown mode");
   const auto mode = static_cast<CipherMode>(row);
+  if (row >= cipherModeCount || mode == CipherMode::Gcm) fail(FailureCode::Unsupported, "unknown mode");
   const bool encrypt = info[1].As<Napi::Boolean>();
   const View input = viewOf(info[3]);
   const bool padding = mode != CipherMode::Ctr && info[4].As<Napi::Boolean>();
   checkLengths(mode, encrypt, padding, input.length, info[2]);
+  const std::size_t blockBytes = blockBytesOf(mode);
   const std::size_t needed = encrypt && padding ? (input.length / blockBytes + 1) * blockBytes : input.length;
   unsigned char* output = outputOf(info[5], needed);
-  const unsigned char* iv = mode == CipherMode::Ecb ? nullptr : viewOf(info[2]).data;
+  const unsigned char* iv = takesIv(mode) ? viewOf(info[2]).data : nullptr;
 
   // CTR is its own inverse.
   EVP_CIPHER_CTX* context = keyedCipher(mode, encrypt || mode == CipherMode::Ctr).context.get();
-  require(EVP_CipherInit_ex2(context, nullptr, nullptr, iv, -1, nullptr), "AES failed");
+  require(EVP_CipherInit_ex2(context, nullptr, nullptr, iv, -1, nullptr), "the cipher failed");
   EVP_CIPHER_CTX_set_padding(context, padding);
   const int written = updateAndFinish(context, input, output);
   if (written < 0) {
@@ -81,9 +92,9 @@ EVP_CIPHER_CTX* SecretKey::gcmContext(bool encrypt, View iv) {
   if (iv.length == 0) fail(FailureCode::InputLength, "the IV must have at least one byte");
   KeyedContexts::Cipher& cipher = keyedCipher(CipherMode::Gcm, encrypt);
   EVP_CIPHER_CTX* context = cipher.context.get();
-  unsigned char folded[blockBytes];
+  unsigned char folded[aesBlockBytes];
   if (iv.length > maximumOpensslIvBytes) {
-    foldLongGcmIv(fetchedAes(CipherMode::Ecb, bytes_.length()), bytes_.view(), iv, folded);
+    foldLongGcmIv(fetchedCipher(CipherMode::Ecb, bytes_.length()), bytes_.view(), iv, folded);
     iv = {folded, sizeof folded};
   }
   if (iv.length != cipher.ivLengthBytes) {
