@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from './cluster-kind.js';
 import { commandFailure } from './errors.js';
 import { readFileIfPresent } from './files.js';
-import { hsmTypes } from './hsm-types.js';
 import { limits } from './limits.js';
 import { logLevels } from './log.js';
 
@@ -11,14 +11,15 @@ export const configSchema = z
     hsms: z.number().int().min(1).max(limits.hsmsPerCluster).default(2),
     profile: z.enum(['strict', 'compatible']).default('compatible'),
     hsmType: z.enum(hsmTypes).default('hsm2m.medium'),
-    mode: z.enum(['FIPS', 'NON_FIPS']).default('FIPS'),
+    mode: z.enum(clusterModes).default('FIPS'),
     /** How many keys the cluster holds, instead of CloudHSM's quota. */
     keyQuota: z.number().int().min(1).max(10_000_000).optional(),
     /** Certificates as objects, which CloudHSM has on hsm2m.medium and only when told so. */
     certificateStorage: z.boolean().optional(),
     logLevel: z.enum(logLevels).default('info'),
   })
-  .strict();
+  .strict()
+  .refine(isClusterKind, { path: ['mode'], error: noSuchKind });
 
 export type Config = z.infer<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;

@@ -1,10 +1,10 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from '../base/cluster-kind.js';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
-import { hsmTypes } from '../base/hsm-types.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
 import { randomBytes } from '../crypto/index.js';
@@ -18,15 +18,17 @@ import { SEALING_KEY_BYTES, sealedStore } from '../store/sealing.js';
 import { ensureCredentials } from './credentials.js';
 import type { Home } from './home.js';
 
-const clusterSchema = z.object({
-  formatVersion: z.literal(1),
-  id: z.string().regex(/^cluster-[a-z2-7]{11}$/),
-  hsmType: z.enum(hsmTypes),
-  mode: z.enum(['FIPS', 'NON_FIPS']),
-  hsms: z
-    .array(z.object({ id: z.string().regex(/^hsm-[a-z2-7]{11}$/), ordinal: z.number().int().min(1) }))
-    .min(1),
-});
+const clusterSchema = z
+  .object({
+    formatVersion: z.literal(1),
+    id: z.string().regex(/^cluster-[a-z2-7]{11}$/),
+    hsmType: z.enum(hsmTypes),
+    mode: z.enum(clusterModes),
+    hsms: z
+      .array(z.object({ id: z.string().regex(/^hsm-[a-z2-7]{11}$/), ordinal: z.number().int().min(1) }))
+      .min(1),
+  })
+  .refine(isClusterKind, { path: ['mode'], error: noSuchKind });
 
 /** cluster.json: which HSMs the home's cluster has. It is written when all of them are in place. */
 type ClusterFile = z.infer<typeof clusterSchema>;

@@ -1,16 +1,18 @@
-import { limits } from '../base/limits.js';
-import { ckr } from '../pkcs11/ckr.js';
-
 /** Parts of an input that the HSM wants in one piece. Bounded, and cleansed when it ends. */
 export class Collector {
   #parts: Buffer[] = [];
   #bytes = 0;
 
-  /** Keeps a copy. Throws CKR_DATA_LEN_RANGE beyond the bound. */
+  /** `refusal`: the failure for more than `maxBytes`. */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly refusal: (lengthBytes: number, maxBytes: number) => Error,
+  ) {}
+
+  /** Keeps a copy. */
   add(part: Buffer): void {
-    if (this.#bytes + part.length > limits.collectedBytes) {
-      throw ckr('CKR_DATA_LEN_RANGE', `more than ${limits.collectedBytes} bytes in one operation`);
-    }
+    const lengthBytes = this.#bytes + part.length;
+    if (lengthBytes > this.maxBytes) throw this.refusal(lengthBytes, this.maxBytes);
     this.#parts.push(Buffer.from(part));
     this.#bytes += part.length;
   }

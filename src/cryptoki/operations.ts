@@ -35,6 +35,8 @@ export interface SignatureOperation extends DataOperation {
   readonly mechanism: Mechanism;
   readonly signature: SignatureMechanism;
   readonly key: KeyShape;
+  /** Of what reaches the HSM. */
+  readonly maxDataBytes: number;
   readonly signatureLengthBytes: number;
   /** Where the data goes until the HSM sees it: through a hash, or collected as it is. */
   readonly data: { readonly hashed: HashedSignature; readonly running: RunningDigest } | Collector;
@@ -47,6 +49,8 @@ export interface CipherOperation extends DataOperation {
   readonly mechanism: Mechanism;
   readonly cipher: CipherMechanism;
   readonly key: KeyShape;
+  /** Of one request to the HSM, which is all of a whole input, or one part. */
+  readonly maxInputBytes: number;
   /** Undefined where parts are only collected. */
   readonly stream: StreamState | undefined;
   readonly collected: Collector;

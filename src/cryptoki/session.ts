@@ -1,5 +1,6 @@
 import type { Eventually } from '../base/eventually.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
+import type { MechanismTable } from '../mechanisms/mechanism-table.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKS } from '../pkcs11/constants.js';
 import type { OperationKind, Operations } from './operations.js';
@@ -27,6 +28,11 @@ export class Session {
 
   get client(): ClusterClient {
     return this.token.client;
+  }
+
+  /** What the cluster's HSMs can do. */
+  get mechanisms(): MechanismTable {
+    return this.token.slot.cluster.mechanisms;
   }
 
   get state(): number {

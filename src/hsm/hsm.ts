@@ -1,8 +1,8 @@
+import type { ClusterKind } from '../base/cluster-kind.js';
 import type { Eventually } from '../base/eventually.js';
-import type { HsmType } from '../base/hsm-types.js';
 import type { Log } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
-import type { ClusterMode } from '../mechanisms/mechanism.js';
+import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import type { CertificateSwitch } from '../objects/certificates.js';
 import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
@@ -22,12 +22,10 @@ import { ObjectCounts, type Quota } from './quotas.js';
 import { TokenObjects } from './token-objects.js';
 import { type NewUser, UserTable } from './users.js';
 
-export interface HsmSettings {
+export interface HsmSettings extends ClusterKind {
   readonly id: string;
   /** The HSM's place in its cluster, from 1. */
   readonly ordinal: number;
-  readonly hsmType: HsmType;
-  readonly mode: ClusterMode;
   /** Which templates the HSM accepts: CloudHSM's own rules, or those that programs commonly need. */
   readonly profile: Profile;
   readonly quota: Quota;
@@ -59,6 +57,8 @@ export interface HsmConnection {
 
 /** One HSM: its users, its objects and the commands on them. It knows neither PKCS#11 sessions nor its cluster. */
 export class Hsm {
+  readonly mechanisms: MechanismTable;
+
   private constructor(
     readonly settings: HsmSettings,
     readonly users: UserTable,
@@ -68,7 +68,9 @@ export class Hsm {
     readonly maskingKey: MaskingKey,
     readonly log: Log,
     private readonly store: RecordStore,
-  ) {}
+  ) {
+    this.mechanisms = mechanismsOf(settings);
+  }
 
   /** Makes the HSM a member of its cluster: in one write, so that a crash leaves a whole HSM or none. */
   static async provision(store: RecordStore, { maskingKey, users }: Provisioning, log: Log): Promise<void> {

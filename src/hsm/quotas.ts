@@ -1,4 +1,4 @@
-import type { HsmType } from '../base/hsm-types.js';
+import type { HsmType } from '../base/cluster-kind.js';
 import { classOf, type ObjectKind } from '../objects/kinds.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKO } from '../pkcs11/constants.js';

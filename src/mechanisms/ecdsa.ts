@@ -6,6 +6,7 @@ import {
   ecdsaSign,
   ecdsaVerify,
   generateEcKeyPair,
+  hashLengthBytes,
 } from '../crypto/index.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -83,10 +84,20 @@ const ecdsa: MechanismRow = {
   },
 };
 
+/** Bits of hash that an hsm2m wants of these curves: "ECDSA with a digest weaker than the curve is refused; raw CKM_ECDSA
+ * works" [seen, reference 9.2]. */
+const leastHashBits: { readonly [Curve in CurveName]?: number } = { 'P-384': 384, 'P-521': 512 };
+
 const hashed: readonly MechanismRow[] = hashRows.map(({ ecdsa: type, hash }) => ({
   type,
   ...curveSizes,
-  hashedSignature: { hash, base: CKM.CKM_ECDSA, encode: (digest) => digest },
+  hashedSignature: {
+    hash,
+    base: CKM.CKM_ECDSA,
+    encode: (digest) => digest,
+    isTooWeak: ({ curve }, { hsmType }) =>
+      hsmType === 'hsm2m.medium' && hashLengthBytes[hash] * 8 < (leastHashBits[curve!] ?? 0),
+  },
 }));
 
 export const ecdsaMechanisms: readonly MechanismRow[] = [keyPairGeneration, ecdsa, ...hashed];

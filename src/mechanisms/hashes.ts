@@ -7,6 +7,8 @@ export interface HashRow {
   readonly hash: HashName;
   readonly digest: number;
   readonly hmac: number;
+  /** The longest input of the HMAC (reference section 9.3). */
+  readonly hmacMaxDataBytes: number;
   readonly rsaPkcs: number;
   readonly rsaPss: number;
   readonly ecdsa: number;
@@ -27,6 +29,7 @@ export const hashRows: readonly HashRow[] = [
     hash: 'sha1',
     digest: CKM.CKM_SHA_1,
     hmac: CKM.CKM_SHA_1_HMAC,
+    hmacMaxDataBytes: 16_288,
     rsaPkcs: CKM.CKM_SHA1_RSA_PKCS,
     rsaPss: CKM.CKM_SHA1_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA1,
@@ -37,6 +40,7 @@ export const hashRows: readonly HashRow[] = [
     hash: 'sha224',
     digest: CKM.CKM_SHA224,
     hmac: CKM.CKM_SHA224_HMAC,
+    hmacMaxDataBytes: 16_256,
     rsaPkcs: CKM.CKM_SHA224_RSA_PKCS,
     rsaPss: CKM.CKM_SHA224_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA224,
@@ -47,6 +51,7 @@ export const hashRows: readonly HashRow[] = [
     hash: 'sha256',
     digest: CKM.CKM_SHA256,
     hmac: CKM.CKM_SHA256_HMAC,
+    hmacMaxDataBytes: 16_288,
     rsaPkcs: CKM.CKM_SHA256_RSA_PKCS,
     rsaPss: CKM.CKM_SHA256_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA256,
@@ -57,6 +62,7 @@ export const hashRows: readonly HashRow[] = [
     hash: 'sha384',
     digest: CKM.CKM_SHA384,
     hmac: CKM.CKM_SHA384_HMAC,
+    hmacMaxDataBytes: 16_224,
     rsaPkcs: CKM.CKM_SHA384_RSA_PKCS,
     rsaPss: CKM.CKM_SHA384_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA384,
@@ -67,6 +73,7 @@ export const hashRows: readonly HashRow[] = [
     hash: 'sha512',
     digest: CKM.CKM_SHA512,
     hmac: CKM.CKM_SHA512_HMAC,
+    hmacMaxDataBytes: 16_224,
     rsaPkcs: CKM.CKM_SHA512_RSA_PKCS,
     rsaPss: CKM.CKM_SHA512_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA512,

@@ -1,12 +1,10 @@
+import type { ClusterKind, ClusterMode, HsmType } from '../base/cluster-kind.js';
 import type { Eventually } from '../base/eventually.js';
 import type { AsymmetricKey, CurveName, HashName, KeyPairDer, SecretKey } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKF } from '../pkcs11/constants.js';
 import type { Mechanism, MechanismParameter } from '../pkcs11/layouts.js';
 import type { Template } from '../pkcs11/template.js';
-
-/** FIPS and NON_FIPS clusters differ in what they allow (reference section 9.2). */
-export type ClusterMode = 'FIPS' | 'NON_FIPS';
 
 /** What of a key decides sizes and whether a mechanism fits it. */
 export interface KeyShape {
@@ -25,6 +23,8 @@ export interface UsableKey extends KeyShape {
 /** Signs and verifies, or computes a MAC. Everything arrives in one piece. */
 export interface SignatureMechanism {
   readonly keyTypes: readonly number[];
+  /** The longest input; without it `checkInput` says. */
+  readonly maxDataBytes?: number;
   /** Throws CKR_MECHANISM_PARAM_INVALID or CKR_KEY_SIZE_RANGE: Init decides, Sign only runs. */
   check(parameter: MechanismParameter, key: KeyShape): void;
   signatureLengthBytes(key: KeyShape): number;
@@ -51,6 +51,8 @@ export interface HashedSignature {
   encode(hashed: Buffer): Buffer;
   /** Throws CKR_MECHANISM_PARAM_INVALID where the parameter names another hash. */
   checkHash?(parameter: MechanismParameter): void;
+  /** Whether clusters of this kind sign no such hash with such a key. */
+  isTooWeak?(key: KeyShape, kind: ClusterKind): boolean;
 }
 
 export type Direction = 'encrypt' | 'decrypt';
@@ -58,8 +60,8 @@ export type Direction = 'encrypt' | 'decrypt';
 /** Encrypts and decrypts in one piece. */
 export interface CipherMechanism {
   readonly keyTypes: readonly number[];
-  /** Clusters where it may be used; all without it. */
-  readonly modes?: readonly ClusterMode[];
+  /** The longest plaintext of one request; without it the key's size is the bound. */
+  readonly maxDataBytes?: number;
   check(parameter: MechanismParameter, key: KeyShape, direction: Direction): void;
   /** The longest output there can be; encryption's is exactly as long. */
   maxOutputBytes(
@@ -99,8 +101,8 @@ export interface CipherStream {
 
 export interface SecretKeyGeneration {
   readonly keyType: number;
-  /** Bytes of the new key. Throws CKR_TEMPLATE_INCOMPLETE or CKR_ATTRIBUTE_VALUE_INVALID. */
-  lengthBytes(template: Template): number;
+  /** The bytes of a new key. Throws CKR_TEMPLATE_INCOMPLETE or CKR_ATTRIBUTE_VALUE_INVALID. */
+  generate(template: Template): Buffer;
 }
 
 export interface KeyPairGeneration {
@@ -108,8 +110,37 @@ export interface KeyPairGeneration {
   generate(publicTemplate: Template): Eventually<KeyPairDer>;
 }
 
+/** What a mechanism can be asked to do, the part of its row that does it, and the flag of CK_MECHANISM_INFO for it. */
+export const mechanismOperations = {
+  encrypt: { part: 'cipher', flag: CKF.CKF_ENCRYPT },
+  decrypt: { part: 'cipher', flag: CKF.CKF_DECRYPT },
+  digest: { part: 'digest', flag: CKF.CKF_DIGEST },
+  sign: { part: 'signature', flag: CKF.CKF_SIGN },
+  verify: { part: 'signature', flag: CKF.CKF_VERIFY },
+  generateKey: { part: 'generateKey', flag: CKF.CKF_GENERATE },
+  generateKeyPair: { part: 'generateKeyPair', flag: CKF.CKF_GENERATE_KEY_PAIR },
+} as const satisfies Record<string, { readonly part: keyof MechanismRow; readonly flag: number }>;
+
+export type MechanismOperation = keyof typeof mechanismOperations;
+export type PartFor<O extends MechanismOperation> = NonNullable<
+  MechanismRow[(typeof mechanismOperations)[O]['part']]
+>;
+
+/** Clusters that have something; a list that is absent excludes none. */
+export interface ClusterSelection {
+  readonly modes?: readonly ClusterMode[];
+  readonly hsmTypes?: readonly HsmType[];
+}
+
+export function isSelected({ modes, hsmTypes }: ClusterSelection, kind: ClusterKind): boolean {
+  return modes?.includes(kind.mode) !== false && hsmTypes?.includes(kind.hsmType) !== false;
+}
+
+/** What FIPS clusters do not have (reference section 9.2). */
+export const nonFips: ClusterSelection = { modes: ['NON_FIPS'] };
+
 /** THE row per mechanism. What is not there the mechanism cannot do; C_GetMechanismList, C_GetMechanismInfo, the
- * Init calls and key generation all read it. */
+ * Init calls, the HSM commands and key generation all read it. */
 export interface MechanismRow {
   readonly type: number;
   /** In bits or bytes as the standard has it for the mechanism. */
@@ -117,28 +148,14 @@ export interface MechanismRow {
   readonly maxKeySize: number;
   /** CKF_EC_… of elliptic curve mechanisms. */
   readonly extraFlags?: number;
+  /** Operations that only some clusters have. */
+  readonly only?: { readonly [O in MechanismOperation]?: ClusterSelection };
   readonly digest?: HashName;
   readonly signature?: SignatureMechanism;
   readonly hashedSignature?: HashedSignature;
   readonly cipher?: CipherMechanism;
   readonly generateKey?: SecretKeyGeneration;
   readonly generateKeyPair?: KeyPairGeneration;
-}
-
-/** The flags of CK_MECHANISM_INFO: what the row can do. */
-export function mechanismFlags(row: MechanismRow, mode: ClusterMode): number {
-  const has = (part: unknown, flags: number): number => (part === undefined ? 0 : flags);
-  const cipher = row.cipher?.modes?.includes(mode) === false ? undefined : row.cipher;
-  return (
-    has(row.digest, CKF.CKF_DIGEST) |
-    // Digests run in client software (reference section 0): all else is the HSM's.
-    (row.digest === undefined ? CKF.CKF_HW : 0) |
-    has(row.signature ?? row.hashedSignature, CKF.CKF_SIGN | CKF.CKF_VERIFY) |
-    has(cipher, CKF.CKF_ENCRYPT | CKF.CKF_DECRYPT) |
-    has(row.generateKey, CKF.CKF_GENERATE) |
-    has(row.generateKeyPair, CKF.CKF_GENERATE_KEY_PAIR) |
-    (row.extraFlags ?? 0)
-  );
 }
 
 /** For mechanisms that take no parameter. */

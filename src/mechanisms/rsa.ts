@@ -21,6 +21,7 @@ import {
   type KeyShape,
   type MechanismParameter,
   type MechanismRow,
+  nonFips,
   noParameter,
   type SignatureMechanism,
   structParameter,
@@ -144,8 +145,7 @@ const withoutParameter =
     return { scheme };
   };
 
-/** RSA_PKCS encryption: "refused in FIPS clusters since 2024-01-01" (reference section 9.2). */
-const pkcs1Cipher: CipherMechanism = { ...cipher(withoutParameter('pkcs1'), () => 11), modes: ['NON_FIPS'] };
+const pkcs1Cipher = cipher(withoutParameter('pkcs1'), () => 11);
 const rawCipher = cipher(withoutParameter('none'), () => 0, leftPadded);
 const oaepCipher = cipher(oaepPadding, (parameter) => 2 * hashLengthBytes[oaepPadding(parameter).hash] + 2);
 
@@ -211,7 +211,14 @@ const hashed: readonly MechanismRow[] = hashRows.flatMap(
 export const rsaMechanisms: readonly MechanismRow[] = [
   { type: CKM.CKM_RSA_PKCS_KEY_PAIR_GEN, ...modulusSizes, generateKeyPair: generation },
   { type: CKM.CKM_RSA_X9_31_KEY_PAIR_GEN, ...modulusSizes, generateKeyPair: generation },
-  { type: CKM.CKM_RSA_PKCS, ...modulusSizes, signature: pkcs1Signature, cipher: pkcs1Cipher },
+  {
+    type: CKM.CKM_RSA_PKCS,
+    ...modulusSizes,
+    // "Refused in FIPS clusters since 2024-01-01" (reference section 9.2); signatures are not.
+    only: { encrypt: nonFips, decrypt: nonFips },
+    signature: pkcs1Signature,
+    cipher: pkcs1Cipher,
+  },
   { type: CKM.CKM_RSA_X_509, ...modulusSizes, signature: rawSignature, cipher: rawCipher },
   { type: CKM.CKM_RSA_PKCS_PSS, ...modulusSizes, signature: pssSignature },
   { type: CKM.CKM_RSA_PKCS_OAEP, ...modulusSizes, cipher: oaepCipher },

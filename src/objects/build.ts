@@ -2,6 +2,7 @@ import {
   aesEncrypt,
   CryptoError,
   curveByName,
+  des3Encrypt,
   digest,
   ecPrivateComponents,
   ecPrivateKeyInfo,
@@ -14,16 +15,15 @@ import {
   rsaPublicComponents,
   rsaPublicKeyInfo,
 } from '../crypto/index.js';
-import { checkAesKeyLength } from '../mechanisms/aes.js';
 import { curveOfParameters } from '../mechanisms/ecdsa.js';
-import { checkGenericSecretLength } from '../mechanisms/generic-secret.js';
 import { checkModulusBits } from '../mechanisms/rsa.js';
+import { checkSecretKey } from '../mechanisms/secret-keys.js';
 import { attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { boolBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
 import { checkCertificate } from './certificates.js';
 import { octetString, rawPoint } from './ec-attributes.js';
-import type { ObjectKind } from './kinds.js';
+import { isSecret, keyTypeOf, type ObjectKind } from './kinds.js';
 import type { Attributes } from './template-validator.js';
 
 /** What becomes an object once the HSM gives it a handle and an owner. */
@@ -63,10 +63,12 @@ function bitLength(modulus: Buffer): number {
 }
 
 function setSecretPart(kind: ObjectKind, attributes: Attributes, bytes: Buffer): void {
-  attributes.set(CKA.CKA_VALUE_LEN, ulongBytes(bytes.length));
-  if (kind !== 'aes') return;
+  // Triple DES keys have one length and no attribute for it.
+  if (kind !== 'des3') attributes.set(CKA.CKA_VALUE_LEN, ulongBytes(bytes.length));
+  if (kind === 'generic') return;
   const key = importSecretKey(bytes);
-  const block = aesEncrypt(key, 'ecb', undefined, Buffer.alloc(16), false);
+  const encrypt = kind === 'aes' ? aesEncrypt : des3Encrypt;
+  const block = encrypt(key, 'ecb', undefined, Buffer.alloc(16), false);
   key.destroy();
   attributes.set(CKA.CKA_CHECK_VALUE, block.subarray(0, CHECK_VALUE_BYTES));
 }
@@ -127,6 +129,10 @@ function required(attributes: Attributes, type: number): Buffer {
   return value;
 }
 
+function secretValue(attributes: Attributes): Buffer {
+  return withSecrets(attributes, (value) => Buffer.from(value(CKA.CKA_VALUE)!));
+}
+
 /** How each kind of key is put together from the attributes of a C_CreateObject template. */
 const importers: { readonly [Kind in ObjectKind]?: (attributes: Attributes) => Buffer } = {
   rsaPublic: (attributes) =>
@@ -158,15 +164,15 @@ const importers: { readonly [Kind in ObjectKind]?: (attributes: Attributes) => B
     const curve = curveOfParameters(required(attributes, CKA.CKA_EC_PARAMS));
     return withSecrets(attributes, (value) => ecPrivateKeyInfo(curve, value(CKA.CKA_VALUE)!));
   },
-  aes: (attributes) => withSecrets(attributes, (value) => Buffer.from(value(CKA.CKA_VALUE)!)),
-  generic: (attributes) => withSecrets(attributes, (value) => Buffer.from(value(CKA.CKA_VALUE)!)),
+  aes: secretValue,
+  des3: secretValue,
+  generic: secretValue,
 };
 
 /** Keys brought along have the sizes that the HSM makes itself. Looked at before any arithmetic on them: that of a huge
  * modulus would keep everybody waiting. */
 function checkImportedSize(kind: ObjectKind, attributes: Attributes): void {
-  if (kind === 'aes') checkAesKeyLength(required(attributes, CKA.CKA_VALUE).length);
-  if (kind === 'generic') checkGenericSecretLength(required(attributes, CKA.CKA_VALUE).length);
+  if (isSecret(kind)) checkSecretKey(keyTypeOf(kind)!, required(attributes, CKA.CKA_VALUE));
   if (kind !== 'rsaPrivate' && kind !== 'rsaPublic') return;
   const modulus = required(attributes, CKA.CKA_MODULUS);
   const leadingZeros = modulus.findIndex((byte) => byte !== 0);
@@ -206,7 +212,7 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
     if (!(error instanceof CryptoError)) throw error;
     throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `the template holds no sound ${kind} key`, error);
   }
-  if (kind === 'aes' || kind === 'generic') {
+  if (isSecret(kind)) {
     if (statedLength !== undefined && ulongOf(statedLength) !== material.length) {
       throw ckr('CKR_TEMPLATE_INCONSISTENT', 'CKA_VALUE_LEN is not the length of CKA_VALUE');
     }

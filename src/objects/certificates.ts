@@ -1,4 +1,4 @@
-import type { HsmType } from '../base/hsm-types.js';
+import type { HsmType } from '../base/cluster-kind.js';
 import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { ulongOf } from '../pkcs11/template.js';

@@ -183,6 +183,22 @@ const rows = {
     fix: "put the attribute into the template that makes the key, or use CloudHSM CLI's `key set-attribute`",
     source: '3 [doc], the code [guess]',
   },
+  'weak-ecdsa-hash': {
+    does: 'signs with a hash that is weaker than the curve',
+    answer: 'CKR_KEY_SIZE_RANGE',
+    because: 'an hsm2m.medium takes no less than SHA-384 for P-384 and SHA-512 for P-521',
+    why: 'SHA-256 is what programs take when they are not told otherwise; pkcs11-tool does',
+    fix: "take the curve's own hash, or hash in the program and sign with CKM_ECDSA",
+    source: '9.2, 17 [seen], the code [guess]',
+  },
+  'long-part': {
+    does: 'encrypts or decrypts a part that is longer than one request to an HSM',
+    answer: 'CKR_DATA_LEN_RANGE',
+    because: 'a request holds about 16 KB',
+    why: 'Java gives all its data in one part',
+    fix: 'split the data: 16,000 bytes a part are within every bound',
+    source: '9.3 [doc], that it holds for parts [guess]',
+  },
   'copy-object': {
     does: 'copies an object',
     answer: 'CKR_FUNCTION_NOT_SUPPORTED',

@@ -45,6 +45,10 @@ export function isKeyClass(objectClass: number): boolean {
   return kindRows.some((row) => row.objectClass === objectClass && row.keyType !== undefined);
 }
 
+export function isSecret(kind: ObjectKind): boolean {
+  return classOf(kind) === CKO.CKO_SECRET_KEY;
+}
+
 export function classOf(kind: ObjectKind): number {
   return kindRows.find((row) => row.kind === kind)!.objectClass;
 }

@@ -2,7 +2,9 @@ import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { CKF, CKS } from '../../src/pkcs11/constants.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { TestEngine } from '../support/engine.js';
+import { type Curve, generateEc } from '../support/keys.js';
 import { expectCkr, TestModule } from '../support/module.js';
 
 const { CKU_USER, CKU_SO } = pkcs11js;
@@ -155,6 +157,37 @@ describe('lockout', () => {
 });
 
 describe('the strict profile', () => {
+  // Seen with an hsm2m: "ECDSA with a digest weaker than the curve is refused" (reference section 9.2).
+  it('signs on P-384 and P-521 with no weaker hash, but with the raw mechanism', async () => {
+    const engine = await TestEngine.start(['--profile', 'strict']);
+    const module = new TestModule(engine);
+    try {
+      const session = module.openLoggedIn();
+      const init = (curve: Curve, mechanism: number) => {
+        const pair = generateEc(module, session, curve);
+        module.p11.C_SignInit(session, { mechanism }, pair.privateKey);
+        module.p11.C_Sign(session, Buffer.alloc(20), Buffer.alloc(132));
+        module.p11.C_VerifyInit(session, { mechanism }, pair.publicKey);
+        expectCkr(CKR.CKR_SIGNATURE_INVALID, () =>
+          module.p11.C_Verify(
+            session,
+            Buffer.alloc(20),
+            Buffer.alloc(curve === 'P-521' ? 132 : curve === 'P-384' ? 96 : 64),
+          ),
+        );
+      };
+      expectCkr(CKR.CKR_KEY_SIZE_RANGE, () => init('P-384', CKM.CKM_ECDSA_SHA256));
+      expectCkr(CKR.CKR_KEY_SIZE_RANGE, () => init('P-521', CKM.CKM_ECDSA_SHA384));
+      init('P-384', CKM.CKM_ECDSA_SHA384);
+      init('P-521', CKM.CKM_ECDSA_SHA512);
+      init('P-384', CKM.CKM_ECDSA);
+      init('P-256', CKM.CKM_ECDSA_SHA1);
+    } finally {
+      module.close();
+      await engine.stop();
+    }
+  });
+
   it('refuses read-only sessions, public keys that are not private, and keys that are not sensitive', async () => {
     const engine = await TestEngine.start(['--profile', 'strict']);
     const module = new TestModule(engine);

@@ -2,6 +2,7 @@ import { constants, createHmac, createPublicKey, verify as nodeVerify } from 'no
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { CKR } from '../../src/pkcs11/ckr.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
 import {
   type Curve,
   curveOids,
@@ -145,6 +146,40 @@ describe('signing and verifying', () => {
       }
     });
   }
+
+  // RFC 4493, section 4: the examples with 0, 16, 40 and 64 bytes.
+  it('computes AES-CMAC as RFC 4493 says, whole and in parts', () => {
+    const { p11 } = module;
+    const key = p11.C_CreateObject(session, [
+      { type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_SECRET_KEY },
+      { type: pkcs11js.CKA_KEY_TYPE, value: pkcs11js.CKK_AES },
+      { type: pkcs11js.CKA_VALUE, value: Buffer.from('2b7e151628aed2a6abf7158809cf4f3c', 'hex') },
+      { type: pkcs11js.CKA_SIGN, value: true },
+      { type: pkcs11js.CKA_VERIFY, value: true },
+    ]);
+    const message = Buffer.from(
+      '6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51' +
+        '30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710',
+      'hex',
+    );
+    const mechanism = { mechanism: CKM.CKM_AES_CMAC };
+    for (const [lengthBytes, mac] of [
+      [0, 'bb1d6929e95937287fa37d129b756746'],
+      [16, '070a16b46b4d4144f79bdd9dd04a287c'],
+      [40, 'dfa66747de9ae63030ca32611497c827'],
+      [64, '51f0bebf7e3b9d92fc49741779363cfe'],
+    ] as const) {
+      const input = message.subarray(0, lengthBytes);
+      expect(sign(mechanism, key, input).toString('hex')).to.equal(mac);
+      expect(verify(mechanism, key, Buffer.from(mac, 'hex'), input)).to.equal(true);
+      p11.C_SignInit(session, mechanism, key);
+      for (const byte of input) p11.C_SignUpdate(session, Buffer.from([byte]));
+      if (lengthBytes === 0) p11.C_SignUpdate(session, input);
+      expect(p11.C_SignFinal(session, Buffer.alloc(16)).toString('hex')).to.equal(mac);
+    }
+    expectCkr(CKR.CKR_SIGNATURE_INVALID, () => verify(mechanism, key, Buffer.alloc(16)));
+    expectCkr(CKR.CKR_SIGNATURE_LEN_RANGE, () => verify(mechanism, key, Buffer.alloc(15)));
+  });
 
   it('signs nothing, too', () => {
     const { privateKey, publicKey } = generateEc(module, session);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { HsmType } from '../../src/base/hsm-types.js';
+import type { HsmType } from '../../src/base/cluster-kind.js';
 import type { Cluster } from '../../src/cluster/cluster.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import { keySettings } from '../../src/objects/key-settings.js';

@@ -3,6 +3,7 @@ import type { DeviationId } from '../../src/objects/deviations.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import type { CkrName } from '../../src/pkcs11/ckr.js';
 import { CKF } from '../../src/pkcs11/constants.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
 import type { CallName } from '../../src/wire/calls.js';
 import { curveOids, generateAes, generateEc } from './keys.js';
 import type { TestModule } from './module.js';
@@ -172,6 +173,23 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
     prepare: (module, session, label) => void aesOnToken(module, session, label),
     act: ({ module, session, key }) =>
       module.p11.C_SetAttributeValue(session, key, [{ type: CKA.CKA_ID, value: Buffer.from('changed') }]),
+  },
+  'weak-ecdsa-hash': {
+    call: 'C_SignInit',
+    act: ({ module, session }) => {
+      const { privateKey } = generateEc(module, session, 'P-384');
+      module.p11.C_SignInit(session, { mechanism: CKM.CKM_ECDSA_SHA256 }, privateKey);
+      module.p11.C_Sign(session, Buffer.from('data'), Buffer.alloc(96));
+    },
+  },
+  'long-part': {
+    call: 'C_EncryptUpdate',
+    act: ({ module, session }) => {
+      const mechanism = { mechanism: CKM.CKM_AES_ECB };
+      module.p11.C_EncryptInit(session, mechanism, generateAes(module, session));
+      module.p11.C_EncryptUpdate(session, Buffer.alloc(20_000), Buffer.alloc(20_000));
+      module.p11.C_EncryptFinal(session, Buffer.alloc(16));
+    },
   },
   'copy-object': {
     call: 'C_CopyObject',

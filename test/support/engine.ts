@@ -1,9 +1,10 @@
 import { type ChildProcess, type ExecFileOptions, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ConfigInput } from '../../src/base/config.js';
 
 /** The project's root, from dist/test/support. */
 export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
@@ -58,6 +59,14 @@ export class TestEngine {
     const engine = new TestEngine(home ?? mkdtempSync(join(tmpdir(), 'chl-')), options);
     await engine.restart();
     return engine;
+  }
+
+  /** Starts an engine on a new home with settings that have no option of their own. */
+  static async startWith(settings: ConfigInput): Promise<TestEngine> {
+    const home = mkdtempSync(join(tmpdir(), 'chl-'));
+    const file = join(home, 'settings.json');
+    writeFileSync(file, JSON.stringify(settings));
+    return TestEngine.start(['--config', file], home);
   }
 
   /** Starts it again after `kill` or `stop`, with all it had kept. */

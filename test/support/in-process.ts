@@ -1,4 +1,4 @@
-import type { HsmType } from '../../src/base/hsm-types.js';
+import type { ClusterMode, HsmType } from '../../src/base/cluster-kind.js';
 import { silentLog } from '../../src/base/log.js';
 import { Applications } from '../../src/bridge/applications.js';
 import { InProcessChannel } from '../../src/bridge/in-process.js';
@@ -9,7 +9,6 @@ import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
 import { type Quota, quotaOf } from '../../src/hsm/quotas.js';
 import { hashNewPassword, type Role } from '../../src/hsm/users.js';
-import type { ClusterMode } from '../../src/mechanisms/mechanism.js';
 import { certificateSwitch } from '../../src/objects/certificates.js';
 import type { Profile } from '../../src/objects/deviations.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';

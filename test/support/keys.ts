@@ -78,7 +78,7 @@ export function importSecret(module: TestModule, session: Buffer, keyType: numbe
     { type: pkcs11js.CKA_KEY_TYPE, value: keyType },
     { type: pkcs11js.CKA_VALUE, value },
     ...flags(
-      keyType === pkcs11js.CKK_AES
+      keyType !== pkcs11js.CKK_GENERIC_SECRET
         ? [pkcs11js.CKA_ENCRYPT, pkcs11js.CKA_DECRYPT]
         : [pkcs11js.CKA_SIGN, pkcs11js.CKA_VERIFY],
     ),

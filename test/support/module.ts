@@ -1,4 +1,5 @@
 import pkcs11js from 'pkcs11js';
+import type { ConfigInput } from '../../src/base/config.js';
 import { CKS } from '../../src/pkcs11/constants.js';
 import { modulePath, TestEngine } from './engine.js';
 
@@ -41,11 +42,12 @@ export class TestModule {
 /** Gives the tests of a suite an engine of their own, the module on it, and a session that is logged in. */
 export function useModule(
   assign: (opened: { engine: TestEngine; module: TestModule; session: Buffer }) => void,
+  settings: ConfigInput = {},
 ): void {
   let engine: TestEngine | undefined;
   let module: TestModule | undefined;
   before(async () => {
-    engine = await TestEngine.start();
+    engine = await TestEngine.startWith(settings);
     module = new TestModule(engine);
     assign({ engine, module, session: module.openLoggedIn() });
   });

@@ -1,7 +1,6 @@
 import { andThen } from '../../base/eventually.js';
 import { createDigest, digest, hashLengthBytes } from '../../crypto/index.js';
 import { noParameter } from '../../mechanisms/mechanism.js';
-import { mechanismFor } from '../../mechanisms/registry.js';
 import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import type { Handlers } from '../handler.js';
@@ -18,7 +17,7 @@ function give(session: Session, operation: DigestOperation, room: Room, produce:
 export const digestCalls = {
   C_DigestInit: (session, { pMechanism }) =>
     beginOrCancel(session, 'digest', pMechanism, ({ type, parameter }) => {
-      const hash = mechanismFor(type, 'digest');
+      const hash = session.mechanisms.part(type, 'digest');
       noParameter(parameter);
       return {
         lengthBytes: hashLengthBytes[hash],

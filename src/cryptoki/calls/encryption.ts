@@ -1,6 +1,7 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
+import { limits } from '../../base/limits.js';
+import { longestInput, tooMuchData } from '../../mechanisms/data-limits.js';
 import type { CipherMechanism, Direction } from '../../mechanisms/mechanism.js';
-import { cipherFor } from '../../mechanisms/registry.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { LengthOnly, Room } from '../../wire/arguments.js';
 import { atMost, exactly, fillRoom } from '../answer.js';
@@ -9,9 +10,11 @@ import type { Handlers } from '../handler.js';
 import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
 import type { CipherOperation } from '../operations.js';
 import type { Session } from '../session.js';
-import { planUpdate } from '../stream.js';
+import { planUpdate, type UpdatePlan } from '../stream.js';
 
 const NOTHING = Buffer.alloc(0);
+/** A multiple of every cipher's block. */
+const WHOLE_BLOCKS_BYTES = 16;
 
 function prepare(
   session: Session,
@@ -20,12 +23,15 @@ function prepare(
   mechanism: Mechanism,
 ): Eventually<CipherOperation> {
   session.requireLogin();
-  const cipher = cipherFor(mechanism.type, session.token.slot.cluster.settings.mode);
+  const cipher = session.mechanisms.part(mechanism.type, direction);
   const request = { handle, use: direction, mechanism: mechanism.type, keyTypes: cipher.keyTypes };
   return andThen(session.client.send('describeKey', request), (key) => {
     cipher.check(mechanism.parameter, key, direction);
     const { parameter } = mechanism;
-    const collected = new Collector();
+    const maxInputBytes = longestInput(cipher, direction, parameter, key);
+    const refusal = (lengthBytes: number, maxBytes: number): Error =>
+      tooMuchData(direction, lengthBytes, maxBytes);
+    const collected = new Collector(Math.min(maxInputBytes, limits.collectedBytes), refusal);
     const stream = cipher.stream && {
       parameter,
       held: NOTHING,
@@ -38,6 +44,7 @@ function prepare(
       mechanism,
       cipher,
       key,
+      maxInputBytes,
       stream,
       collected,
       form: 'undecided',
@@ -76,6 +83,42 @@ function run(
   return session.client.send(operation.direction, { handle: operation.handle, mechanism, input });
 }
 
+/** One part of an operation in parts, in as many requests as the HSM's bound makes of it. */
+function runPart(
+  session: Session,
+  operation: CipherOperation,
+  { mechanism, input }: UpdatePlan,
+): Eventually<Buffer> {
+  const { maxDataBytes } = operation.cipher;
+  if (maxDataBytes === undefined || input.length <= maxDataBytes)
+    return run(session, operation, mechanism, input);
+  return runInPieces(
+    session,
+    operation,
+    mechanism,
+    input,
+    maxDataBytes - (maxDataBytes % WHOLE_BLOCKS_BYTES),
+  );
+}
+
+async function runInPieces(
+  session: Session,
+  operation: CipherOperation,
+  { type, parameter: first }: Mechanism,
+  input: Buffer,
+  pieceBytes: number,
+): Promise<Buffer> {
+  const outputs: Buffer[] = [];
+  let parameter = first;
+  for (let at = 0; at < input.length; at += pieceBytes) {
+    const piece = input.subarray(at, at + pieceBytes);
+    const output = await run(session, operation, { type, parameter }, piece);
+    outputs.push(output);
+    parameter = operation.cipher.stream!.next(parameter, operation.direction, piece, output);
+  }
+  return Buffer.concat(outputs);
+}
+
 /** Runs the whole input, or what is left of it, in one piece, and ends the operation. */
 function last(
   session: Session,
@@ -92,6 +135,11 @@ function last(
   return fillRoom(room, length, produce, () => session.end(direction));
 }
 
+/** Throws CKR_DATA_LEN_RANGE or CKR_ENCRYPTED_DATA_LEN_RANGE. */
+function checkLength({ direction, maxInputBytes }: CipherOperation, input: Buffer): void {
+  if (input.length > maxInputBytes) throw tooMuchData(direction, input.length, maxInputBytes);
+}
+
 function whole(
   session: Session,
   direction: Direction,
@@ -101,6 +149,7 @@ function whole(
   const operation = session.operation(direction);
   return endOnFailure(session, direction, () => {
     decideForm(operation, 'whole');
+    checkLength(operation, input);
     return last(session, operation, operation.mechanism.parameter, input, room);
   });
 }
@@ -119,11 +168,15 @@ function update(
     decideForm(operation, 'parts');
     const { cipher, stream, collected } = operation;
     if (stream === undefined) return nothing(room, () => collected.add(part));
+    if (part.length > operation.maxInputBytes) {
+      const call = direction === 'encrypt' ? 'C_EncryptUpdate' : 'C_DecryptUpdate';
+      session.token.gate.allow('long-part', call, `${part.length} bytes in one part`);
+    }
     const plan = planUpdate(cipher.stream!, stream, direction, part);
     if (plan.input.length === 0) return nothing(room, () => plan.commit(NOTHING));
     let whole: Buffer = NOTHING;
     const produce = (): Eventually<Buffer> =>
-      andThen(run(session, operation, plan.mechanism, plan.input), (output) => {
+      andThen(runPart(session, operation, plan), (output) => {
         whole = output;
         return output.subarray(plan.skipBytes);
       });

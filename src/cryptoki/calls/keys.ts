@@ -1,17 +1,21 @@
 import { andThen } from '../../base/eventually.js';
 import { noParameter } from '../../mechanisms/mechanism.js';
-import { mechanismFor } from '../../mechanisms/registry.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import { templateBool } from '../../pkcs11/template.js';
 import type { Handlers } from '../handler.js';
+import type { Session } from '../session.js';
 import { create, requireWritable } from './objects.js';
 
 /** Throws CKR_ARGUMENTS_BAD, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID. */
-function generationMechanism(mechanism: Mechanism | null, part: 'generateKey' | 'generateKeyPair'): number {
+function generationMechanism(
+  session: Session,
+  mechanism: Mechanism | null,
+  operation: 'generateKey' | 'generateKeyPair',
+): number {
   if (mechanism === null) throw ckr('CKR_ARGUMENTS_BAD', 'there is no mechanism');
-  mechanismFor(mechanism.type, part);
+  session.mechanisms.part(mechanism.type, operation);
   noParameter(mechanism.parameter);
   return mechanism.type;
 }
@@ -19,7 +23,7 @@ function generationMechanism(mechanism: Mechanism | null, part: 'generateKey' | 
 /** Key management (v2.40 base, 5.13). */
 export const keyCalls = {
   C_GenerateKey: (session, { pMechanism, pTemplate }) => {
-    const type = generationMechanism(pMechanism, 'generateKey');
+    const type = generationMechanism(session, pMechanism, 'generateKey');
     const handle = create(session, pTemplate, () =>
       session.client.generateKey(type, pTemplate, 'C_GenerateKey'),
     );
@@ -27,7 +31,7 @@ export const keyCalls = {
   },
 
   C_GenerateKeyPair: (session, { pMechanism, pPublicKeyTemplate, pPrivateKeyTemplate }) => {
-    const type = generationMechanism(pMechanism, 'generateKeyPair');
+    const type = generationMechanism(session, pMechanism, 'generateKeyPair');
     session.requireLogin();
     const publicToken = templateBool(pPublicKeyTemplate, CKA.CKA_TOKEN, false);
     const privateToken = templateBool(pPrivateKeyTemplate, CKA.CKA_TOKEN, false);

@@ -1,6 +1,7 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
+import { limits } from '../../base/limits.js';
 import { createDigest, digest } from '../../crypto/index.js';
-import { mechanismRow, signatureFor } from '../../mechanisms/registry.js';
+import { longestMessage, tooMuchData } from '../../mechanisms/data-limits.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { Room } from '../../wire/arguments.js';
@@ -13,6 +14,9 @@ import type { Session } from '../session.js';
 
 type Use = 'sign' | 'verify';
 
+const refuseData = (lengthBytes: number, maxBytes: number): Error =>
+  tooMuchData('sign', lengthBytes, maxBytes);
+
 /** Decides everything: mechanism, key and permission, sizes, and what happens to the data on its way to the HSM. */
 function prepare(
   session: Session,
@@ -21,19 +25,28 @@ function prepare(
   mechanism: Mechanism,
 ): Eventually<SignatureOperation> {
   session.requireLogin();
-  const { hashedSignature: hashed } = mechanismRow(mechanism.type);
+  const { mechanisms } = session;
+  const { hashedSignature: hashed } = mechanisms.row(mechanism.type, use);
   hashed?.checkHash?.(mechanism.parameter);
   const type = hashed?.base ?? mechanism.type;
-  const signature = signatureFor(type);
+  const signature = mechanisms.part(type, use);
   const request = { handle, use, mechanism: mechanism.type, keyTypes: signature.keyTypes };
   return andThen(session.client.send('describeKey', request), (key) => {
     signature.check(mechanism.parameter, key);
-    const data = hashed ? { hashed, running: createDigest(hashed.hash) } : new Collector();
+    if (hashed?.isTooWeak?.(key, mechanisms.kind)) {
+      const call = use === 'sign' ? 'C_SignInit' : 'C_VerifyInit';
+      session.token.gate.allow('weak-ecdsa-hash', call, `${hashed.hash} for a key on ${key.curve}`);
+    }
+    const maxDataBytes = longestMessage(signature);
+    const data = hashed
+      ? { hashed, running: createDigest(hashed.hash) }
+      : new Collector(Math.min(maxDataBytes, limits.collectedBytes), refuseData);
     return {
       handle,
       mechanism: { type, parameter: mechanism.parameter },
       signature,
       key,
+      maxDataBytes,
       signatureLengthBytes: signature.signatureLengthBytes(key),
       data,
       form: 'undecided',
@@ -45,8 +58,10 @@ function prepare(
 }
 
 /** What the HSM gets for data that came in one piece. */
-function wholeInput({ data }: SignatureOperation, input: Buffer): Buffer {
-  return data instanceof Collector ? input : data.hashed.encode(digest(data.hashed.hash, input));
+function wholeInput({ data, maxDataBytes }: SignatureOperation, input: Buffer): Buffer {
+  if (!(data instanceof Collector)) return data.hashed.encode(digest(data.hashed.hash, input));
+  if (input.length > maxDataBytes) throw refuseData(input.length, maxDataBytes);
+  return input;
 }
 
 /** What the HSM gets at the end of an operation in parts. */

@@ -1,5 +1,3 @@
-import { mechanismFlags } from '../../mechanisms/mechanism.js';
-import { mechanismList, mechanismRow } from '../../mechanisms/registry.js';
 import { fillList } from '../answer.js';
 import type { Handlers } from '../handler.js';
 import { slotInfo, tokenInfo } from '../identity.js';
@@ -31,15 +29,11 @@ export const slotCalls = {
   },
 
   C_GetMechanismList: (application, { slotID, pMechanismList }) => {
-    application.token(slotID);
-    return { pMechanismList: fillList(pMechanismList, mechanismList()) };
+    const { mechanisms } = application.token(slotID).slot.cluster;
+    return { pMechanismList: fillList(pMechanismList, mechanisms.list) };
   },
 
-  C_GetMechanismInfo: (application, { slotID, type }) => {
-    const { mode } = application.token(slotID).slot.cluster.settings;
-    const row = mechanismRow(type);
-    return {
-      pInfo: { ulMinKeySize: row.minKeySize, ulMaxKeySize: row.maxKeySize, flags: mechanismFlags(row, mode) },
-    };
-  },
+  C_GetMechanismInfo: (application, { slotID, type }) => ({
+    pInfo: application.token(slotID).slot.cluster.mechanisms.info(type),
+  }),
 } satisfies Handlers;

@@ -1,6 +1,4 @@
 import { andThen, type Eventually, orElse } from '../../base/eventually.js';
-import { randomBytes } from '../../crypto/index.js';
-import { mechanismFor } from '../../mechanisms/registry.js';
 import { buildImported, buildKeyPair, buildSecretKey, type NewObject } from '../../objects/build.js';
 import type { Allow } from '../../objects/gate.js';
 import { isTokenObject } from '../../objects/hsm-object.js';
@@ -54,11 +52,11 @@ export function settled<T>(work: Eventually<T>, settle: () => void): Eventually<
 export const generateKey: Command<{ mechanism: number; template: Template }, Created> = {
   login: 'CU',
   run: (session, { mechanism, template }, cause) => {
-    const { keyType, lengthBytes } = mechanismFor(mechanism, 'generateKey');
+    const { keyType, generate } = session.hsm.mechanisms.part(mechanism, 'generateKey');
     const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
     const { allow, settle } = session.gate.allowance(cause);
     const attributes = validateTemplate('generate', kind, template, allow);
-    const key = buildSecretKey(kind, attributes, randomBytes(lengthBytes(template)), true);
+    const key = buildSecretKey(kind, attributes, generate(template), true);
     return settled(finish(session, session.user, key, allow), settle);
   },
 };
@@ -69,7 +67,7 @@ export const generateKeyPair: Command<
 > = {
   login: 'CU',
   run: (session, { mechanism, publicTemplate, privateTemplate }, cause) => {
-    const { keyType, generate } = mechanismFor(mechanism, 'generateKeyPair');
+    const { keyType, generate } = session.hsm.mechanisms.part(mechanism, 'generateKeyPair');
     const name = keyType === CKK.CKK_RSA ? 'rsa' : 'ec';
     const owner = session.user;
     const { allow, settle } = session.gate.allowance(cause);

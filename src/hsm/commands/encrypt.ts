@@ -1,6 +1,6 @@
 import type { Eventually } from '../../base/eventually.js';
+import { longestInput, tooMuchData } from '../../mechanisms/data-limits.js';
 import type { Direction } from '../../mechanisms/mechanism.js';
-import { cipherFor } from '../../mechanisms/registry.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { HsmSession } from '../hsm-session.js';
 import type { Command } from './command.js';
@@ -18,9 +18,11 @@ function run(
   { handle, mechanism, input }: CipherRequest,
 ): Eventually<Buffer> {
   const { type, parameter } = mechanism;
-  const cipher = cipherFor(type, session.hsm.settings.mode);
+  const cipher = session.hsm.mechanisms.part(type, direction);
   const loaded = keyFor(session, handle, direction, type, cipher.keyTypes);
   cipher.check(parameter, loaded.key, direction);
+  const maxBytes = longestInput(cipher, direction, parameter, loaded.key);
+  if (input.length > maxBytes) throw tooMuchData(direction, input.length, maxBytes);
   const refused = direction === 'encrypt' ? 'CKR_DATA_INVALID' : 'CKR_ENCRYPTED_DATA_INVALID';
   return withCkr(loaded, refused, () => cipher[direction](loaded.key, parameter, input));
 }

@@ -1,7 +1,8 @@
-import { signatureFor } from '../../mechanisms/registry.js';
+import { longestMessage, tooMuchData } from '../../mechanisms/data-limits.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
+import type { HsmSession } from '../hsm-session.js';
 import type { Command } from './command.js';
-import { type KeyUse, keyFor, withCkr } from './key-use.js';
+import { keyFor, withCkr } from './key-use.js';
 
 interface SignRequest {
   readonly handle: number;
@@ -9,15 +10,13 @@ interface SignRequest {
   readonly input: Buffer;
 }
 
-const prepared = (
-  session: Parameters<typeof keyFor>[0],
-  use: KeyUse,
-  { handle, mechanism, input }: SignRequest,
-) => {
+const prepared = (session: HsmSession, use: 'sign' | 'verify', { handle, mechanism, input }: SignRequest) => {
   const { type, parameter } = mechanism;
-  const signature = signatureFor(type);
+  const signature = session.hsm.mechanisms.part(type, use);
   const loaded = keyFor(session, handle, use, type, signature.keyTypes);
   signature.check(parameter, loaded.key);
+  const maxBytes = longestMessage(signature);
+  if (input.length > maxBytes) throw tooMuchData('sign', input.length, maxBytes);
   signature.checkInput?.(parameter, loaded.key, input.length);
   return { signature, loaded };
 };

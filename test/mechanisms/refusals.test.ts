@@ -1,0 +1,145 @@
+import { expect } from 'chai';
+import { clusterKinds } from '../../src/base/cluster-kind.js';
+import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import {
+  type CipherMechanism,
+  isSelected,
+  type MechanismOperation,
+  type MechanismRow,
+  mechanismOperations,
+  type SignatureMechanism,
+} from '../../src/mechanisms/mechanism.js';
+import { mechanismRows } from '../../src/mechanisms/rows.js';
+import type { MechanismParameter } from '../../src/pkcs11/layouts.js';
+import { mechanismName } from '../../src/pkcs11/mechanisms.js';
+import { codeOf } from '../support/codes.js';
+import { memoryCluster, PASSWORD } from '../support/in-process.js';
+import {
+  type SampleKey,
+  sampleKeys,
+  sampleParameter,
+  wrongParameters,
+} from '../support/mechanism-samples.js';
+
+/* Made from the rows, and sent to the HSM past cryptoki: the HSM itself refuses. */
+
+const dataOperations = ['encrypt', 'decrypt', 'sign', 'verify'] as const;
+type DataOperation = (typeof dataOperations)[number];
+
+const needsPublic: readonly MechanismOperation[] = ['encrypt', 'verify'];
+const partOf = (
+  row: MechanismRow,
+  operation: DataOperation,
+): CipherMechanism | SignatureMechanism | undefined => row[mechanismOperations[operation].part];
+const handleOf = (key: SampleKey, operation: DataOperation): number =>
+  needsPublic.includes(operation) ? key.publicKey : key.privateKey;
+
+for (const kind of clusterKinds) {
+  describe(`an HSM of a ${kind.mode} cluster of ${kind.hsmType}`, () => {
+    let client: ClusterClient;
+    let usable: SampleKey[];
+    let useless: SampleKey[];
+
+    before(async () => {
+      client = (await memoryCluster({ ...kind, hsms: 1 })).connect();
+      await client.login('crypto_user', PASSWORD);
+      usable = await sampleKeys(client, true);
+      useless = await sampleKeys(client, false);
+    });
+
+    const attempt = (
+      row: MechanismRow,
+      operation: DataOperation,
+      handle: number,
+      { parameter, input = Buffer.alloc(16) }: { parameter: MechanismParameter; input?: Buffer } = {
+        parameter: sampleParameter(row),
+      },
+    ): Promise<string> =>
+      codeOf(() =>
+        client.send(operation as 'verify', {
+          handle,
+          mechanism: { type: row.type, parameter },
+          input,
+          signature: Buffer.alloc(16),
+        }),
+      );
+
+    for (const row of mechanismRows) {
+      for (const operation of dataOperations) {
+        const part = partOf(row, operation);
+        const name = `${mechanismName(row.type)} to ${operation}`;
+        const keyFor = (keys: readonly SampleKey[]): SampleKey =>
+          keys.find(({ keyType }) => part?.keyTypes.includes(keyType))!;
+
+        if (part === undefined) {
+          it(`has no ${name}`, async () => {
+            for (const key of usable)
+              expect(await attempt(row, operation, handleOf(key, operation))).to.equal(
+                'CKR_MECHANISM_INVALID',
+              );
+          });
+          continue;
+        }
+
+        if (!isSelected(row.only?.[operation] ?? {}, kind)) {
+          it(`refuses ${name} in such a cluster`, async () => {
+            expect(await attempt(row, operation, handleOf(keyFor(usable), operation))).to.equal(
+              'CKR_MECHANISM_INVALID',
+            );
+          });
+          continue;
+        }
+
+        it(`takes ${name} no key of another type, nor the other half`, async () => {
+          for (const key of usable.filter(({ keyType }) => !part.keyTypes.includes(keyType)))
+            expect(await attempt(row, operation, handleOf(key, operation))).to.equal(
+              'CKR_KEY_TYPE_INCONSISTENT',
+            );
+          const { publicKey, privateKey } = keyFor(usable);
+          if (publicKey === privateKey) return;
+          const otherHalf = needsPublic.includes(operation) ? privateKey : publicKey;
+          expect(await attempt(row, operation, otherHalf)).to.equal('CKR_KEY_TYPE_INCONSISTENT');
+        });
+
+        it(`takes ${name} no key that may not`, async () => {
+          expect(await attempt(row, operation, handleOf(keyFor(useless), operation))).to.equal(
+            'CKR_KEY_FUNCTION_NOT_PERMITTED',
+          );
+        });
+
+        it(`takes ${name} no other parameter`, async () => {
+          for (const parameter of wrongParameters(row))
+            expect(
+              await attempt(row, operation, handleOf(keyFor(usable), operation), { parameter }),
+            ).to.equal('CKR_MECHANISM_PARAM_INVALID');
+        });
+
+        const { maxDataBytes } = part;
+        if (maxDataBytes === undefined) continue;
+        it(`takes ${name} ${maxDataBytes} bytes and no more`, async () => {
+          const handle = handleOf(keyFor(usable), operation);
+          const withData = (input: Buffer) =>
+            attempt(row, operation, handle, { parameter: sampleParameter(row), input });
+          if (operation === 'sign' || operation === 'verify') {
+            expect(await withData(Buffer.alloc(maxDataBytes))).to.equal('CKR_OK');
+            expect(await withData(Buffer.alloc(maxDataBytes + 1))).to.equal('CKR_DATA_LEN_RANGE');
+            return;
+          }
+          const parameter = sampleParameter(row);
+          const mechanism = { type: row.type, parameter };
+          const wholeBlocks = Buffer.alloc(maxDataBytes);
+          if (operation === 'encrypt') {
+            expect(await withData(wholeBlocks)).to.equal('CKR_OK');
+            expect(await withData(Buffer.alloc(maxDataBytes + 16))).to.equal('CKR_DATA_LEN_RANGE');
+            return;
+          }
+          const tooLong = 'CKR_ENCRYPTED_DATA_LEN_RANGE';
+          expect(await withData(Buffer.alloc(maxDataBytes + 64))).to.equal(tooLong);
+          if (!isSelected(row.only?.encrypt ?? {}, kind)) return;
+          const input = await client.send('encrypt', { handle, mechanism, input: wholeBlocks });
+          expect(await withData(input)).to.equal('CKR_OK');
+        });
+      }
+    }
+  });
+}
