@@ -37,7 +37,10 @@ const keyParts: { readonly [Kind in ObjectKind]?: { readonly [Name in AttributeN
   ecPublic: { CKA_EC_PARAMS: P256, CKA_EC_POINT: point },
   aes: { CKA_VALUE: Buffer.alloc(32, 1), CKA_VALUE_LEN: 32 },
   // Odd parity, three different keys.
-  des3: { CKA_VALUE: Buffer.from('0123456789abcdeffedcba98765432100123456789abcd10', 'hex') },
+  des3: {
+    CKA_VALUE: Buffer.from('0123456789abcdeffedcba98765432100123456789abcd10', 'hex'),
+    CKA_VALUE_LEN: 24,
+  },
   generic: { CKA_VALUE: Buffer.alloc(32, 1), CKA_VALUE_LEN: 32 },
   mldsaPublic: { CKA_CLOUDHSM_PARAMETER_SET: 1 },
 };
@@ -137,7 +140,7 @@ const makers: { readonly [Way in Origin]?: Make } = {
 };
 
 /** Kinds that no mechanism makes yet, and columns without a call. */
-const unmade: readonly (ObjectKind | Origin)[] = ['des3', 'mldsaPublic', 'mldsaPrivate', 'unwrap', 'derive'];
+const unmade: readonly (ObjectKind | Origin)[] = ['mldsaPublic', 'mldsaPrivate', 'unwrap', 'derive'];
 
 /** Comes from a column that only the validator knows so far: there is no object to look at. */
 export const NO_HANDLE = -1;
