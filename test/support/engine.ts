@@ -44,6 +44,12 @@ export function cloudhsmLocal(words: readonly string[], env?: NodeJS.ProcessEnv)
   return run(process.execPath, [binary, ...words], { env: { ...process.env, ...env } });
 }
 
+/** Engines that have not ended: none outlives the tests. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** An engine in a process of its own, on a home of its own, as a user runs it. */
 export class TestEngine {
   #child: ChildProcess | undefined;
@@ -77,6 +83,8 @@ export class TestEngine {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child = child;
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     let complaint = '';
     child.stderr?.on('data', (text) => {
       complaint += text;
