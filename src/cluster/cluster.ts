@@ -3,6 +3,7 @@ import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { ClusterClient } from './cluster-client.js';
+import { Synchronizer } from './synchronizer.js';
 
 /** What tells one cluster from another. */
 export interface ClusterSettings extends ClusterKind {
@@ -12,12 +13,21 @@ export interface ClusterSettings extends ClusterKind {
 /** A cluster whose HSMs run in this process. */
 export class Cluster {
   readonly mechanisms: MechanismTable;
+  readonly #synchronizers: readonly Synchronizer[];
 
   constructor(
     readonly settings: ClusterSettings,
     readonly hsms: readonly Hsm[],
   ) {
     this.mechanisms = mechanismsOf(settings);
+    const peers = hsms.map((hsm) => ({ hsmId: hsm.settings.id, connect: () => hsm.connectPeer() }));
+    this.#synchronizers = hsms.map((hsm) => new Synchronizer(hsm, () => peers));
+  }
+
+  /** Brings all HSMs to the same objects, now and every so often: a client that ended half way left them apart. */
+  async keepSynchronised(intervalMs: number): Promise<void> {
+    await Promise.all(this.#synchronizers.map((synchronizer) => synchronizer.catchUp()));
+    for (const synchronizer of this.#synchronizers) synchronizer.start(intervalMs);
   }
 
   /** A client of its own for one application: one login, one set of session keys. It uses all HSMs, or those that
@@ -27,6 +37,7 @@ export class Cluster {
   }
 
   async close(): Promise<void> {
+    for (const synchronizer of this.#synchronizers) synchronizer.stop();
     await Promise.all(this.hsms.map((hsm) => hsm.close()));
   }
 }

@@ -60,7 +60,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
       timeouts,
       members,
       connect: (allowed: (deviation: string, cause: string) => void) =>
-        hsm.connect(allowed as DeviationListener),
+        isPeer ? hsm.connectPeer() : hsm.connect(allowed as DeviationListener),
       admit: () => isPeer || clients() < mostClients,
     };
     const connection = new ServedConnection(socket, served, log);

@@ -36,8 +36,12 @@ export class HsmSession {
 
   requireRole(role: Role | 'any'): void {
     const { user } = this;
-    if (role !== 'any' && user.role !== role)
-      throw ckr('CKR_USER_NOT_LOGGED_IN', `the command needs a ${role}`);
+    const fits = role === 'any' ? user.role !== 'AU' : user.role === role;
+    if (!fits)
+      throw ckr(
+        'CKR_USER_NOT_LOGGED_IN',
+        `the command needs ${role === 'any' ? 'a CO or a CU' : `a ${role}`}`,
+      );
   }
 
   login(user: User): void {

@@ -58,6 +58,8 @@ export interface HsmConnection {
 /** One HSM: its users, its objects and the commands on them. It knows neither PKCS#11 sessions nor its cluster. */
 export class Hsm {
   readonly mechanisms: MechanismTable;
+  /** How the HSM gets what others have: whoever knows its cluster sets it. */
+  catchUp: (() => Promise<void>) | undefined;
 
   private constructor(
     readonly settings: HsmSettings,
@@ -87,27 +89,35 @@ export class Hsm {
     const handles = await HandleAllocator.open(store, settings.ordinal);
     const users = new UserTable(store, log);
     const counts = new ObjectCounts(settings.quota);
-    const hsm = new Hsm(
-      settings,
-      users,
-      counts,
-      new TokenObjects(store, counts),
-      handles,
-      new MaskingKey(maskingKey),
-      log,
-      store,
-    );
+    const masking = new MaskingKey(maskingKey);
     maskingKey.fill(0);
-    return hsm;
+    const objects = new TokenObjects(store, counts, (object) => masking.digest(object));
+    await objects.versions.complete(objects.count, () => objects.all());
+    return new Hsm(settings, users, counts, objects, handles, masking, log, store);
   }
 
   connect(allowed: DeviationListener = () => undefined): HsmConnection {
-    const session = new HsmSession(this, new Gate(this.settings.profile, allowed));
+    return this.#connection(new HsmSession(this, new Gate(this.settings.profile, allowed)));
+  }
+
+  /** Another HSM of the cluster, which has proved that it is one. */
+  connectPeer(): HsmConnection {
+    const session = new HsmSession(this, new Gate(this.settings.profile, () => undefined));
+    session.login({ name: 'app_user', role: 'AU' });
+    return this.#connection(session);
+  }
+
+  #connection(session: HsmSession): HsmConnection {
     return {
       hsmId: this.settings.id,
       send: (name, request, cause) => this.#run(session, name, request, cause),
       close: () => session.logout(),
     };
+  }
+
+  /** Catches up with the other HSMs, if it has been told how to. */
+  synchronize(): Promise<void> {
+    return this.catchUp?.() ?? Promise.resolve();
   }
 
   #run<N extends CommandName>(

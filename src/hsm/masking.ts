@@ -1,18 +1,23 @@
-import { importSecretKey, type SecretKey } from '../crypto/index.js';
+import { hmac, importSecretKey, type SecretKey } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
-import { decodeObject, encodeObject } from '../objects/record.js';
+import { canonicalRecord, decodeObject, encodeObject } from '../objects/record.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { seal, unseal } from '../store/sealing.js';
 
 /** A masked object: an object sealed under the masking key that all HSMs of a cluster, and nobody else, have. The one
  * form in which a key travels between HSMs. */
 const IDENTITY = Buffer.from('cloudhsm-local masked object 1');
+const DIGEST_LABEL = Buffer.from('cloudhsm-local object digest 1');
 
 export class MaskingKey {
   readonly #key: SecretKey;
+  readonly #digestKey: SecretKey;
 
   constructor(bytes: Buffer) {
     this.#key = importSecretKey(bytes);
+    const digestKey = hmac('sha256', this.#key, DIGEST_LABEL);
+    this.#digestKey = importSecretKey(digestKey);
+    digestKey.fill(0);
   }
 
   mask(object: HsmObject): Buffer {
@@ -20,6 +25,14 @@ export class MaskingKey {
     const masked = seal(this.#key, IDENTITY, record);
     record.fill(0);
     return masked;
+  }
+
+  /** Equal on all HSMs of the cluster for equal objects. Under a key, because a weak secret could be found by its hash. */
+  digest(object: HsmObject): Buffer {
+    const record = canonicalRecord(object);
+    const digest = hmac('sha256', this.#digestKey, record);
+    record.fill(0);
+    return digest;
   }
 
   /** Throws CKR_FUNCTION_FAILED for anything this cluster's HSMs did not mask. */

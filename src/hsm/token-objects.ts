@@ -6,9 +6,10 @@ import { duplicateId, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { type Template, ulongBytes } from '../pkcs11/template.js';
-import type { RecordStore } from '../store/record-store.js';
+import type { Change, RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
 import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
+import { ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
 
 /** Objects kept decoded and parsed. Beyond it the longest unused one is read again from the store when needed. */
@@ -33,6 +34,8 @@ export class TokenObjects {
   /** In the order of last use once it has filled up: a Map iterates in the order of insertion. */
   readonly #cache = new Map<number, LoadedObject>();
   readonly #index: ObjectIndex;
+  /** What the other HSMs are told. */
+  readonly versions: ObjectVersions;
   readonly #turns = new Map<number, Promise<unknown>>();
   /** CKA_IDs on their way to the disk, by class. */
   readonly #claimedIds = new Set<string>();
@@ -41,8 +44,10 @@ export class TokenObjects {
   constructor(
     private readonly store: RecordStore,
     private readonly counts: ObjectCounts,
+    digestOf: (object: HsmObject) => Buffer,
   ) {
     this.#index = new ObjectIndex(store);
+    this.versions = new ObjectVersions(store, digestOf);
     this.#startCounts();
   }
 
@@ -114,11 +119,12 @@ export class TokenObjects {
 
   async #write(before: HsmObject | undefined, object: HsmObject): Promise<void> {
     const record = encodeObject(object);
-    await this.store.write([
+    const changes: Change[] = [
       ...(before ? indexChanges(before, false) : []),
       { table: 'objects', key: handleKey(object.handle), value: record },
       ...indexChanges(object, true),
-    ]);
+    ];
+    await this.versions.write(changes, before, object);
     record.fill(0);
     if (before !== undefined) this.#index.forget(before);
     this.#index.forget(object);
@@ -149,13 +155,15 @@ export class TokenObjects {
     }
   }
 
-  /** Adds an object. Durable when it resolves, and visible only then. A handle that is or was in use is refused, with
-   * CKR_ACTION_PROHIBITED: an old copy of an object must not undo what happened to it since. So are one too many
+  /** Adds an object, unless it is there exactly so: whether it did. Durable when it resolves, and visible only then. A handle that is or was in use is refused, with
+   * CKR_ACTION_PROHIBITED: an old copy must not undo what happened to it since. So are one too many
    * (quotas.ts) and, with `uniqueIds`, one whose CKA_ID is in use. */
-  insert(object: HsmObject, uniqueIds = false): Promise<void> {
+  insert(object: HsmObject, uniqueIds = false): Promise<boolean> {
     return this.#inTurn(object.handle, async () => {
       const { handle } = object;
-      if (this.get(handle) !== undefined || this.store.get('tombstones', handleKey(handle)) !== undefined) {
+      // Another HSM's copy may have come first.
+      if (this.versions.has(object)) return false;
+      if (this.get(handle) !== undefined || this.versions.isBuried(handle)) {
         throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
       }
       const kind = kindOf(object);
@@ -167,6 +175,7 @@ export class TokenObjects {
         throw error;
       }
       this.#count++;
+      return true;
     });
   }
 
@@ -175,7 +184,7 @@ export class TokenObjects {
     return this.#inTurn(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
-      const changed = { ...object, ...change(object), material };
+      const changed = { ...object, ...change(object), version: object.version + 1, material };
       const sameId = idOf(changed)?.equals(idOf(object) ?? NOTHING) ?? true;
       await this.#withOwnId(changed, uniqueIds && !sameId, () => this.#write(object, changed));
     });
@@ -186,16 +195,59 @@ export class TokenObjects {
     return this.#inTurn(handle, async () => {
       const loaded = this.#require(handle);
       check(loaded.object);
-      await this.store.write([
-        { table: 'objects', key: handleKey(handle), value: undefined },
-        { table: 'tombstones', key: handleKey(handle), value: Buffer.alloc(0) },
-        ...indexChanges(loaded.object, false),
-      ]);
-      this.#index.forget(loaded.object);
-      this.#cache.delete(handle);
-      this.#count--;
-      this.counts.release(loaded.kind);
-      loaded.destroy();
+      await this.#bury(loaded);
     });
+  }
+
+  async #bury(loaded: LoadedObject): Promise<void> {
+    const { object, kind } = loaded;
+    const { handle } = object;
+    const changes: Change[] = [
+      { table: 'objects', key: handleKey(handle), value: undefined },
+      this.versions.tombstone(handle),
+      ...indexChanges(object, false),
+    ];
+    await this.versions.write(changes, object, undefined);
+    this.versions.buried(handle);
+    this.#index.forget(object);
+    this.#cache.delete(handle);
+    this.#count--;
+    this.counts.release(kind);
+    loaded.destroy();
+  }
+
+  /** Takes over what another HSM has of an object, if it is later than what is here. What it was allowed to become there it is
+   * here: neither quotas nor unique ids are looked at. */
+  adopt(object: HsmObject): Promise<void> {
+    return this.#inTurn(object.handle, async () => {
+      if (!this.versions.isNewer(object)) return;
+      const present = this.get(object.handle);
+      await this.#write(present?.object, object);
+      if (present !== undefined) return;
+      this.counts.start(kindOf(object), 1);
+      this.#count++;
+    });
+  }
+
+  /** Another HSM has destroyed the object. */
+  bury(handle: number): Promise<void> {
+    return this.#inTurn(handle, async () => {
+      if (this.versions.isBuried(handle)) return;
+      const present = this.get(handle);
+      if (present !== undefined) {
+        await this.#bury(present);
+        return;
+      }
+      await this.store.write([this.versions.tombstone(handle)]);
+      this.versions.buried(handle);
+    });
+  }
+
+  /** Every token object, read one at a time. */
+  *all(): Iterable<HsmObject> {
+    for (const handle of [...this.#index.candidates([])]) {
+      const loaded = this.get(handle);
+      if (loaded !== undefined) yield loaded.object;
+    }
   }
 }

@@ -11,8 +11,9 @@ import {
 import { ckr } from '../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../store/record-store.js';
 
-/** CO: administers users. CU: owns and uses keys. (reference: users and roles) */
-export type Role = 'CO' | 'CU';
+/** CO: administers users. CU: owns and uses keys. AU, app_user: the other HSMs of the cluster, which have no password but a
+ * certificate. (tools reference, section 1.1) */
+export type Role = 'CO' | 'CU' | 'AU';
 
 export interface User {
   readonly name: string;

@@ -7,6 +7,8 @@ import type { Attributes } from './template-validator.js';
 export interface HsmObject {
   /** The same on every HSM of the cluster, and never used again. */
   readonly handle: number;
+  /** 1 when it is made, one more with each change of what is not its key: the HSMs of a cluster keep the highest. */
+  readonly version: number;
   /** The crypto user who made it. */
   readonly owner: string;
   /** Crypto users who may use it, but not change or delete it. */

@@ -3,13 +3,16 @@ import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import type { HsmObject } from './hsm-object.js';
 
 /** Version of the record format below. docs/STORAGE.md describes it byte by byte. */
-const RECORD_VERSION = 1;
+const RECORD_VERSION = 2;
+/** Records of version 1 have no version of the object: it is 1. */
+const WITHOUT_OBJECT_VERSION = 1;
 
 /** An object as bytes, for the store and for masked objects. It holds the key in the clear: seal it. */
 export function encodeObject(object: HsmObject): Buffer {
   const writer = new Writer(512);
   writer.u8(RECORD_VERSION);
   writer.u64(object.handle);
+  writer.u32(object.version);
   for (const name of [object.owner, ...object.sharedWith, '']) {
     const bytes = Buffer.from(name);
     writer.u8(bytes.length);
@@ -26,12 +29,20 @@ export function encodeObject(object: HsmObject): Buffer {
   return writer.finish();
 }
 
+/** The same bytes for the same object, in whatever order its attributes and its users came. */
+export function canonicalRecord(object: HsmObject): Buffer {
+  const attributes = new Map([...object.attributes].sort(([a], [b]) => a - b));
+  return encodeObject({ ...object, attributes, sharedWith: [...object.sharedWith].sort() });
+}
+
 /** The object in a record. Throws MalformedFrame for anything that is not exactly one. */
 export function decodeObject(record: Buffer): HsmObject {
   const reader = new Reader(record);
   const version = reader.u8();
-  if (version !== RECORD_VERSION) throw new MalformedFrame(`object record of version ${version}`);
+  if (version !== RECORD_VERSION && version !== WITHOUT_OBJECT_VERSION)
+    throw new MalformedFrame(`object record of version ${version}`);
   const handle = reader.u64();
+  const objectVersion = version === WITHOUT_OBJECT_VERSION ? 1 : reader.u32();
   const names: string[] = [];
   for (;;) {
     const lengthBytes = reader.u8();
@@ -51,5 +62,5 @@ export function decodeObject(record: Buffer): HsmObject {
   }
   const material = Buffer.from(reader.bytes(reader.count(limits.attributeBytes, 'bytes of key material')));
   reader.end();
-  return { handle, owner, sharedWith, attributes, material };
+  return { handle, version: objectVersion, owner, sharedWith, attributes, material };
 }

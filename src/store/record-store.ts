@@ -3,7 +3,7 @@
  * sealing layer between them and the HSM encrypts. docs/STORAGE.md describes the bytes.
  */
 
-/** THE row per table: its first key byte, and whether its values are sealed. Index entries and tombstones have none. */
+/** THE row per table: its first key byte, and whether its values are sealed. Index entries, tombstones and versions have none. */
 export const tables = {
   settings: { prefix: 1, sealed: true },
   users: { prefix: 2, sealed: true },
@@ -11,6 +11,8 @@ export const tables = {
   index: { prefix: 4, sealed: false },
   /** Handles of objects that were destroyed. */
   tombstones: { prefix: 5, sealed: false },
+  /** Which version of each object is stored (src/hsm/object-versions.ts). */
+  versions: { prefix: 6, sealed: false },
 } as const;
 
 export type TableName = keyof typeof tables;

@@ -215,8 +215,20 @@ describe('several clients on one object', () => {
     const { handle, masked } = await first.send('generateKey', { mechanism: CKM.CKM_AES_KEY_GEN, template });
     const insert = () => first.send('insertMaskedObject', { masked: masked! });
     await insert();
+    // The very same: nothing changes, and it cannot be taken back as if it were new.
+    await insert();
+    await first.send('withdrawObject', { handle });
     expect(await codeOf(insert)).to.equal('CKR_ACTION_PROHIBITED');
-    await first.send('destroyObject', { handle });
+  });
+
+  it('an old masked copy of it is neither a change nor a way to be rid of it', async () => {
+    const template = [...aesTemplate(true), attribute(CKA.CKA_DESTROYABLE, false)];
+    const { handle, masked } = await first.send('generateKey', { mechanism: CKM.CKM_AES_KEY_GEN, template });
+    await first.send('insertMaskedObject', { masked: masked! });
+    const insert = () => second.send('insertMaskedObject', { masked: masked! });
+    await insert();
+    expect(await codeOf(() => second.send('withdrawObject', { handle }))).to.equal('CKR_ACTION_PROHIBITED');
+    await first.send('setAttributes', { handle, template: [attribute(CKA.CKA_LABEL, 'new')] });
     expect(await codeOf(insert)).to.equal('CKR_ACTION_PROHIBITED');
   });
 });

@@ -53,7 +53,8 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
   login: 'any',
   run: (session, { handle, attribute }, cause) => {
     const { allow, settle } = session.gate.allowance(cause);
-    const setter = { role: session.user.role, hsmType: session.hsm.settings.hsmType };
+    const role = session.user.role === 'CO' ? ('CO' as const) : ('CU' as const);
+    const setter = { role, hsmType: session.hsm.settings.hsmType };
     const { object } = setter.role === 'CO' ? session.anyTokenKey(handle) : session.changeableObject(handle);
     const changed = { ...object, attributes: attributesAfterSetting(object, attribute, setter) };
     if (isTokenObject(object)) {

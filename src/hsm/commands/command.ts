@@ -6,7 +6,7 @@ import type { Role } from '../users.js';
  * and the login. `run` throws a Failure with a CKR code. `cause` is what the client calls its request: deviations that
  * are allowed are reported under it, and not at all without one. */
 export interface Command<Request, Answer> {
-  /** The role that must be logged in on the connection; `any` role, or `none`. */
+  /** The role that must be logged in on the connection; `any` but the other HSMs', or `none`. */
   readonly login: Role | 'any' | 'none';
   run(session: HsmSession, request: Request, cause?: string): Eventually<Answer>;
 }

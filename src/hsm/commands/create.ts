@@ -30,7 +30,7 @@ export function finish(
   session.requireFreeId(attributes, allow);
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
-    const object = { handle, owner: owner.name, sharedWith: [], attributes, material };
+    const object = { handle, version: 1, owner: owner.name, sharedWith: [], attributes, material };
     if (!isTokenObject(object)) {
       session.addSessionObject(object);
       return { handle };

@@ -13,9 +13,11 @@ import {
   type Shape,
   template,
   text,
+  u32,
   u64,
 } from '../../wire/shapes.js';
 import { fingerprint } from '../../wire/table-hash.js';
+import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
 import { type AnswerOf, type CommandName, commands, type RequestOf } from './index.js';
 
 /** How one HSM command travels, and what its client may do with it. */
@@ -116,6 +118,16 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   },
   encrypt: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
   decrypt: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
+  objectDigests: { request: nothing, answer: bytes(BUCKET_DIGESTS_BYTES) },
+  objectVersions: {
+    request: record({ buckets: list(u32, BUCKET_COUNT) }),
+    answer: list(
+      record({ handle: u64, version: u32, digest: bytes(OBJECT_DIGEST_BYTES) }),
+      limits.foundObjects,
+    ),
+  },
+  extractMaskedObject: { request: byHandle, answer: masked },
+  synchronize: { request: nothing, answer: nothing },
 };
 
 /** Commands by their numbers on the wire. */

@@ -16,6 +16,7 @@ import {
 import { generateRandom } from './random.js';
 import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
+import { extractMaskedObject, objectDigests, objectVersions, synchronize } from './synchronize.js';
 
 /** THE row per HSM command. */
 export const commands = {
@@ -42,6 +43,10 @@ export const commands = {
   verify,
   encrypt,
   decrypt,
+  objectDigests,
+  objectVersions,
+  extractMaskedObject,
+  synchronize,
 } as const;
 
 export type CommandName = keyof typeof commands;

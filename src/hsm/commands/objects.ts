@@ -14,8 +14,8 @@ export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
     if (object.owner !== session.user.name) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} belongs to ${object.owner}`);
     }
-    await session.hsm.objects.insert(object, session.gate.refuses);
-    session.rememberInsert(object.handle);
+    const inserted = await session.hsm.objects.insert(object, session.gate.refuses);
+    if (inserted) session.rememberInsert(object.handle);
   },
 };
 

@@ -1,0 +1,118 @@
+import { describeError, Failure } from '../base/errors.js';
+import type { Eventually } from '../base/eventually.js';
+import type { Log } from '../base/log.js';
+import type { Hsm, HsmConnection } from '../hsm/hsm.js';
+import { DESTROYED, differingBuckets, isNewer, type ObjectVersion } from '../hsm/object-versions.js';
+
+/** How an HSM gets to another one of its cluster, as an HSM. */
+export interface Peer {
+  readonly hsmId: string;
+  connect(): Eventually<HsmConnection>;
+}
+
+/** Objects on their way at a time: they share the syncs of the disk. */
+const OBJECTS_UNDER_WAY = 32;
+
+/**
+ * Server-side synchronisation: repairs what client-side synchronisation missed, a client that died half way or an HSM that was
+ * away. Each HSM takes from every other one what is later there (object-versions.ts); nobody pushes.
+ */
+export class Synchronizer {
+  readonly #connections = new Map<string, HsmConnection>();
+  #round: Promise<void> | undefined;
+  #nextRound: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param peers the other HSMs, as they are now */
+  constructor(
+    private readonly hsm: Hsm,
+    private readonly peers: () => readonly Peer[],
+    private readonly log: Log = hsm.log,
+  ) {
+    hsm.catchUp = () => this.catchUp();
+  }
+
+  /** A round every so often, from now on. */
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => void this.catchUp(), intervalMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
+  /** A round that begins now, or as soon as the one under way is over: it sees everything that is there when it is asked for. */
+  catchUp(): Promise<void> {
+    if (this.#round === undefined) {
+      this.#round = this.#all().finally(() => {
+        this.#round = undefined;
+      });
+      return this.#round;
+    }
+    this.#nextRound ??= this.#round.then(() => {
+      this.#nextRound = undefined;
+      return this.catchUp();
+    });
+    return this.#nextRound;
+  }
+
+  async #all(): Promise<void> {
+    const peers = this.peers().filter(({ hsmId }) => hsmId !== this.hsm.settings.id);
+    await Promise.all(peers.map((peer) => this.#from(peer)));
+  }
+
+  async #from(peer: Peer): Promise<void> {
+    try {
+      const connection = this.#connections.get(peer.hsmId) ?? (await peer.connect());
+      this.#connections.set(peer.hsmId, connection);
+      const taken = await this.#take(connection);
+      if (taken > 0) {
+        this.log.info(
+          { hsm: this.hsm.settings.id, from: peer.hsmId, objects: taken },
+          'took over what was later there',
+        );
+      }
+    } catch (error) {
+      this.#connections.get(peer.hsmId)?.close();
+      this.#connections.delete(peer.hsmId);
+      this.log.debug(
+        { hsm: this.hsm.settings.id, from: peer.hsmId },
+        `not synchronised: ${describeError(error)}`,
+      );
+    }
+  }
+
+  /** How many objects differed. */
+  async #take(peer: HsmConnection): Promise<number> {
+    const { versions } = this.hsm.objects;
+    const buckets = differingBuckets(versions.digests(), await peer.send('objectDigests', undefined));
+    if (buckets.length === 0) return 0;
+    const own = new Map(versions.entries(buckets).map((entry) => [entry.handle, entry]));
+    const theirs = await peer.send('objectVersions', { buckets });
+    const later = theirs.filter((entry) => isNewer(entry, own.get(entry.handle)));
+    for (let at = 0; at < later.length; at += OBJECTS_UNDER_WAY) {
+      await Promise.all(later.slice(at, at + OBJECTS_UNDER_WAY).map((entry) => this.#takeOne(peer, entry)));
+    }
+    return later.length;
+  }
+
+  async #takeOne(peer: HsmConnection, { handle, version }: ObjectVersion): Promise<void> {
+    const { objects, maskingKey, users, settings } = this.hsm;
+    if (version === DESTROYED) {
+      await objects.bury(handle);
+      return;
+    }
+    try {
+      const object = maskingKey.unmask(await peer.send('extractMaskedObject', { handle }));
+      // "A key whose owner is missing on an HSM cannot be synced there" (tools reference, section 7).
+      if (users.find(object.owner) === undefined)
+        this.log.warn({ hsm: settings.id, handle }, `not synchronised: there is no user ${object.owner}`);
+      else await objects.adopt(object);
+    } catch (error) {
+      // Destroyed meanwhile: the next round brings its tombstone.
+      if (!(error instanceof Failure) || error.code !== 'CKR_OBJECT_HANDLE_INVALID') throw error;
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import { digest } from '../crypto/index.js';
+import type { HsmObject } from '../objects/hsm-object.js';
+import type { Change, RecordStore } from '../store/record-store.js';
+import { handleKey } from './object-index.js';
+
+/*
+ * What an HSM tells another one of the objects it has, so that they find out what one of them missed. For each token object
+ * there is one entry without a value under
+ *
+ *   u64 handle, u32 version, 16 bytes digest (big-endian)
+ *
+ * and for each destroyed one its tombstone. Handles fall into buckets; a bucket's digest is the XOR of what is in it, kept
+ * up as objects come and go, so that two HSMs that have the same compare a few kilobytes and no more.
+ */
+
+const BUCKETS = 256;
+export const OBJECT_DIGEST_BYTES = 16;
+/** Handles are counters in steps of 64 (handles.ts). */
+const bucketOf = (handle: number): number => Math.floor(handle / 64) % BUCKETS;
+
+/** What is known of a handle. Version 0: it was destroyed. */
+export interface ObjectVersion {
+  readonly handle: number;
+  readonly version: number;
+  readonly digest: Buffer;
+}
+
+export const DESTROYED = 0;
+const NOTHING = Buffer.alloc(0);
+
+/** Whether `other` is the later state of an object: destruction is final, then the version decides. Of two changes that HSMs
+ * made without knowing of each other, all HSMs choose the same one. */
+export function isNewer(other: ObjectVersion, own: ObjectVersion | undefined): boolean {
+  if (own === undefined) return true;
+  if (own.version === DESTROYED) return false;
+  if (other.version === DESTROYED) return true;
+  if (other.version !== own.version) return other.version > own.version;
+  return other.digest.compare(own.digest) > 0;
+}
+
+function entryKey({ handle, version, digest: state }: ObjectVersion): Buffer {
+  const number = Buffer.alloc(4);
+  number.writeUInt32BE(version);
+  return Buffer.concat([handleKey(handle), number, state]);
+}
+
+const handleIn = (key: Buffer): number => key.readUInt32BE(0) * 2 ** 32 + key.readUInt32BE(4);
+
+function entryOf(key: Buffer): ObjectVersion {
+  return { handle: handleIn(key), version: key.readUInt32BE(8), digest: key.subarray(12) };
+}
+
+function tombstoneOf(handle: number): ObjectVersion {
+  const state = digest('sha256', Buffer.concat([Buffer.from('destroyed'), handleKey(handle)]));
+  return { handle, version: DESTROYED, digest: state.subarray(0, OBJECT_DIGEST_BYTES) };
+}
+
+export class ObjectVersions {
+  readonly #buckets = Buffer.alloc(BUCKETS * OBJECT_DIGEST_BYTES);
+
+  /** `digestOf`: a digest of an object that only the cluster's HSMs can make. */
+  constructor(
+    private readonly store: RecordStore,
+    private readonly digestOf: (object: HsmObject) => Buffer,
+  ) {
+    for (const key of store.keys('versions')) this.#toggle(entryOf(key));
+    for (const key of store.keys('tombstones')) this.#toggle(tombstoneOf(handleIn(key)));
+  }
+
+  #toggle({ handle, digest: state }: ObjectVersion): void {
+    const start = bucketOf(handle) * OBJECT_DIGEST_BYTES;
+    for (let at = 0; at < OBJECT_DIGEST_BYTES; at++) this.#buckets[start + at]! ^= state[at]!;
+  }
+
+  #entry(object: HsmObject): ObjectVersion {
+    const { handle, version } = object;
+    return { handle, version, digest: this.digestOf(object).subarray(0, OBJECT_DIGEST_BYTES) };
+  }
+
+  /** Stores written before there were versions get theirs. */
+  async complete(objects: number, all: () => Iterable<HsmObject>): Promise<void> {
+    if (this.store.count('versions', NOTHING) === objects) return;
+    for (const object of all()) {
+      if (this.find(object.handle) === undefined) await this.write([], undefined, object);
+    }
+  }
+
+  /** Writes changes together with the versions that they lead from and to. */
+  async write(
+    changes: readonly Change[],
+    before: HsmObject | undefined,
+    after: HsmObject | undefined,
+  ): Promise<void> {
+    const old = before && this.#entry(before);
+    const next = after && this.#entry(after);
+    const versions: Change[] = [];
+    if (old !== undefined) versions.push({ table: 'versions', key: entryKey(old), value: undefined });
+    if (next !== undefined) versions.push({ table: 'versions', key: entryKey(next), value: NOTHING });
+    await this.store.write([...changes, ...versions]);
+    if (old !== undefined) this.#toggle(old);
+    if (next !== undefined) this.#toggle(next);
+  }
+
+  /** The write that leaves a tombstone; `buried` is to be called when it is done. */
+  tombstone(handle: number): Change {
+    return { table: 'tombstones', key: handleKey(handle), value: NOTHING };
+  }
+
+  buried(handle: number): void {
+    this.#toggle(tombstoneOf(handle));
+  }
+
+  isBuried(handle: number): boolean {
+    return this.store.get('tombstones', handleKey(handle)) !== undefined;
+  }
+
+  /** Whether the object is stored exactly so. */
+  has(object: HsmObject): boolean {
+    return this.find(object.handle)?.digest.equals(this.#entry(object).digest) === true;
+  }
+
+  isNewer(object: HsmObject): boolean {
+    return isNewer(this.#entry(object), this.find(object.handle));
+  }
+
+  find(handle: number): ObjectVersion | undefined {
+    for (const key of this.store.keys('versions', handleKey(handle))) return entryOf(key);
+    return this.isBuried(handle) ? tombstoneOf(handle) : undefined;
+  }
+
+  /** The digests of all buckets. */
+  digests(): Buffer {
+    return Buffer.from(this.#buckets);
+  }
+
+  /** All there is in these buckets, in no order. */
+  entries(buckets: readonly number[]): ObjectVersion[] {
+    const wanted = new Set(buckets);
+    const found: ObjectVersion[] = [];
+    for (const key of this.store.keys('versions')) {
+      if (wanted.has(bucketOf(handleIn(key)))) found.push(entryOf(key));
+    }
+    for (const key of this.store.keys('tombstones')) {
+      if (wanted.has(bucketOf(handleIn(key)))) found.push(tombstoneOf(handleIn(key)));
+    }
+    return found;
+  }
+}
+
+/** The buckets that differ between two HSMs. */
+export function differingBuckets(own: Buffer, other: Buffer): number[] {
+  const at = (digests: Buffer, bucket: number): Buffer =>
+    digests.subarray(bucket * OBJECT_DIGEST_BYTES, (bucket + 1) * OBJECT_DIGEST_BYTES);
+  return Array.from({ length: BUCKETS }, (_, bucket) => bucket).filter(
+    (bucket) => !at(own, bucket).equals(at(other, bucket)),
+  );
+}
+
+export const BUCKET_DIGESTS_BYTES = BUCKETS * OBJECT_DIGEST_BYTES;
+export const BUCKET_COUNT = BUCKETS;

@@ -1,0 +1,108 @@
+import { expect } from 'chai';
+import type { Cluster } from '../../src/cluster/cluster.js';
+import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../src/pkcs11/template.js';
+import { codeOf } from '../support/codes.js';
+import { memoryCluster, PASSWORD } from '../support/in-process.js';
+
+const template = (label: string) => [
+  attribute(CKA.CKA_VALUE_LEN, 32),
+  attribute(CKA.CKA_TOKEN, true),
+  attribute(CKA.CKA_ENCRYPT, true),
+  attribute(CKA.CKA_LABEL, label),
+];
+
+/** Server-side synchronisation (tools reference, section 7), between HSMs of which some missed something. */
+describe('HSMs that missed something', () => {
+  let cluster: Cluster;
+  let all: ClusterClient;
+  /** A client that uses only the first HSM: as one does while the others are away. */
+  let first: ClusterClient;
+
+  beforeEach(async () => {
+    cluster = await memoryCluster({ hsms: 3 });
+    all = cluster.connect();
+    first = cluster.connect((hsm) => hsm === cluster.hsms[0]);
+    await all.login('crypto_user', PASSWORD);
+    await first.login('crypto_user', PASSWORD);
+  });
+
+  const catchUp = () => Promise.all(cluster.hsms.map((hsm) => hsm.synchronize()));
+  const digests = () => cluster.hsms.map((hsm) => hsm.objects.versions.digests().toString('hex'));
+  const labels = (handle: number) =>
+    cluster.hsms.map((hsm) => hsm.objects.get(handle)?.object.attributes.get(CKA.CKA_LABEL)?.toString());
+  const generate = (client: ClusterClient, label: string) =>
+    client.generateKey(CKM.CKM_AES_KEY_GEN, template(label));
+
+  it('get the key, under its handle, with its value and attributes', async () => {
+    const handle = await generate(first, 'new');
+    expect(labels(handle)).to.deep.equal(['new', undefined, undefined]);
+    await catchUp();
+    expect(new Set(digests()).size).to.equal(1);
+    const [one, ...others] = cluster.hsms.map((hsm) => hsm.objects.get(handle)!.object);
+    for (const other of others) expect(other).to.deep.equal(one);
+    expect(cluster.hsms.map((hsm) => hsm.counts.keys)).to.deep.equal([1, 1, 1]);
+  });
+
+  it('get the later attributes and shares, whichever HSM has them', async () => {
+    const handle = await generate(all, 'old');
+    await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'later')]);
+    await first.shareKey(handle, 'other_user');
+    expect(labels(handle)).to.deep.equal(['later', 'old', 'old']);
+    await catchUp();
+    expect(labels(handle)).to.deep.equal(['later', 'later', 'later']);
+    for (const hsm of cluster.hsms)
+      expect(hsm.objects.get(handle)!.object.sharedWith).to.deep.equal(['other_user']);
+  });
+
+  it('lose a key that was destroyed while they were away, and never bring it back', async () => {
+    const handle = await generate(all, 'short-lived');
+    await first.destroyObject(handle);
+    expect(labels(handle)).to.deep.equal([undefined, 'short-lived', 'short-lived']);
+    await catchUp();
+    expect(labels(handle)).to.deep.equal([undefined, undefined, undefined]);
+    await catchUp();
+    expect(cluster.hsms.map((hsm) => hsm.objects.count)).to.deep.equal([0, 0, 0]);
+    expect(new Set(digests()).size).to.equal(1);
+  });
+
+  it('agree on one of two changes that were made without knowing of each other', async () => {
+    const handle = await generate(all, 'both');
+    const second = cluster.connect((hsm) => hsm === cluster.hsms[1]);
+    await second.login('crypto_user', PASSWORD);
+    await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'one')]);
+    await second.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'two')]);
+    await catchUp();
+    await catchUp();
+    expect(new Set(labels(handle)).size).to.equal(1);
+    expect(['one', 'two']).to.include(labels(handle)[0]);
+  });
+
+  it('get a thousand keys, and find nothing to do the next time', async () => {
+    for (let count = 0; count < 1000; count++) await generate(first, `many-${count}`);
+    await catchUp();
+    expect(cluster.hsms.map((hsm) => hsm.objects.count)).to.deep.equal([1000, 1000, 1000]);
+    expect(new Set(digests()).size).to.equal(1);
+  });
+
+  it('ask as HSMs: nobody who logged in with a password may', async () => {
+    const [hsm] = cluster.hsms;
+    for (const [name, role] of [
+      ['crypto_user', 'CU'],
+      ['admin', 'CO'],
+    ] as const) {
+      const connection = hsm!.connect();
+      await connection.send('login', { name, password: PASSWORD, role });
+      expect(await codeOf(() => connection.send('objectDigests', undefined))).to.equal(
+        'CKR_USER_NOT_LOGGED_IN',
+      );
+    }
+    // And an HSM does nothing that a user does.
+    const peer = hsm!.connectPeer();
+    expect(await codeOf(() => peer.send('findObjects', { template: [] }))).to.equal('CKR_USER_NOT_LOGGED_IN');
+    const request = { handle: 65, attribute: attribute(CKA.CKA_LABEL, 'x') };
+    expect(await codeOf(() => peer.send('setKeyAttribute', request))).to.equal('CKR_USER_NOT_LOGGED_IN');
+  });
+});
