@@ -35,6 +35,20 @@ export function endOnFailure<T>(
   });
 }
 
+/** The call that brings the first part of an operation's data. */
+const updateCalls = {
+  encrypt: 'C_EncryptUpdate',
+  decrypt: 'C_DecryptUpdate',
+  sign: 'C_SignUpdate',
+  verify: 'C_VerifyUpdate',
+} as const;
+
+/** Asks about data that comes in parts for a mechanism that takes it whole, once per operation. */
+export function allowParts(session: Session, kind: keyof typeof updateCalls, operation: DataOperation): void {
+  if (operation.form !== 'undecided') return;
+  session.token.gate.allow('single-part-mechanism', updateCalls[kind], `a ${kind} operation in parts`);
+}
+
 /** The first call on data decides the form, even if it only asks for a length. Throws CKR_OPERATION_ACTIVE. */
 export function decideForm(operation: DataOperation, form: 'whole' | 'parts'): void {
   if (operation.form !== 'undecided' && operation.form !== form) {

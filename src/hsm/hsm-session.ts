@@ -1,3 +1,4 @@
+import { limits } from '../base/limits.js';
 import type { Allow, Gate } from '../objects/gate.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import { isFoundBy, matches } from '../objects/matching.js';
@@ -13,6 +14,8 @@ import type { Role, User } from './users.js';
 
 /** Enough for the creations that one connection may have under way. */
 const REMEMBERED_INSERTS = 64;
+/** An encryption for each session that an application may have. */
+const REMEMBERED_IVS = limits.sessionsPerApplication;
 
 /** One connection's state inside an HSM: who is logged in, and its session keys, which end with it. */
 export class HsmSession {
@@ -20,6 +23,8 @@ export class HsmSession {
   readonly #sessionObjects = new Map<number, LoadedObject>();
   /** Token objects that this connection has inserted last: it may still take them back. */
   readonly #inserted = new Set<number>();
+  /** IVs that the HSM has made and nobody has used. */
+  readonly #ivs = new Set<string>();
   /** Session keys on their way to become token keys. */
   readonly #promoted = new Set<number>();
 
@@ -27,6 +32,10 @@ export class HsmSession {
     readonly hsm: Hsm,
     readonly gate: Gate,
   ) {}
+
+  get loggedIn(): boolean {
+    return this.#user !== undefined;
+  }
 
   get user(): User {
     if (this.#user === undefined)
@@ -90,6 +99,20 @@ export class HsmSession {
   get #showsCertificates(): boolean {
     const { certificateStorage } = this.hsm.settings;
     return certificateStorage === 'on' || (certificateStorage === 'unstated' && !this.gate.refuses);
+  }
+
+  /** Only where another IV would be refused: nobody asks otherwise. */
+  rememberIv(iv: Buffer): void {
+    if (!this.gate.refuses) return;
+    this.#ivs.add(iv.toString('latin1'));
+    const [oldest] = this.#ivs;
+    if (this.#ivs.size > REMEMBERED_IVS) this.#ivs.delete(oldest!);
+  }
+
+  /** Asks about an IV that is not one of this HSM's, made for this connection and not used yet. */
+  requireOwnIv(iv: Buffer): void {
+    if (!this.gate.refuses || this.#ivs.delete(iv.toString('latin1'))) return;
+    this.gate.allow('gcm-caller-iv', undefined, 'the IV is not of the HSM');
   }
 
   /** Throws CKR_DEVICE_MEMORY when there are too many keys. */

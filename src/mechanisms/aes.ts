@@ -99,11 +99,16 @@ const gcm: CipherMechanism = {
     if (ciphertext.length < tagBytes) throw ckr('CKR_ENCRYPTED_DATA_LEN_RANGE', 'shorter than its tag');
     return aesGcmDecrypt(secretOf(key), pIv, pAAD, tagBytes, ciphertext);
   },
-  hsmIvBytes: (parameter) => {
-    const { pIv } = gcmOf(parameter);
-    return pIv.length === GCM_IV_BYTES && pIv.every((byte) => byte === 0) ? GCM_IV_BYTES : undefined;
+  singlePart: true,
+  hsmIv: {
+    lengthBytes: GCM_IV_BYTES,
+    of: (parameter) => gcmOf(parameter).pIv,
+    isOpen: (parameter) => {
+      const { pIv } = gcmOf(parameter);
+      return pIv.length === GCM_IV_BYTES && pIv.every((byte) => byte === 0);
+    },
+    with: (parameter, iv) => ({ ...structParameter(parameter, 'CK_GCM_PARAMS'), pIv: iv }),
   },
-  withIv: (parameter, iv) => ({ ...structParameter(parameter, 'CK_GCM_PARAMS'), pIv: iv }),
 };
 
 export const aesMechanisms: readonly MechanismRow[] = [

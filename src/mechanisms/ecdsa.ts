@@ -70,6 +70,7 @@ const ecdsa: MechanismRow = {
   ...curveSizes,
   signature: {
     keyTypes: [CKK.CKK_EC],
+    singlePart: true,
     check: noParameter,
     signatureLengthBytes: (key) => 2 * orderLengthBytes(key),
     padSignature: (key, signature) => padHalves(signature, orderLengthBytes(key)),

@@ -25,6 +25,8 @@ export interface SignatureMechanism {
   readonly keyTypes: readonly number[];
   /** The longest input; without it `checkInput` says. */
   readonly maxDataBytes?: number;
+  /** The whole input comes in one call: CloudHSM has no Update for it (reference 9.1). */
+  readonly singlePart?: true;
   /** Throws CKR_MECHANISM_PARAM_INVALID or CKR_KEY_SIZE_RANGE: Init decides, Sign only runs. */
   check(parameter: MechanismParameter, key: KeyShape): void;
   signatureLengthBytes(key: KeyShape): number;
@@ -74,10 +76,20 @@ export interface CipherMechanism {
   decrypt(key: UsableKey, parameter: MechanismParameter, ciphertext: Buffer): Eventually<Buffer>;
   /** How an operation in parts is cut; without it the parts are collected and done in one piece at the end. */
   readonly stream?: CipherStream;
-  /** The IV that the HSM makes at EncryptInit when the program leaves it open: its length, or undefined. */
-  hsmIvBytes?(parameter: MechanismParameter): number | undefined;
-  /** The same parameter with that IV in it. */
-  withIv?(parameter: MechanismParameter, iv: Buffer): MechanismParameter;
+  /** The whole input comes in one call: CloudHSM has no Update for it (reference 9.1, 9.4). */
+  readonly singlePart?: true;
+  readonly hsmIv?: HsmIv;
+}
+
+/** The IV that the HSM makes at EncryptInit. */
+export interface HsmIv {
+  readonly lengthBytes: number;
+  /** The IV in a parameter. */
+  of(parameter: MechanismParameter): Buffer;
+  /** Whether the program leaves it to the HSM. */
+  isOpen(parameter: MechanismParameter): boolean;
+  /** The same parameter with another IV in it. */
+  with(parameter: MechanismParameter, iv: Buffer): MechanismParameter;
 }
 
 /** How a cipher goes on from one part to the next. The HSM keeps nothing between them: the session does. */

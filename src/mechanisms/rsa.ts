@@ -75,6 +75,7 @@ function signature(
 ): SignatureMechanism {
   return {
     keyTypes: [CKK.CKK_RSA],
+    singlePart: true,
     check,
     checkInput,
     signatureLengthBytes: modulusBytes,
@@ -119,6 +120,7 @@ function cipher(
 ): CipherMechanism {
   return {
     keyTypes: [CKK.CKK_RSA],
+    singlePart: true,
     check: (parameter) => void padding(parameter),
     maxOutputBytes: (direction, _inputBytes, parameter, key) =>
       direction === 'encrypt' ? modulusBytes(key) : modulusBytes(key) - overheadBytes(parameter),

@@ -17,7 +17,8 @@ export interface Deviation {
   readonly fix: string;
   /** Section of the reference and its certainty, or of the standard where the reference guesses. */
   readonly source: string;
-  /** What the program does is fine on CloudHSM, but it sees something else there: reported, and no reason to fail. */
+  /** The program may well work with CloudHSM as it is: it sees something else there, or the refusal is a guess. Reported, and
+   * no reason to fail. */
   readonly advisory?: true;
 }
 
@@ -42,6 +43,15 @@ const rows = {
     why: "libraries pass the seed of their own interface on: Java's SecureRandom.setSeed does",
     fix: 'leave C_SeedRandom out: the HSM seeds itself',
     source: '3 [doc], the code [guess]',
+  },
+  'random-before-login': {
+    does: 'asks for random bytes before C_Login',
+    answer: 'CKR_USER_NOT_LOGGED_IN',
+    because: 'HSMs of CloudHSM work for users who are logged in',
+    why: 'the standard wants no login for it; OpenSSL seeds itself first',
+    fix: 'log in before C_GenerateRandom, or take random bytes from the operating system',
+    source: '5 [guess]',
+    advisory: true,
   },
   'wait-for-slot-event': {
     does: 'waits for a slot event',
@@ -206,6 +216,23 @@ const rows = {
     why: 'keytool makes a session key and copies it to the token',
     fix: 'make the key with CKA_TOKEN TRUE and its final label and id at once',
     source: '3 [doc], the code [guess]',
+  },
+  'gcm-caller-iv': {
+    does: 'encrypts with AES-GCM and an IV of its own',
+    answer: 'CKR_MECHANISM_PARAM_INVALID',
+    because:
+      'FIPS 140 wants the IV from the HSM: CloudHSM takes 12 zero bytes in pIv and writes the IV there',
+    why: 'with other HSMs the caller makes the IV',
+    fix: 'pass 12 zero bytes as pIv and read the IV from there after C_Encrypt, or use CKM_CLOUDHSM_AES_GCM',
+    source: '9.4 [doc][seen]',
+  },
+  'single-part-mechanism': {
+    does: 'gives data in parts to a mechanism that takes it whole (AES-GCM, RSA, CKM_ECDSA)',
+    answer: 'CKR_MECHANISM_INVALID',
+    because: 'CloudHSM has no Update for these mechanisms',
+    why: 'streaming interfaces (Java, OpenSSL) do not know how much there is',
+    fix: 'collect the data and call C_Encrypt, C_Decrypt, C_Sign or C_Verify once; split long data into messages of their own',
+    source: '9.4 [doc] for AES-GCM, 9.1 and the code [guess] for the others',
   },
 } as const satisfies Record<string, Deviation>;
 

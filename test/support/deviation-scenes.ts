@@ -61,6 +61,21 @@ const read =
   ({ module, session, key }: Stage) =>
     module.p11.C_GetAttributeValue(session, key, [{ type }])[0]!.value;
 
+/** Does it while nobody is logged in. */
+function loggedOut<T>(module: TestModule, session: Buffer, act: () => T): T {
+  module.p11.C_Logout(session);
+  try {
+    return act();
+  } finally {
+    module.login(session);
+  }
+}
+
+const gcm = (iv: Buffer) => ({
+  mechanism: pkcs11js.CKM_AES_GCM,
+  parameter: { type: pkcs11js.CK_PARAMS_AES_GCM_v240, iv, ivBits: 0, tagBits: 128 },
+});
+
 /** THE scene per deviation: the compiler asks for one wherever a row is added. */
 export const scenes: { readonly [Id in DeviationId]: Scene } = {
   'read-only-session': {
@@ -71,6 +86,11 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
     call: 'C_SeedRandom',
     act: ({ module, session }) => module.p11.C_SeedRandom(session, Buffer.alloc(8)),
     compatible: 'CKR_RANDOM_SEED_NOT_SUPPORTED',
+  },
+  'random-before-login': {
+    call: 'C_GenerateRandom',
+    act: ({ module, session }) =>
+      loggedOut(module, session, () => module.p11.C_GenerateRandom(session, Buffer.alloc(8))),
   },
   'wait-for-slot-event': {
     call: 'C_WaitForSlotEvent',
@@ -196,5 +216,20 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
     prepare: (module, session, label) => void aesOnToken(module, session, label),
     act: ({ module, session, key }) =>
       module.p11.C_CopyObject(session, key, [{ type: CKA.CKA_TOKEN, value: false }]),
+  },
+  'gcm-caller-iv': {
+    call: 'C_EncryptInit',
+    act: ({ module, session }) => {
+      module.p11.C_EncryptInit(session, gcm(Buffer.alloc(12, 7)), generateAes(module, session));
+      return module.p11.C_Encrypt(session, Buffer.from('data'), Buffer.alloc(64));
+    },
+  },
+  'single-part-mechanism': {
+    call: 'C_EncryptUpdate',
+    act: ({ module, session }) => {
+      module.p11.C_EncryptInit(session, gcm(Buffer.alloc(12)), generateAes(module, session));
+      module.p11.C_EncryptUpdate(session, Buffer.from('data'), Buffer.alloc(64));
+      return module.p11.C_EncryptFinal(session, Buffer.alloc(64));
+    },
   },
 };

@@ -25,8 +25,12 @@ export class TestModule {
   /** A new session, logged in as the crypto user. */
   openLoggedIn(): Buffer {
     const session = this.openSession();
-    if (!this.isLoggedIn(session)) this.p11.C_Login(session, pkcs11js.CKU_USER, this.engine.pin);
+    if (!this.isLoggedIn(session)) this.login(session);
     return session;
+  }
+
+  login(session: Buffer): void {
+    this.p11.C_Login(session, pkcs11js.CKU_USER, this.engine.pin);
   }
 
   isLoggedIn(session: Buffer): boolean {

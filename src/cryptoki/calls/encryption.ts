@@ -7,7 +7,7 @@ import type { LengthOnly, Room } from '../../wire/arguments.js';
 import { atMost, exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
-import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
+import { allowParts, beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
 import type { CipherOperation } from '../operations.js';
 import type { Session } from '../session.js';
 import { planUpdate, type UpdatePlan } from '../stream.js';
@@ -66,10 +66,15 @@ function withHsmIv(
   mechanism: Mechanism,
   cipher: CipherMechanism,
 ): Eventually<{ mechanism: Mechanism; iv?: Buffer }> {
-  const lengthBytes = cipher.hsmIvBytes?.(mechanism.parameter);
-  if (lengthBytes === undefined) return { mechanism };
-  return andThen(session.client.send('generateRandom', { lengthBytes }), (iv) => ({
-    mechanism: { type: mechanism.type, parameter: cipher.withIv!(mechanism.parameter, iv) },
+  const { hsmIv } = cipher;
+  if (hsmIv === undefined) return { mechanism };
+  const { type, parameter } = mechanism;
+  if (!hsmIv.isOpen(parameter)) {
+    session.token.gate.allow('gcm-caller-iv', 'C_EncryptInit', 'Iv invalid');
+    return { mechanism };
+  }
+  return andThen(session.client.send('generateIv', { lengthBytes: hsmIv.lengthBytes }), (iv) => ({
+    mechanism: { type, parameter: hsmIv.with(parameter, iv) },
     iv,
   }));
 }
@@ -165,8 +170,9 @@ function update(
 ): Eventually<Buffer | LengthOnly> {
   const operation = session.operation(direction);
   return endOnFailure(session, direction, () => {
-    decideForm(operation, 'parts');
     const { cipher, stream, collected } = operation;
+    if (cipher.singlePart) allowParts(session, direction, operation);
+    decideForm(operation, 'parts');
     if (stream === undefined) return nothing(room, () => collected.add(part));
     if (part.length > operation.maxInputBytes) {
       const call = direction === 'encrypt' ? 'C_EncryptUpdate' : 'C_DecryptUpdate';
@@ -187,8 +193,9 @@ function update(
 function final(session: Session, direction: Direction, room: Room): Eventually<Buffer | LengthOnly> {
   const operation = session.operation(direction);
   return endOnFailure(session, direction, () => {
-    decideForm(operation, 'parts');
     const { stream, collected, mechanism, cipher } = operation;
+    if (cipher.singlePart) allowParts(session, direction, operation);
+    decideForm(operation, 'parts');
     if (stream === undefined) return last(session, operation, mechanism.parameter, collected.whole(), room);
     // A key stream, or whole blocks without padding: nothing is left to do.
     const padded = mechanism.type !== cipher.stream!.partMechanism;

@@ -9,7 +9,10 @@ export const randomCalls = {
     if (lengthBytes > limits.randomBytes) {
       throw ckr('CKR_ARGUMENTS_BAD', `${lengthBytes} random bytes at once: at most ${limits.randomBytes}`);
     }
-    return andThen(session.client.send('generateRandom', { lengthBytes }), (RandomData) => ({ RandomData }));
+    return andThen(
+      session.client.send('generateRandom', { lengthBytes }, 'C_GenerateRandom'),
+      (RandomData) => ({ RandomData }),
+    );
   },
 
   C_SeedRandom: (session) => {

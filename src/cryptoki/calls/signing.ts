@@ -8,7 +8,7 @@ import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
-import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
+import { allowParts, beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
 import type { SignatureOperation } from '../operations.js';
 import type { Session } from '../session.js';
 
@@ -69,10 +69,17 @@ function collectedInput({ data }: SignatureOperation): Buffer {
   return data instanceof Collector ? data.whole() : data.hashed.encode(data.running.finish());
 }
 
+/** Of what goes through a hash, only the hash must come whole. */
+function decideParts(session: Session, use: Use, operation: SignatureOperation): void {
+  if (operation.signature.singlePart && operation.data instanceof Collector)
+    allowParts(session, use, operation);
+  decideForm(operation, 'parts');
+}
+
 function update(session: Session, use: Use, part: Buffer): void {
   const operation = session.operation(use);
   endOnFailure(session, use, () => {
-    decideForm(operation, 'parts');
+    decideParts(session, use, operation);
     if (operation.data instanceof Collector) operation.data.add(part);
     else operation.data.running.update(part);
   });
@@ -116,7 +123,8 @@ function finish<T>(
 ): Eventually<T> {
   const operation = session.operation(use);
   return endOnFailure(session, use, () => {
-    decideForm(operation, form);
+    if (form === 'parts') decideParts(session, use, operation);
+    else decideForm(operation, form);
     return run(operation);
   });
 }

@@ -13,7 +13,7 @@ import {
   locateObject,
   withdrawObject,
 } from './objects.js';
-import { generateRandom } from './random.js';
+import { generateIv, generateRandom } from './random.js';
 import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
 import { extractMaskedObject, objectDigests, objectVersions, synchronize } from './synchronize.js';
@@ -23,6 +23,7 @@ export const commands = {
   login,
   logout,
   generateRandom,
+  generateIv,
   generateKey,
   generateKeyPair,
   createObject,

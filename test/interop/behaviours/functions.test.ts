@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { calls } from '../../../src/wire/calls.js';
-import { type BehaviourClient, useClient } from './client.js';
+import { BehaviourClient, useClient } from './client.js';
 
 describe('what programs do to the module', function () {
   this.timeout(300_000);
@@ -53,6 +53,18 @@ describe('what programs do to the module', function () {
         'C_CancelFunction 0x51',
         'C_Finalize 0x0',
       ]);
+    });
+
+    it('nor has it, in the strict profile, what the standard has a friendlier code for', async () => {
+      const strict = await BehaviourClient.start(['--profile', 'strict']);
+      try {
+        const lines = await strict.play('unsupported');
+        expect(lines).to.include('C_SeedRandom 0x54');
+        // "AWS's choice unknown" (reference section 3): the standard's.
+        expect(lines).to.include('C_GetFunctionStatus 0x51').and.to.include('C_CancelFunction 0x51');
+      } finally {
+        await strict.stop();
+      }
     });
 
     it('an output, or data, that is NULL is CKR_ARGUMENTS_BAD, and creates nothing', async () => {
