@@ -14,6 +14,8 @@ export const limits = {
   collectedBytes: 64 * 1024 * 1024,
   /** C_GenerateRandom in one call. */
   randomBytes: 16 * 1024 * 1024,
+  /** An IV that an HSM makes: a block at most. */
+  ivBytes: 16,
   /** "1,024 sessions per application". */
   sessionsPerApplication: 1024,
   /** Connections one application may open beside its first, a channel each. */

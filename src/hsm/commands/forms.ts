@@ -73,12 +73,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     repeatable: true,
     anywhere: true,
   },
-  generateIv: {
-    request: record({ lengthBytes: u64 }),
-    answer: bytes(limits.randomBytes),
-    repeatable: true,
-    anywhere: true,
-  },
+  generateIv: { request: record({ lengthBytes: u64 }), answer: bytes(limits.ivBytes), repeatable: true },
   generateKey: { request: record({ mechanism: u64, template }), answer: created, repeatable: true },
   generateKeyPair: {
     request: record({ mechanism: u64, publicTemplate: template, privateTemplate: template }),

@@ -31,8 +31,10 @@ export function hsmOpenssl(
   engine: TestEngine,
   words: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  timeoutMs?: number,
 ): Promise<Ran> {
-  return run('openssl', words, { env: { ...opensslEnvironment(engine), ...env } });
+  const options = { env: { ...opensslEnvironment(engine), ...env } };
+  return run('openssl', words, timeoutMs === undefined ? options : { ...options, timeout: timeoutMs });
 }
 
 /** A program that knows nothing of HSMs: what it accepts is right. */
