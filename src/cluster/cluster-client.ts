@@ -5,6 +5,7 @@ import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js'
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/users.js';
 import { ckr } from '../pkcs11/ckr.js';
+import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
 
 /**
@@ -69,6 +70,13 @@ export class ClusterClient {
         publicKey: publicKey.handle,
         privateKey: privateKey.handle,
       })),
+    );
+  }
+
+  /** The handle of a key derived from another one. */
+  deriveKey(handle: number, mechanism: Mechanism, template: Template, cause?: string): Eventually<number> {
+    return andThen(this.#worker.send('deriveKey', { handle, mechanism, template }, cause), (created) =>
+      this.#settle(created),
     );
   }
 

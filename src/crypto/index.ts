@@ -12,6 +12,7 @@ export {
   hashLengthBytes,
   type RunningDigest,
 } from './hashes.js';
+export * from './kdf.js';
 export * from './key-material.js';
 export {
   type AsymmetricKey,

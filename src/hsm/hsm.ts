@@ -24,6 +24,8 @@ import { type NewUser, UserTable } from './users.js';
 
 export interface HsmSettings extends ClusterKind {
   readonly id: string;
+  /** Whether ECDH may give the shared secret itself; false by default. */
+  readonly ecdhWithoutKdf?: boolean;
   /** The HSM's place in its cluster, from 1. */
   readonly ordinal: number;
   /** Which templates the HSM accepts: CloudHSM's own rules, or those that programs commonly need. */

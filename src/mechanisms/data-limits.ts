@@ -18,6 +18,9 @@ export const tooMuchData = (direction: Direction | 'sign', lengthBytes: number, 
     `${lengthBytes} bytes where one request to an HSM holds ${maxBytes}: split the data`,
   );
 
+/** What a key derivation mixes in besides keys. The guide has no number: this is the smallest of the others. */
+export const DERIVATION_DATA_BYTES = 16_224;
+
 /** The longest input of a MAC or signature. */
 export function longestMessage({ maxDataBytes }: SignatureMechanism): number {
   return maxDataBytes ?? Number.POSITIVE_INFINITY;

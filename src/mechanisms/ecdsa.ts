@@ -17,7 +17,7 @@ import { hashRows } from './hashes.js';
 import { type KeyShape, type MechanismRow, noParameter, type UsableKey } from './mechanism.js';
 
 /** "EC keygen, ECDSA: 224–521 bits", named curves over prime fields only (reference sections 8 and 9.9). */
-const curveSizes = {
+export const curveSizes = {
   minKeySize: 224,
   maxKeySize: 521,
   extraFlags: CKF.CKF_EC_F_P | CKF.CKF_EC_NAMEDCURVE | CKF.CKF_EC_UNCOMPRESS,

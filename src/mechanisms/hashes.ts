@@ -1,5 +1,5 @@
 import { type HashName, hashLengthBytes } from '../crypto/index.js';
-import { CKG } from '../pkcs11/constants.js';
+import { CKD, CKG } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
 
 /** Everything the mechanisms need to know of one hash. */
@@ -13,6 +13,8 @@ export interface HashRow {
   readonly rsaPss: number;
   readonly ecdsa: number;
   readonly mgf: number;
+  /** CKD_… of the KDF of ANSI X9.63 with it. */
+  readonly x963: number;
   /** DER of DigestInfo up to the hash itself (RFC 8017, section 9.2, note 1). */
   readonly digestInfoPrefix: Buffer;
 }
@@ -34,6 +36,7 @@ export const hashRows: readonly HashRow[] = [
     rsaPss: CKM.CKM_SHA1_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA1,
     mgf: CKG.CKG_MGF1_SHA1,
+    x963: CKD.CKD_CLOUDHSM_X963_SHA1_KDF,
     digestInfoPrefix: Buffer.from('3021300906052b0e03021a05000414', 'hex'),
   },
   {
@@ -45,6 +48,7 @@ export const hashRows: readonly HashRow[] = [
     rsaPss: CKM.CKM_SHA224_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA224,
     mgf: CKG.CKG_MGF1_SHA224,
+    x963: CKD.CKD_CLOUDHSM_X963_SHA224_KDF,
     digestInfoPrefix: nistHash('04', hashLengthBytes.sha224),
   },
   {
@@ -56,6 +60,7 @@ export const hashRows: readonly HashRow[] = [
     rsaPss: CKM.CKM_SHA256_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA256,
     mgf: CKG.CKG_MGF1_SHA256,
+    x963: CKD.CKD_CLOUDHSM_X963_SHA256_KDF,
     digestInfoPrefix: nistHash('01', hashLengthBytes.sha256),
   },
   {
@@ -67,6 +72,7 @@ export const hashRows: readonly HashRow[] = [
     rsaPss: CKM.CKM_SHA384_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA384,
     mgf: CKG.CKG_MGF1_SHA384,
+    x963: CKD.CKD_CLOUDHSM_X963_SHA384_KDF,
     digestInfoPrefix: nistHash('02', hashLengthBytes.sha384),
   },
   {
@@ -78,6 +84,7 @@ export const hashRows: readonly HashRow[] = [
     rsaPss: CKM.CKM_SHA512_RSA_PKCS_PSS,
     ecdsa: CKM.CKM_ECDSA_SHA512,
     mgf: CKG.CKG_MGF1_SHA512,
+    x963: CKD.CKD_CLOUDHSM_X963_SHA512_KDF,
     digestInfoPrefix: nistHash('03', hashLengthBytes.sha512),
   },
 ];

@@ -122,6 +122,27 @@ export interface KeyPairGeneration {
   generate(publicTemplate: Template): Eventually<KeyPairDer>;
 }
 
+/** What bounds a derivation besides its mechanism. */
+export interface DerivationLimits {
+  readonly kind: ClusterKind;
+  /** Whether the cluster's HSMs give shared secrets without a KDF (`configure-pkcs11 --enable-ecdh-without-kdf`). */
+  readonly ecdhWithoutKdf: boolean;
+}
+
+/** Derives a secret key from another key. */
+export interface KeyDerivation {
+  /** Of base keys. */
+  readonly keyTypes: readonly number[];
+  /** The bytes of the new key. Throws CKR_MECHANISM_PARAM_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, or a
+   * CryptoError where the parameter's point is none. */
+  derive(
+    key: UsableKey,
+    parameter: MechanismParameter,
+    lengthBytes: number,
+    limits: DerivationLimits,
+  ): Eventually<Buffer>;
+}
+
 /** What a mechanism can be asked to do, the part of its row that does it, and the flag of CK_MECHANISM_INFO for it. */
 export const mechanismOperations = {
   encrypt: { part: 'cipher', flag: CKF.CKF_ENCRYPT },
@@ -131,6 +152,7 @@ export const mechanismOperations = {
   verify: { part: 'signature', flag: CKF.CKF_VERIFY },
   generateKey: { part: 'generateKey', flag: CKF.CKF_GENERATE },
   generateKeyPair: { part: 'generateKeyPair', flag: CKF.CKF_GENERATE_KEY_PAIR },
+  derive: { part: 'derivation', flag: CKF.CKF_DERIVE },
 } as const satisfies Record<string, { readonly part: keyof MechanismRow; readonly flag: number }>;
 
 export type MechanismOperation = keyof typeof mechanismOperations;
@@ -168,6 +190,7 @@ export interface MechanismRow {
   readonly cipher?: CipherMechanism;
   readonly generateKey?: SecretKeyGeneration;
   readonly generateKeyPair?: KeyPairGeneration;
+  readonly derivation?: KeyDerivation;
 }
 
 /** For mechanisms that take no parameter. */

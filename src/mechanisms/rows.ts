@@ -1,6 +1,8 @@
 import { aesMechanisms } from './aes.js';
+import { counterKdfMechanism } from './counter-kdf.js';
 import { des3Mechanisms } from './des3.js';
 import { digestMechanisms } from './digests.js';
+import { ecdhMechanism } from './ecdh.js';
 import { ecdsaMechanisms } from './ecdsa.js';
 import { macMechanisms } from './macs.js';
 import type { MechanismRow } from './mechanism.js';
@@ -11,9 +13,11 @@ import { secretKeyGenerations } from './secret-keys.js';
 export const mechanismRows: readonly MechanismRow[] = [
   ...rsaMechanisms,
   ...ecdsaMechanisms,
+  ecdhMechanism,
   ...secretKeyGenerations,
   ...aesMechanisms,
   ...des3Mechanisms,
   ...macMechanisms,
+  counterKdfMechanism,
   ...digestMechanisms,
 ];

@@ -1,3 +1,4 @@
+import type { ClusterKind } from '../base/cluster-kind.js';
 import { randomBytes } from '../crypto/index.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -5,7 +6,7 @@ import { CKK } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
 import { type Template, templateUlong } from '../pkcs11/template.js';
 import { hasOddParity, setOddParity } from './des-parity.js';
-import { type ClusterSelection, type MechanismRow, nonFips } from './mechanism.js';
+import { type ClusterSelection, isSelected, type MechanismRow, nonFips } from './mechanism.js';
 
 interface SecretKeyType {
   readonly keyType: number;
@@ -98,6 +99,13 @@ export function newSecretKeyLength(keyType: number, template: Template): number 
   if (lengthBytes === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_VALUE_LEN');
   checkSecretKeyLength(keyType, lengthBytes);
   return lengthBytes;
+}
+
+/** Throws CKR_TEMPLATE_INCONSISTENT where clusters of this kind make no more keys of the type. */
+export function requireNewKeys(keyType: number, kind: ClusterKind): void {
+  const { name, newKeys } = secretKeyType(keyType);
+  if (isSelected(newKeys ?? {}, kind)) return;
+  throw ckr('CKR_TEMPLATE_INCONSISTENT', `a ${kind.mode} cluster makes no new ${name}`);
 }
 
 /** Random or derived bytes as a key of the type, in place. */

@@ -15,6 +15,7 @@ import {
   rsaPublicComponents,
   rsaPublicKeyInfo,
 } from '../crypto/index.js';
+import { octetString, rawPoint } from '../mechanisms/ec-point.js';
 import { curveOfParameters } from '../mechanisms/ecdsa.js';
 import { checkModulusBits } from '../mechanisms/rsa.js';
 import { checkSecretKey } from '../mechanisms/secret-keys.js';
@@ -22,7 +23,7 @@ import { attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { boolBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
 import { checkCertificate } from './certificates.js';
-import { octetString, rawPoint } from './ec-attributes.js';
+import { boolAttribute, type HsmObject } from './hsm-object.js';
 import { isSecret, keyTypeOf, type ObjectKind } from './kinds.js';
 import type { Attributes } from './template-validator.js';
 
@@ -35,12 +36,32 @@ export interface NewObject {
 /** "first 3 bytes" of an encrypted zero block, or of SHA-1 (reference section 11.5). */
 const CHECK_VALUE_BYTES = 3;
 
+/** What is known of a key's material before it became this key. */
+export interface History {
+  readonly alwaysSensitive: boolean;
+  readonly neverExtractable: boolean;
+}
+
+/** Material that the HSM has just made. */
+export const generated: History = { alwaysSensitive: true, neverExtractable: true };
+/** Material that somebody else has had. */
+export const imported: History = { alwaysSensitive: false, neverExtractable: false };
+
+/** Material derived from a key is no better kept than that key was (v2.40 mechanisms, 2.3.5 and its like). */
+export function derivedFrom(base: HsmObject): History {
+  return {
+    alwaysSensitive: boolAttribute(base, CKA.CKA_ALWAYS_SENSITIVE),
+    neverExtractable: boolAttribute(base, CKA.CKA_NEVER_EXTRACTABLE),
+  };
+}
+
 /** The attributes that tell where a key came from (v2.40 base, section 4.7). */
-function setHistory(attributes: Attributes, generated: boolean): void {
+function setHistory(attributes: Attributes, { alwaysSensitive, neverExtractable }: History): void {
   const sensitive = attributes.get(CKA.CKA_SENSITIVE);
   const extractable = attributes.get(CKA.CKA_EXTRACTABLE);
-  attributes.set(CKA.CKA_ALWAYS_SENSITIVE, boolBytes(generated && sensitive?.[0] === 1));
-  if (extractable) attributes.set(CKA.CKA_NEVER_EXTRACTABLE, boolBytes(generated && extractable[0] === 0));
+  attributes.set(CKA.CKA_ALWAYS_SENSITIVE, boolBytes(alwaysSensitive && sensitive?.[0] === 1));
+  if (extractable)
+    attributes.set(CKA.CKA_NEVER_EXTRACTABLE, boolBytes(neverExtractable && extractable[0] === 0));
 }
 
 function setPublicPart(kind: ObjectKind, attributes: Attributes, spki: Buffer): void {
@@ -73,15 +94,15 @@ function setSecretPart(kind: ObjectKind, attributes: Attributes, bytes: Buffer):
   attributes.set(CKA.CKA_CHECK_VALUE, block.subarray(0, CHECK_VALUE_BYTES));
 }
 
-/** Completes a generated secret key. `bytes` become its material. */
+/** Completes a secret key that was generated, derived or brought along. `bytes` become its material. */
 export function buildSecretKey(
   kind: ObjectKind,
   attributes: Attributes,
   bytes: Buffer,
-  generated: boolean,
+  history: History,
 ): NewObject {
   setSecretPart(kind, attributes, bytes);
-  setHistory(attributes, generated);
+  setHistory(attributes, history);
   return { attributes, material: bytes };
 }
 
@@ -94,8 +115,8 @@ export function buildKeyPair(
 ): { publicKey: NewObject; privateKey: NewObject } {
   setPublicPart(`${keyType}Public`, publicAttributes, spki);
   setPublicPart(`${keyType}Private`, privateAttributes, spki);
-  setHistory(publicAttributes, true);
-  setHistory(privateAttributes, true);
+  setHistory(publicAttributes, generated);
+  setHistory(privateAttributes, generated);
   return {
     publicKey: { attributes: publicAttributes, material: spki },
     privateKey: { attributes: privateAttributes, material: pkcs8 },
@@ -142,7 +163,7 @@ const importers: { readonly [Kind in ObjectKind]?: (attributes: Attributes) => B
     }),
   ecPublic: (attributes) => {
     const curve = curveOfParameters(required(attributes, CKA.CKA_EC_PARAMS));
-    return ecPublicKeyInfo(curve, rawPoint(required(attributes, CKA.CKA_EC_POINT)));
+    return ecPublicKeyInfo(curve, rawPoint(curve, required(attributes, CKA.CKA_EC_POINT)));
   },
   rsaPrivate: (attributes) =>
     withSecrets(attributes, (value) => {
@@ -216,15 +237,17 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
     if (statedLength !== undefined && ulongOf(statedLength) !== material.length) {
       throw ckr('CKR_TEMPLATE_INCONSISTENT', 'CKA_VALUE_LEN is not the length of CKA_VALUE');
     }
-    return buildSecretKey(kind, attributes, material, false);
+    return buildSecretKey(kind, attributes, material, imported);
   }
   const statedPoint = attributes.get(CKA.CKA_EC_POINT);
-  setPublicPart(kind, attributes, publicHalf(kind, material));
-  const point = attributes.get(CKA.CKA_EC_POINT);
-  if (statedPoint && point && !rawPoint(statedPoint).equals(rawPoint(point))) {
-    throw ckr('CKR_TEMPLATE_INCONSISTENT', "CKA_EC_POINT is not the private key's");
+  const spki = publicHalf(kind, material);
+  setPublicPart(kind, attributes, spki);
+  if (statedPoint && (kind === 'ecPrivate' || kind === 'ecPublic')) {
+    const { curve, point } = ecPublicComponents(spki);
+    if (!rawPoint(curve, statedPoint).equals(point))
+      throw ckr('CKR_TEMPLATE_INCONSISTENT', "CKA_EC_POINT is not the private key's");
   }
-  setHistory(attributes, false);
+  setHistory(attributes, imported);
   return { attributes, material };
 }
 

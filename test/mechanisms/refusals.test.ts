@@ -4,14 +4,18 @@ import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import {
   type CipherMechanism,
   isSelected,
+  type KeyDerivation,
   type MechanismOperation,
   type MechanismRow,
   mechanismOperations,
   type SignatureMechanism,
 } from '../../src/mechanisms/mechanism.js';
 import { mechanismRows } from '../../src/mechanisms/rows.js';
+import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKK, CKO } from '../../src/pkcs11/constants.js';
 import type { MechanismParameter } from '../../src/pkcs11/layouts.js';
 import { mechanismName } from '../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
 import {
@@ -23,15 +27,22 @@ import {
 
 /* Made from the rows, and sent to the HSM past cryptoki: the HSM itself refuses. */
 
-const dataOperations = ['encrypt', 'decrypt', 'sign', 'verify'] as const;
-type DataOperation = (typeof dataOperations)[number];
+const keyOperations = ['encrypt', 'decrypt', 'sign', 'verify', 'derive'] as const;
+type KeyOperation = (typeof keyOperations)[number];
+
+const derivedTemplate = [
+  attribute(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY),
+  attribute(CKA.CKA_KEY_TYPE, CKK.CKK_AES),
+  attribute(CKA.CKA_VALUE_LEN, 32),
+];
 
 const needsPublic: readonly MechanismOperation[] = ['encrypt', 'verify'];
 const partOf = (
   row: MechanismRow,
-  operation: DataOperation,
-): CipherMechanism | SignatureMechanism | undefined => row[mechanismOperations[operation].part];
-const handleOf = (key: SampleKey, operation: DataOperation): number =>
+  operation: KeyOperation,
+): CipherMechanism | SignatureMechanism | KeyDerivation | undefined =>
+  row[mechanismOperations[operation].part];
+const handleOf = (key: SampleKey, operation: KeyOperation): number =>
   needsPublic.includes(operation) ? key.publicKey : key.privateKey;
 
 for (const kind of clusterKinds) {
@@ -49,23 +60,20 @@ for (const kind of clusterKinds) {
 
     const attempt = (
       row: MechanismRow,
-      operation: DataOperation,
+      operation: KeyOperation,
       handle: number,
       { parameter, input = Buffer.alloc(16) }: { parameter: MechanismParameter; input?: Buffer } = {
         parameter: sampleParameter(row),
       },
     ): Promise<string> =>
-      codeOf(() =>
-        client.send(operation as 'verify', {
-          handle,
-          mechanism: { type: row.type, parameter },
-          input,
-          signature: Buffer.alloc(16),
-        }),
-      );
+      codeOf(() => {
+        const mechanism = { type: row.type, parameter };
+        if (operation === 'derive') return client.deriveKey(handle, mechanism, derivedTemplate);
+        return client.send(operation as 'verify', { handle, mechanism, input, signature: Buffer.alloc(16) });
+      });
 
     for (const row of mechanismRows) {
-      for (const operation of dataOperations) {
+      for (const operation of keyOperations) {
         const part = partOf(row, operation);
         const name = `${mechanismName(row.type)} to ${operation}`;
         const keyFor = (keys: readonly SampleKey[]): SampleKey =>
@@ -114,8 +122,8 @@ for (const kind of clusterKinds) {
             ).to.equal('CKR_MECHANISM_PARAM_INVALID');
         });
 
+        if (!('maxDataBytes' in part) || part.maxDataBytes === undefined) continue;
         const { maxDataBytes } = part;
-        if (maxDataBytes === undefined) continue;
         it(`takes ${name} ${maxDataBytes} bytes and no more`, async () => {
           const handle = handleOf(keyFor(usable), operation);
           const withData = (input: Buffer) =>

@@ -31,6 +31,7 @@ export interface ClusterOptions {
   readonly keyQuota?: number;
   readonly quota?: Quota;
   readonly certificateStorage?: boolean;
+  readonly ecdhWithoutKdf?: boolean;
 }
 
 /** A cluster in this process that keeps everything in memory. */
@@ -43,6 +44,7 @@ export async function memoryCluster({
   keyQuota,
   quota = quotaOf(hsmType, keyQuota),
   certificateStorage,
+  ecdhWithoutKdf = false,
 }: ClusterOptions = {}): Promise<Cluster> {
   passwordHashed ??= hashNewPassword(PASSWORD);
   const passwordHash = await passwordHashed;
@@ -59,6 +61,7 @@ export async function memoryCluster({
       mode,
       profile,
       quota,
+      ecdhWithoutKdf,
       certificateStorage: certificateSwitch(hsmType, certificateStorage),
     };
     members.push(await Hsm.open(store, settings, silentLog));

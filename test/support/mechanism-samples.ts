@@ -2,17 +2,23 @@ import { randomBytes } from 'node:crypto';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import type { MechanismRow } from '../../src/mechanisms/mechanism.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
-import { CKG, CKK, CKO } from '../../src/pkcs11/constants.js';
+import { CKD, CKG, CKK, CKO } from '../../src/pkcs11/constants.js';
 import {
   type MechanismParameter,
   mechanismParameters,
   type ParameterLayout,
 } from '../../src/pkcs11/layouts.js';
 import { CKM, type MechanismName, mechanismName } from '../../src/pkcs11/mechanisms.js';
-import { attribute, type Template } from '../../src/pkcs11/template.js';
+import { attribute, type Template, ulongBytes } from '../../src/pkcs11/template.js';
 import { curveOids } from './keys.js';
 
 /* What every mechanism can be tried with, so that tests can be made from the rows. */
+
+const generatorP256 = Buffer.from(
+  '046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296' +
+    '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
+  'hex',
+);
 
 const structures: { readonly [L in ParameterLayout]?: MechanismParameter } = {
   CK_RSA_PKCS_OAEP_PARAMS: {
@@ -35,6 +41,18 @@ const structures: { readonly [L in ParameterLayout]?: MechanismParameter } = {
     ulIvBits: 96,
     pAAD: Buffer.alloc(0),
     ulTagBits: 128,
+  },
+  CK_ECDH1_DERIVE_PARAMS: {
+    layout: 'CK_ECDH1_DERIVE_PARAMS',
+    kdf: CKD.CKD_CLOUDHSM_X963_SHA256_KDF,
+    pSharedData: Buffer.alloc(0),
+    // The generator of P-256.
+    pPublicData: generatorP256,
+  },
+  CK_SP800_108_KDF_PARAMS: {
+    layout: 'CK_SP800_108_KDF_PARAMS',
+    prftype: CKM.CKM_SHA256_HMAC,
+    pDataParams: [{ layout: 'CK_PRF_DATA_PARAM', type: 1, pValue: ulongBytes(32) }],
   },
 };
 

@@ -50,4 +50,13 @@ export const keyCalls = {
       }));
     });
   },
+
+  C_DeriveKey: (session, { pMechanism, hBaseKey, pTemplate }) => {
+    if (pMechanism === null) throw ckr('CKR_ARGUMENTS_BAD', 'there is no mechanism');
+    session.mechanisms.part(pMechanism.type, 'derive');
+    const handle = create(session, pTemplate, () =>
+      session.client.deriveKey(hBaseKey, pMechanism, pTemplate, 'C_DeriveKey'),
+    );
+    return andThen(handle, (phKey) => ({ phKey }));
+  },
 } satisfies Handlers;

@@ -1,5 +1,11 @@
 import { andThen, type Eventually, orElse } from '../../base/eventually.js';
-import { buildImported, buildKeyPair, buildSecretKey, type NewObject } from '../../objects/build.js';
+import {
+  buildImported,
+  buildKeyPair,
+  buildSecretKey,
+  generated,
+  type NewObject,
+} from '../../objects/build.js';
 import type { Allow } from '../../objects/gate.js';
 import { isTokenObject } from '../../objects/hsm-object.js';
 import { type ObjectKind, objectKind } from '../../objects/kinds.js';
@@ -56,7 +62,7 @@ export const generateKey: Command<{ mechanism: number; template: Template }, Cre
     const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
     const { allow, settle } = session.gate.allowance(cause);
     const attributes = validateTemplate('generate', kind, template, allow);
-    const key = buildSecretKey(kind, attributes, generate(template), true);
+    const key = buildSecretKey(kind, attributes, generate(template), generated);
     return settled(finish(session, session.user, key, allow), settle);
   },
 };

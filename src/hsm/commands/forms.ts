@@ -19,6 +19,7 @@ import {
 import { fingerprint } from '../../wire/table-hash.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
 import { type AnswerOf, type CommandName, commands, type RequestOf } from './index.js';
+import { keyUses } from './key-use.js';
 
 /** How one HSM command travels, and what its client may do with it. */
 export interface CommandForm<Request, Answer> {
@@ -80,6 +81,11 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     answer: record({ publicKey: created, privateKey: created }),
     repeatable: true,
   },
+  deriveKey: {
+    request: record({ handle: u64, mechanism, template }),
+    answer: created,
+    repeatable: true,
+  },
   createObject: { request: record({ template }), answer: created, repeatable: true },
   copyObject: { request: record({ handle: u64, template }), answer: created, repeatable: true },
   insertMaskedObject: { request: record({ masked }), answer: nothing },
@@ -101,7 +107,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   describeKey: {
     request: record({
       handle: u64,
-      use: oneOf('sign', 'verify', 'encrypt', 'decrypt'),
+      use: oneOf(...keyUses),
       mechanism: u64,
       keyTypes: list(u64, limits.keyTypes),
     }),

@@ -1,6 +1,7 @@
 import { copyObject, setAttributes, setKeyAttribute } from './change.js';
 import type { Command } from './command.js';
 import { createObject, generateKey, generateKeyPair } from './create.js';
+import { deriveKey } from './derive.js';
 import { decrypt, encrypt } from './encrypt.js';
 import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
@@ -26,6 +27,7 @@ export const commands = {
   generateIv,
   generateKey,
   generateKeyPair,
+  deriveKey,
   createObject,
   copyObject,
   insertMaskedObject,

@@ -15,9 +15,11 @@ const uses = {
   verify: CKA.CKA_VERIFY,
   encrypt: CKA.CKA_ENCRYPT,
   decrypt: CKA.CKA_DECRYPT,
+  derive: CKA.CKA_DERIVE,
 } as const;
 
 export type KeyUse = keyof typeof uses;
+export const keyUses = Object.keys(uses) as readonly KeyUse[];
 
 /** Which half of a pair does what; secret keys do everything. */
 const halfOf: { readonly [Use in KeyUse]: 'Private' | 'Public' } = {
@@ -25,6 +27,7 @@ const halfOf: { readonly [Use in KeyUse]: 'Private' | 'Public' } = {
   decrypt: 'Private',
   verify: 'Public',
   encrypt: 'Public',
+  derive: 'Private',
 };
 
 /**
