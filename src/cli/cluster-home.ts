@@ -10,7 +10,8 @@ import { Cluster } from '../cluster/cluster.js';
 import { randomBytes } from '../crypto/index.js';
 import { Hsm, type HsmSettings, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
 import { quotaOf } from '../hsm/quotas.js';
-import { hashNewPassword, type NewUser } from '../hsm/users.js';
+import type { NewUser } from '../hsm/user-records.js';
+import { hashNewPassword } from '../hsm/user-rules.js';
 import { certificateSwitch, mayStoreCertificates } from '../objects/certificates.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
 import type { RecordStore } from '../store/record-store.js';
@@ -72,17 +73,12 @@ function openHsmStore(hsmsDirectory: string, hsmId: string): RecordStore {
   return store;
 }
 
-async function provisionHsm(
-  directory: string,
-  hsmId: string,
-  provisioning: Provisioning,
-  log: Log,
-): Promise<void> {
+async function provisionHsm(directory: string, hsmId: string, provisioning: Provisioning): Promise<void> {
   const sealingKey = randomBytes(SEALING_KEY_BYTES);
   writePrivateFile(join(directory, hsmId, 'sealing.key'), sealingKey);
   sealingKey.fill(0);
   const store = openHsmStore(directory, hsmId);
-  await Hsm.provision(store, provisioning, log);
+  await Hsm.provision(store, provisioning);
   await store.close();
 }
 
@@ -102,7 +98,6 @@ async function newUsers(home: Home): Promise<NewUser[]> {
 async function createCluster(
   home: Home,
   config: Config,
-  log: Log,
   progress: (step: string) => void,
 ): Promise<ClusterFile> {
   if (existsSync(home.hsmsDirectory)) {
@@ -118,7 +113,7 @@ async function createCluster(
   const maskingKey = newMaskingKey();
   for (const { id, ordinal } of hsms) {
     progress(`initialising ${id} (${ordinal} of ${hsms.length})`);
-    await provisionHsm(home.newHsmsDirectory, id, { maskingKey, users }, log);
+    await provisionHsm(home.newHsmsDirectory, id, { maskingKey, users });
   }
   maskingKey.fill(0);
   const file: ClusterFile = {
@@ -182,7 +177,7 @@ export async function openCluster(
 ): Promise<Cluster> {
   const present = readClusterFile(home);
   if (present !== undefined) checkUnchanged(present, requested, home);
-  const file = present ?? (await createCluster(home, config, log, progress));
+  const file = present ?? (await createCluster(home, config, progress));
   placeNewHsms(home);
   const shared = hsmSettings(config, file);
   const hsms: Hsm[] = [];

@@ -3,7 +3,7 @@ import { andThen, type Eventually } from '../base/eventually.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
-import type { Role } from '../hsm/users.js';
+import type { Role } from '../hsm/roles.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';

@@ -2,7 +2,7 @@ import type { HsmObject } from '../objects/hsm-object.js';
 import { isTokenObject, kindOf } from '../objects/hsm-object.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { LoadedObject } from './loaded-object.js';
-import type { User } from './users.js';
+import type { User } from './user-records.js';
 
 /*
  * Who may do what with an object (reference section 7):
@@ -28,6 +28,20 @@ export function mayChange(user: User, object: HsmObject): boolean {
   return user.role === 'CU' && object.owner === user.name;
 }
 
+/** Passwords: one's own, and as a CO those of COs and CUs (reference management-tools, section 4.2). Throws
+ * CKR_ACTION_PROHIBITED. */
+export function requireManageable(by: User, whom: Pick<User, 'id' | 'role'> | undefined): void {
+  if (whom?.id === by.id) return;
+  if (by.role === 'CO' && (whom === undefined || whom.role === 'CO' || whom.role === 'CU')) return;
+  throw ckr('CKR_ACTION_PROHIBITED', 'only a CO changes passwords of others, and only those of COs and CUs');
+}
+
+/** The service's own account and the admin of a cluster that is not activated stay. Throws CKR_ACTION_PROHIBITED. */
+export function requireDeletable({ name, role }: User): void {
+  if (role !== 'CO' && role !== 'CU')
+    throw ckr('CKR_ACTION_PROHIBITED', `${name} (${role}) cannot be deleted`);
+}
+
 /** "Not for public keys" (reference management-tools, section 4.2); a session key belongs to one connection. Throws
  * CKR_ACTION_PROHIBITED. */
 export function requireShareable({ object, kind }: LoadedObject): void {
@@ -38,7 +52,8 @@ export function requireShareable({ object, kind }: LoadedObject): void {
 }
 
 /** A key is shared with another crypto user. Throws CKR_ACTION_PROHIBITED. */
-export function requireShareWith(owner: User, receiver: User | undefined, name: string): void {
+export function requireShareWith(owner: User, receiver: User | undefined, name: string): User {
   if (receiver?.role !== 'CU') throw ckr('CKR_ACTION_PROHIBITED', `there is no crypto user ${name}`);
   if (receiver.name === owner.name) throw ckr('CKR_ACTION_PROHIBITED', 'the key is your own already');
+  return receiver;
 }

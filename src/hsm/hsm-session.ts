@@ -10,7 +10,8 @@ import { type Template, templateBool } from '../pkcs11/template.js';
 import { mayChange, maySee } from './access.js';
 import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
-import type { Role, User } from './users.js';
+import { type Login, mayLoginSend } from './roles.js';
+import type { User } from './user-records.js';
 
 /** Enough for the creations that one connection may have under way. */
 const REMEMBERED_INSERTS = 64;
@@ -20,6 +21,7 @@ const REMEMBERED_IVS = limits.sessionsPerApplication;
 /** One connection's state inside an HSM: who is logged in, and its session keys, which end with it. */
 export class HsmSession {
   #user: User | undefined;
+  #closed = false;
   readonly #sessionObjects = new Map<number, LoadedObject>();
   /** Token objects that this connection has inserted last: it may still take them back. */
   readonly #inserted = new Set<number>();
@@ -43,25 +45,35 @@ export class HsmSession {
     return this.#user;
   }
 
-  requireRole(role: Role | 'any'): void {
-    const { user } = this;
-    const fits = role === 'any' ? user.role !== 'AU' : user.role === role;
-    if (!fits)
-      throw ckr(
-        'CKR_USER_NOT_LOGGED_IN',
-        `the command needs ${role === 'any' ? 'a CO or a CU' : `a ${role}`}`,
-      );
+  /** Throws CKR_USER_NOT_LOGGED_IN unless somebody is who may send such commands. */
+  requireLogin(login: Login): void {
+    const { role } = this.user;
+    if (role !== login && !mayLoginSend(role, login))
+      throw ckr('CKR_USER_NOT_LOGGED_IN', `a ${role} may not send this command`);
   }
 
   login(user: User): void {
+    if (this.#closed) throw ckr('CKR_DEVICE_REMOVED', 'the connection was closed meanwhile');
     if (this.#user !== undefined) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#user.name} is logged in`);
     this.#user = user;
+    this.hsm.logins.add(user, this);
+  }
+
+  /** The role of whoever is logged in here may have changed. */
+  identityChanged(user: User): void {
+    if (this.#user?.id === user.id) this.#user = user;
   }
 
   /** Ends the login, and with it the session keys (v2.40 base, C_Logout: private session objects are destroyed). */
   logout(): void {
+    if (this.#user !== undefined) this.hsm.logins.remove(this.#user, this);
     this.#user = undefined;
     for (const handle of this.#sessionObjects.keys()) this.removeSessionObject(handle);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.logout();
   }
 
   rememberInsert(handle: number): void {

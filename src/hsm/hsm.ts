@@ -17,10 +17,12 @@ import {
 } from './commands/index.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
+import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
 import { ObjectCounts, type Quota } from './quotas.js';
 import { TokenObjects } from './token-objects.js';
-import { type NewUser, UserTable } from './users.js';
+import { applianceUser, firstUsers, type NewUser } from './user-records.js';
+import { UserTable, type Write } from './users.js';
 
 export interface HsmSettings extends ClusterKind {
   readonly id: string;
@@ -38,6 +40,7 @@ export interface HsmSettings extends ClusterKind {
 /** What the cluster gives an HSM that joins it. */
 export interface Provisioning {
   readonly maskingKey: Buffer;
+  /** The first one is the admin, who has id 1: a CO, or a PRECO whose first change of password activates the cluster. */
   readonly users: readonly NewUser[];
 }
 
@@ -62,6 +65,8 @@ export class Hsm {
   readonly mechanisms: MechanismTable;
   /** How the HSM gets what others have: whoever knows its cluster sets it. */
   catchUp: (() => Promise<void>) | undefined;
+  readonly logins = new LiveLogins();
+  readonly #write: Write = (changes) => this.store.write(changes);
 
   private constructor(
     readonly settings: HsmSettings,
@@ -77,19 +82,15 @@ export class Hsm {
   }
 
   /** Makes the HSM a member of its cluster: in one write, so that a crash leaves a whole HSM or none. */
-  static async provision(store: RecordStore, { maskingKey, users }: Provisioning, log: Log): Promise<void> {
-    const table = new UserTable(store, log);
-    await store.write([
-      ...users.map((user) => table.addition(user)),
-      { table: 'settings', key: MASKING_KEY, value: maskingKey },
-    ]);
+  static async provision(store: RecordStore, { maskingKey, users }: Provisioning): Promise<void> {
+    await store.write([...firstUsers(users), { table: 'settings', key: MASKING_KEY, value: maskingKey }]);
   }
 
   static async open(store: RecordStore, settings: HsmSettings, log: Log): Promise<Hsm> {
     const maskingKey = store.get('settings', MASKING_KEY);
     if (maskingKey === undefined) throw new Error(`${settings.id} is not provisioned`);
     const handles = await HandleAllocator.open(store, settings.ordinal);
-    const users = new UserTable(store, log);
+    const users = await UserTable.open(store, settings.hsmType, log);
     const counts = new ObjectCounts(settings.quota);
     const masking = new MaskingKey(maskingKey);
     maskingKey.fill(0);
@@ -105,7 +106,7 @@ export class Hsm {
   /** Another HSM of the cluster, which has proved that it is one. */
   connectPeer(): HsmConnection {
     const session = new HsmSession(this, new Gate(this.settings.profile, () => undefined));
-    session.login({ name: 'app_user', role: 'AU' });
+    session.login(applianceUser);
     return this.#connection(session);
   }
 
@@ -113,7 +114,7 @@ export class Hsm {
     return {
       hsmId: this.settings.id,
       send: (name, request, cause) => this.#run(session, name, request, cause),
-      close: () => session.logout(),
+      close: () => session.close(),
     };
   }
 
@@ -129,8 +130,8 @@ export class Hsm {
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
     const command = commands[name] as unknown as AnyCommand;
-    if (command.login !== 'none') session.requireRole(command.login);
-    return command.run(session, request as never, cause) as Eventually<AnswerOf<N>>;
+    if (command.login !== 'none') session.requireLogin(command.login);
+    return command.run(session, request as never, cause, this.#write) as Eventually<AnswerOf<N>>;
   }
 
   async close(): Promise<void> {

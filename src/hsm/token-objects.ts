@@ -110,6 +110,11 @@ export class TokenObjects {
     return turn;
   }
 
+  /** Resolves when all work that is under way now has been done. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#turns.values());
+  }
+
   #require(handle: number): LoadedObject {
     const loaded = this.get(handle);
     if (loaded === undefined)

@@ -1,4 +1,4 @@
-import { limits } from '../base/limits.js';
+import type { HsmType } from '../base/cluster-kind.js';
 import type { Log } from '../base/log.js';
 import {
   constantTimeEqual,
@@ -10,114 +10,200 @@ import {
 } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../store/record-store.js';
+import { LoginRefused } from './login-refused.js';
+import type { Role } from './roles.js';
+import {
+  ADMIN_ID,
+  infoOf,
+  isLocked,
+  nextIdChange,
+  nextUserId,
+  readUser,
+  readUsers,
+  type User,
+  type UserInfo,
+  type UserRecord,
+  userChange,
+  userRemoval,
+} from './user-records.js';
+import { canonicalName, requireName, userRules } from './user-rules.js';
 
-/** CO: administers users. CU: owns and uses keys. AU, app_user: the other HSMs of the cluster, which have no password but a
- * certificate. (tools reference, section 1.1) */
-export type Role = 'CO' | 'CU' | 'AU';
+/** Makes changes durable. */
+export type Write = (changes: readonly Change[]) => Promise<void>;
 
-export interface User {
-  readonly name: string;
-  readonly role: Role;
+const identityOf = ({ id, name, role }: UserRecord): User => ({ id, name, role });
+
+/** `PRECO` goes on naming the first admin once it is a CO: "loginHSM PRECO admin" must still succeed [guess] (reference
+ * management-tools, section 2). */
+function hasRole({ id, role }: UserRecord, asked: Role): boolean {
+  return role === asked || (asked === 'PRECO' && role === 'CO' && id === ADMIN_ID);
 }
 
-interface UserRecord extends User {
-  readonly passwordHash: string;
-  readonly wrongPasswords: number;
-}
-
-/** What a new user is made of; the hash comes from `hashNewPassword`, so that several HSMs can share the work. */
-export type NewUser = User & { readonly passwordHash: string };
-
-/** Hashes a password that meets CloudHSM's rules. Throws CKR_PIN_LEN_RANGE otherwise. */
-export async function hashNewPassword(password: string): Promise<string> {
-  const { passwordMinCharacters, passwordMaxCharacters } = limits;
-  if (password.length < passwordMinCharacters || password.length > passwordMaxCharacters) {
-    throw ckr(
-      'CKR_PIN_LEN_RANGE',
-      `a password has ${passwordMinCharacters} to ${passwordMaxCharacters} characters`,
-    );
-  }
-  return hashPassword(password);
-}
-
-/** The users of one HSM. Every HSM has a table of its own: users are not synchronised by the cluster. */
+/** The users of one HSM. Every HSM has a table of its own: users are not synchronised by the cluster. A name belongs to one
+ * user, whatever the role [guess]. */
 export class UserTable {
-  /** Attempts for one name wait for each other, so that guesses in parallel are counted like guesses in turn. */
-  readonly #attempts = new Map<string, Promise<unknown>>();
+  /** Work on one user waits for the work on it that came before: guesses in parallel are counted like guesses in turn, and
+   * no change undoes another. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  /** On their way out: nobody shares with them any more. */
+  readonly #leaving = new Set<string>();
   /** Passwords that were right before, as MACs under a key of this run, so that a program that logs in often does not
    * pay for scrypt each time. A wrong password is never found here and always pays. */
   readonly #known = new Map<string, Buffer>();
   readonly #knownKey = importSecretKey(randomBytes(32));
+  #count: number;
 
-  constructor(
+  private constructor(
     private readonly store: RecordStore,
+    private readonly hsmType: HsmType,
     private readonly log: Log,
-  ) {}
+    private nextId: number,
+  ) {
+    this.#count = [...store.keys('users')].length;
+  }
+
+  static async open(store: RecordStore, hsmType: HsmType, log: Log): Promise<UserTable> {
+    const nextId = await nextUserId(store);
+    return new UserTable(store, hsmType, log, nextId);
+  }
 
   #read(name: string): UserRecord | undefined {
-    const record = this.store.get('users', Buffer.from(name));
-    return record && (JSON.parse(record.toString('utf8')) as UserRecord);
+    const canonical = canonicalName(name);
+    return canonical === undefined ? undefined : readUser(this.store, canonical);
   }
 
-  #change(record: UserRecord): Change {
-    return { table: 'users', key: Buffer.from(record.name), value: Buffer.from(JSON.stringify(record)) };
-  }
-
-  async #write(record: UserRecord): Promise<void> {
-    await this.store.write([this.#change(record)]);
+  #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const key = canonicalName(name) ?? '';
+    const before = this.#turns.get(key) ?? Promise.resolve();
+    const turn = before.catch(() => undefined).then(work);
+    this.#turns.set(key, turn);
+    const forget = (): void => {
+      if (this.#turns.get(key) === turn) this.#turns.delete(key);
+    };
+    turn.then(forget, forget);
+    return turn;
   }
 
   /** The user of that name, whatever the role. */
   find(name: string): User | undefined {
-    const record = name === '' ? undefined : this.#read(name);
-    return record && { name: record.name, role: record.role };
+    const record = this.#read(name);
+    return record && !this.#leaving.has(record.name) ? identityOf(record) : undefined;
+  }
+
+  /** In the order of their ids. */
+  list(): UserInfo[] {
+    return readUsers(this.store).map(infoOf);
+  }
+
+  info(name: string): UserInfo | undefined {
+    const record = this.#read(name);
+    return record && infoOf(record);
   }
 
   count(): number {
-    return [...this.store.keys('users')].length;
+    return this.#count;
   }
 
-  /** The write that adds a user. */
-  addition(user: NewUser): Change {
-    return this.#change({ ...user, wrongPasswords: 0 });
+  /** How many users can be there. */
+  get max(): number {
+    return userRules[this.hsmType].users;
+  }
+
+  /** The user to be changed. Throws CKR_USER_TYPE_INVALID. */
+  #require(name: string, role: Role): UserRecord {
+    const record = this.#read(name);
+    if (record === undefined || !hasRole(record, role))
+      throw ckr('CKR_USER_TYPE_INVALID', `there is no ${role} ${canonicalName(name) ?? 'of such a name'}`);
+    return record;
+  }
+
+  /** Adds a user. Durable when it resolves. Throws CKR_ARGUMENTS_BAD for a name that is none, CKR_ACTION_PROHIBITED for one that
+   * is taken, CKR_DEVICE_MEMORY for one user too many. */
+  create(user: { name: string; role: Role; passwordHash: string }, write: Write): Promise<User> {
+    const name = requireName(user.name);
+    return this.#inTurn(name, async () => {
+      if (this.#read(name) !== undefined)
+        throw ckr('CKR_ACTION_PROHIBITED', `there is a user ${name} already`);
+      if (this.#count >= this.max)
+        throw ckr('CKR_DEVICE_MEMORY', `the HSM has ${this.max} users already: delete some`);
+      this.#count++;
+      const id = this.nextId++;
+      const record: UserRecord = { ...user, name, id, wrongPasswords: 0 };
+      try {
+        await write([userChange(record), nextIdChange(this.nextId)]);
+      } catch (error) {
+        this.#count--;
+        throw error;
+      }
+      return identityOf(record);
+    });
+  }
+
+  /** Replaces what `change` makes of the user. Durable when it resolves. Throws CKR_USER_TYPE_INVALID. */
+  change(name: string, role: Role, change: (record: UserRecord) => UserRecord, write: Write): Promise<User> {
+    return this.#inTurn(name, async () => {
+      const before = this.#require(name, role);
+      const record = change(before);
+      await write([userChange(record)]);
+      if (before.passwordHash !== undefined && record.passwordHash !== before.passwordHash)
+        this.#known.delete(before.passwordHash);
+      return identityOf(record);
+    });
+  }
+
+  /** Removes a user that `check` lets go. Meanwhile it neither logs in nor is given keys. Durable when it resolves. */
+  remove(name: string, role: Role, check: (user: User) => Promise<void>, write: Write): Promise<void> {
+    return this.#inTurn(name, async () => {
+      const record = this.#require(name, role);
+      this.#leaving.add(record.name);
+      try {
+        await check(identityOf(record));
+        await write([userRemoval(record.name)]);
+        this.#count--;
+      } finally {
+        this.#leaving.delete(record.name);
+      }
+    });
   }
 
   /**
-   * Checks a password. Throws CKR_PIN_INCORRECT for a wrong one, an unknown user or one of another role, and
-   * CKR_PIN_LOCKED once more than five wrong passwords were given (reference section 5). The count is on disk
-   * before the answer is given.
+   * Checks a password, and does the rest of the login while nobody changes the user. Throws CKR_PIN_INCORRECT for a wrong one,
+   * an unknown user or one of another role, and CKR_PIN_LOCKED once more than five wrong passwords were given (reference
+   * section 5). The count is on disk before the answer is given.
    */
-  authenticate(name: string, password: string, role: Role): Promise<User> {
-    const before = this.#attempts.get(name) ?? Promise.resolve();
-    const attempt = before.catch(() => undefined).then(() => this.#attempt(name, password, role));
-    this.#attempts.set(name, attempt);
-    const forget = (): void => {
-      if (this.#attempts.get(name) === attempt) this.#attempts.delete(name);
-    };
-    attempt.then(forget, forget);
-    return attempt;
+  authenticate(name: string, password: string, role: Role, login: (user: User) => void): Promise<User> {
+    return this.#inTurn(name, async () => {
+      const user = identityOf(await this.#attempt(name, password, role));
+      login(user);
+      return user;
+    });
   }
 
-  async #attempt(name: string, password: string, role: Role): Promise<User> {
-    const user = name === '' ? undefined : this.#read(name);
-    if (user === undefined || user.role !== role) {
+  async #attempt(name: string, password: string, role: Role): Promise<UserRecord> {
+    const user = this.#read(name);
+    if (user === undefined || !hasRole(user, role)) {
       // Takes as long as a wrong password does, so that the time does not tell who exists.
       await hashPassword(password);
-      throw ckr('CKR_PIN_INCORRECT', 'no such user, or a wrong password');
+      throw new LoginRefused(user === undefined ? 'unknown' : 'otherRole');
     }
-    if (user.wrongPasswords > limits.wrongPasswords) throw ckr('CKR_PIN_LOCKED', `${name} is locked out`);
+    if (isLocked(user)) throw new LoginRefused('locked', user.name);
     if (!(await this.#isPassword(password, user.passwordHash))) {
-      const wrongPasswords = user.wrongPasswords + 1;
-      await this.#write({ ...user, wrongPasswords });
-      if (wrongPasswords > limits.wrongPasswords)
-        this.log.warn({ user: name }, 'locked out after wrong passwords');
-      throw ckr('CKR_PIN_INCORRECT', 'no such user, or a wrong password');
+      const counted = { ...user, wrongPasswords: user.wrongPasswords + 1 };
+      await this.store.write([userChange(counted)]);
+      if (isLocked(counted)) this.log.warn({ user: user.name }, 'locked out after wrong passwords');
+      throw new LoginRefused('wrongPassword');
     }
-    if (user.wrongPasswords > 0) await this.#write({ ...user, wrongPasswords: 0 });
-    return { name: user.name, role: user.role };
+    if (user.wrongPasswords === 0) return user;
+    const cleared = { ...user, wrongPasswords: 0 };
+    await this.store.write([userChange(cleared)]);
+    return cleared;
   }
 
-  async #isPassword(password: string, passwordHash: string): Promise<boolean> {
+  async #isPassword(password: string, passwordHash: string | undefined): Promise<boolean> {
+    if (passwordHash === undefined) {
+      await hashPassword(password);
+      return false;
+    }
     const mac = hmac('sha256', this.#knownKey, Buffer.from(password));
     const known = this.#known.get(passwordHash);
     if (known !== undefined && constantTimeEqual(known, mac)) return true;

@@ -50,7 +50,7 @@ describe('cloudhsm-local', () => {
     expect(clusters[0].hsms).to.have.length(2);
     for (const hsm of clusters[0].hsms) {
       expect(hsm.id).to.match(/^hsm-[a-z2-7]{11}$/);
-      expect(hsm).to.include({ state: 'ACTIVE', users: 2, tokenKeys: 0 });
+      expect(hsm).to.include({ state: 'ACTIVE', users: 3, tokenKeys: 0 });
     }
   });
 

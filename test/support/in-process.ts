@@ -6,9 +6,10 @@ import { Cluster } from '../../src/cluster/cluster.js';
 import { slotsFor } from '../../src/cryptoki/library.js';
 import { silentLibraryLog } from '../../src/cryptoki/library-log.js';
 import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
-import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
+import { Hsm, type HsmConnection, newMaskingKey } from '../../src/hsm/hsm.js';
 import { type Quota, quotaOf } from '../../src/hsm/quotas.js';
-import { hashNewPassword, type Role } from '../../src/hsm/users.js';
+import type { Role } from '../../src/hsm/roles.js';
+import { hashNewPassword } from '../../src/hsm/user-rules.js';
 import { certificateSwitch } from '../../src/objects/certificates.js';
 import type { Profile } from '../../src/objects/deviations.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
@@ -34,6 +35,18 @@ export interface ClusterOptions {
   readonly ecdhWithoutKdf?: boolean;
 }
 
+/** A connection to one HSM, with somebody logged in. */
+export async function loggedIn(
+  hsm: Hsm,
+  name: string,
+  role: Role,
+  password = PASSWORD,
+): Promise<HsmConnection> {
+  const connection = hsm.connect();
+  await connection.send('login', { name, password, role });
+  return connection;
+}
+
 /** A cluster in this process that keeps everything in memory. */
 export async function memoryCluster({
   id = 'cluster-in-memory',
@@ -53,7 +66,7 @@ export async function memoryCluster({
   const members: Hsm[] = [];
   for (let ordinal = 1; ordinal <= hsms; ordinal++) {
     const store = openMemoryStore();
-    await Hsm.provision(store, { maskingKey, users }, silentLog);
+    await Hsm.provision(store, { maskingKey, users });
     const settings = {
       id: `hsm-${ordinal}`,
       ordinal,

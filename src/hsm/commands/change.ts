@@ -50,7 +50,7 @@ export const copyObject: Command<{ handle: number; template: Template }, Created
  * every HSM under the handle it has.
  */
 export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, Created | undefined> = {
-  login: 'any',
+  login: 'keyAdministration',
   run: (session, { handle, attribute }, cause) => {
     const { allow, settle } = session.gate.allowance(cause);
     const role = session.user.role === 'CO' ? ('CO' as const) : ('CU' as const);

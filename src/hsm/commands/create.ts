@@ -14,7 +14,7 @@ import { ckr } from '../../pkcs11/ckr.js';
 import { CKK, CKO } from '../../pkcs11/constants.js';
 import type { Template } from '../../pkcs11/template.js';
 import type { HsmSession } from '../hsm-session.js';
-import type { User } from '../users.js';
+import type { User } from '../user-records.js';
 import type { Command } from './command.js';
 
 /**

@@ -18,6 +18,7 @@ import {
 } from '../../wire/shapes.js';
 import { fingerprint } from '../../wire/table-hash.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
+import { roles } from '../roles.js';
 import { type AnswerOf, type CommandName, commands, type RequestOf } from './index.js';
 import { keyUses } from './key-use.js';
 
@@ -43,6 +44,12 @@ const onData = record({ handle: u64, mechanism, input: data });
 const byHandle = record({ handle: u64 });
 const shared = record({ handle: u64, user: name });
 
+const role = oneOf(...roles);
+const password = text(limits.pinBytes);
+const whom = record({ name, role });
+const whomAndPassword = record({ name, role, password });
+const userInfo = record({ id: u64, name, role, wrongPasswords: u64, locked: flag });
+
 const notRead = oneOf('sensitive', 'unavailable');
 const readResult: Shape<ReadResult> = {
   form: `value|${notRead.form}`,
@@ -63,11 +70,16 @@ const keyShape = record({
 /** THE row per HSM command, as it travels. Who may give it and what it does stands in its own file. */
 export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, AnswerOf<N>> } = {
   login: {
-    request: record({ name, password: text(limits.pinBytes), role: oneOf('CO', 'CU') }),
+    request: whomAndPassword,
     answer: nothing,
     secret: true,
   },
   logout: { request: nothing, answer: nothing },
+  createUser: { request: whomAndPassword, answer: record({ id: u64 }), secret: true },
+  deleteUser: { request: whom, answer: nothing },
+  changePassword: { request: whomAndPassword, answer: nothing, secret: true },
+  listUsers: { request: nothing, answer: list(userInfo, limits.usersPerHsm) },
+  getUserInfo: { request: record({ name }), answer: userInfo },
   generateRandom: {
     request: record({ lengthBytes: u64 }),
     answer: bytes(limits.randomBytes),

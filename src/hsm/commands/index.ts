@@ -18,11 +18,17 @@ import { generateIv, generateRandom } from './random.js';
 import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
 import { extractMaskedObject, objectDigests, objectVersions, synchronize } from './synchronize.js';
+import { changePassword, createUser, deleteUser, getUserInfo, listUsers } from './users.js';
 
 /** THE row per HSM command. */
 export const commands = {
   login,
   logout,
+  createUser,
+  deleteUser,
+  changePassword,
+  listUsers,
+  getUserInfo,
   generateRandom,
   generateIv,
   generateKey,

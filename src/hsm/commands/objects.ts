@@ -4,16 +4,24 @@ import { type ReadResult, readAttribute } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Template } from '../../pkcs11/template.js';
+import type { HsmSession } from '../hsm-session.js';
 import type { Command } from './command.js';
+
+/** A crypto user inserts its own objects; who synchronises HSMs, those of all users that are there ("a key whose owner is missing
+ * on an HSM cannot be synced there", reference management-tools, section 7.1). Throws CKR_ACTION_PROHIBITED. */
+function requireInsertable({ user, hsm }: HsmSession, { handle, owner }: HsmObject): void {
+  if (user.role === 'CU' && owner !== user.name)
+    throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${owner}`);
+  if (hsm.users.find(owner)?.role !== 'CU')
+    throw ckr('CKR_ACTION_PROHIBITED', `the owner of object ${handle}, ${owner}, is no crypto user here`);
+}
 
 /** Stores a masked object under the handle it has on the other HSMs. Durable when answered. */
 export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
-  login: 'CU',
+  login: 'maskedObjects',
   run: async (session, { masked }) => {
     const object = session.hsm.maskingKey.unmask(masked);
-    if (object.owner !== session.user.name) {
-      throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} belongs to ${object.owner}`);
-    }
+    requireInsertable(session, object);
     const inserted = await session.hsm.objects.insert(object, session.gate.refuses);
     if (inserted) session.rememberInsert(object.handle);
   },

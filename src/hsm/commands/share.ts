@@ -1,5 +1,6 @@
 import { ckr } from '../../pkcs11/ckr.js';
 import { requireShareable, requireShareWith } from '../access.js';
+import { canonicalName } from '../user-rules.js';
 import type { Command } from './command.js';
 
 interface ShareRequest {
@@ -14,10 +15,13 @@ export const shareKey: Command<ShareRequest, void> = {
   login: 'CU',
   run: (session, { handle, user }) => {
     requireShareable(session.changeableObject(handle));
-    requireShareWith(session.user, session.hsm.users.find(user), user);
-    return session.hsm.objects.change(handle, ({ sharedWith }) => ({
-      sharedWith: [...new Set([...sharedWith, user])],
-    }));
+    const owner = session.user;
+    const receiver = requireShareWith(owner, session.hsm.users.find(user), user);
+    return session.hsm.objects.change(handle, ({ sharedWith }) => {
+      // Again, now that it is written: the user may be on the way out.
+      requireShareWith(owner, session.hsm.users.find(user), user);
+      return { sharedWith: [...new Set([...sharedWith, receiver.name])] };
+    });
   },
 };
 
@@ -27,9 +31,10 @@ export const unshareKey: Command<ShareRequest, void> = {
   run: (session, { handle, user }) => {
     requireShareable(session.changeableObject(handle));
     return session.hsm.objects.change(handle, ({ sharedWith }) => {
-      if (!sharedWith.includes(user) && session.hsm.users.find(user) === undefined)
+      const name = canonicalName(user) ?? '';
+      if (!sharedWith.includes(name) && session.hsm.users.find(name) === undefined)
         throw ckr('CKR_ACTION_PROHIBITED', `there is no user ${user}`);
-      return { sharedWith: sharedWith.filter((name) => name !== user) };
+      return { sharedWith: sharedWith.filter((other) => other !== name) };
     });
   },
 };

@@ -16,10 +16,13 @@ export const objectVersions: Command<{ buckets: readonly number[] }, readonly Ob
   run: (session, { buckets }) => session.hsm.objects.versions.entries(buckets),
 };
 
-/** A token object, masked, for another HSM of the cluster. CKR_OBJECT_HANDLE_INVALID. */
+/** A token object, masked, for another HSM of the cluster or of a clone: any, or as a CU one's own. CKR_OBJECT_HANDLE_INVALID,
+ * CKR_ACTION_PROHIBITED. */
 export const extractMaskedObject: Command<{ handle: number }, Buffer> = {
-  login: 'AU',
-  run: ({ hsm }, { handle }) => {
+  login: 'maskedObjects',
+  run: (session, { handle }) => {
+    const { hsm, user } = session;
+    if (user.role === 'CU') session.changeableObject(handle);
     const loaded = hsm.objects.get(handle);
     if (loaded === undefined) throw ckr('CKR_OBJECT_HANDLE_INVALID', `there is no token object ${handle}`);
     return hsm.maskingKey.mask(loaded.object);
