@@ -4,55 +4,64 @@ import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
+import { HsmUnavailable } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
+import { type HsmLinks, type SeatOptions, Seats } from './seats.js';
+
+export interface ClientOptions extends SeatOptions {
+  /** On how many HSMs a new token object must be (create_object_minimum_nodes, 1 by default: reference 14.1). */
+  readonly minimumNodes?: number;
+}
+
+const isLost = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
 
 /**
  * One application's view of a cluster: many HSMs that look like one.
  *
  * Commands on keys go to one HSM; session keys live there and nowhere else. What creates or removes a token object
- * goes to every HSM, at the same time, and is answered when it is durable on all of them (client-side
- * synchronisation, reference section 7).
+ * goes to every HSM, at the same time, and is answered when it is durable on all that can be reached (client-side
+ * synchronisation, reference section 7); the others catch up when they come back.
  */
 export class ClusterClient {
-  /** HSM commands keep no state between them, so which HSM works is open; session keys pin it. */
-  readonly #worker: HsmConnection;
+  readonly #seats: Seats;
   #role: Role = 'CU';
 
-  constructor(private readonly connections: readonly HsmConnection[]) {
-    const [first] = connections;
-    if (first === undefined) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
-    this.#worker = first;
+  constructor(
+    links: HsmLinks,
+    private readonly options: ClientOptions = {},
+  ) {
+    if (links.current().length === 0) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
+    this.#seats = new Seats(links, options);
   }
 
-  /** Logs in on every HSM: each has its own users, and counts wrong passwords on its own. */
+  /** Ids of the HSMs that the client relies on at the moment. */
+  get up(): readonly string[] {
+    return this.#seats.up;
+  }
+
+  /** Logs in on every HSM, and on those that come later. */
   async login(name: string, password: string, role: Role = 'CU'): Promise<void> {
-    const done: HsmConnection[] = [];
-    try {
-      for (const connection of this.connections) {
-        await connection.send('login', { name, password, role });
-        done.push(connection);
-      }
-    } catch (error) {
-      for (const connection of done) void connection.send('logout', undefined);
-      throw error;
-    }
+    await this.#seats.login(name, password, role);
     this.#role = role;
   }
 
   async logout(): Promise<void> {
-    await Promise.all(this.connections.map((connection) => connection.send('logout', undefined)));
+    await this.#seats.logout();
   }
 
   /** A command that one HSM does. `cause` as in HsmConnection. */
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
-    return this.#worker.send(name, request, cause);
+    return this.#seats.send(name, request, cause);
   }
 
   /** The handle of the new key. */
   generateKey(mechanism: number, template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#worker.send('generateKey', { mechanism, template }, cause), (created) =>
+    return andThen(this.#seats.send('generateKey', { mechanism, template }, cause), (created) =>
       this.#settle(created),
     );
   }
@@ -64,7 +73,7 @@ export class ClusterClient {
     cause?: string,
   ): Eventually<{ publicKey: number; privateKey: number }> {
     const request = { mechanism, publicTemplate, privateTemplate };
-    const pair = this.#worker.send('generateKeyPair', request, cause);
+    const pair = this.#seats.send('generateKeyPair', request, cause);
     return andThen(pair, ({ publicKey, privateKey }) =>
       andThen(this.#settle(publicKey, privateKey), () => ({
         publicKey: publicKey.handle,
@@ -75,27 +84,25 @@ export class ClusterClient {
 
   /** The handle of a key derived from another one. */
   deriveKey(handle: number, mechanism: Mechanism, template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#worker.send('deriveKey', { handle, mechanism, template }, cause), (created) =>
+    return andThen(this.#seats.send('deriveKey', { handle, mechanism, template }, cause), (created) =>
       this.#settle(created),
     );
   }
 
   createObject(template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#worker.send('createObject', { template }, cause), (created) =>
-      this.#settle(created),
-    );
+    return andThen(this.#seats.send('createObject', { template }, cause), (created) => this.#settle(created));
   }
 
   copyObject(handle: number, template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#worker.send('copyObject', { handle, template }, cause), (created) =>
+    return andThen(this.#seats.send('copyObject', { handle, template }, cause), (created) =>
       this.#settle(created),
     );
   }
 
   setAttributes(handle: number, template: Template, cause?: string): Eventually<void> {
-    // All HSMs allow the same: the one that surely has the object reports it.
-    return this.#whereItIs(handle, (connection) =>
-      connection.send('setAttributes', { handle, template }, connection === this.#worker ? cause : undefined),
+    // All HSMs allow the same: one of them reports it.
+    return this.#whereItIs(handle, (connection, first) =>
+      connection.send('setAttributes', { handle, template }, first ? cause : undefined),
     );
   }
 
@@ -123,53 +130,86 @@ export class ClusterClient {
     return this.#onAll((connection) => connection.send('unshareKey', { handle, user }));
   }
 
-  /** Brings new token objects to every HSM, or, if one of them fails, to none. Answers the first one's handle. */
+  /** Brings new token objects to every HSM, or, if one of them refuses or too few take them, to none. Answers the first
+   * one's handle. */
   #settle(...created: readonly [Created, ...Created[]]): Eventually<number> {
     const [{ handle }] = created;
-    const masked = created.flatMap((one) => (one.masked === undefined ? [] : [one.masked]));
-    if (masked.length === 0) return handle;
-    const inserts = this.connections.flatMap((connection) =>
-      masked.map(async (object) => connection.send('insertMaskedObject', { masked: object })),
-    );
-    return Promise.allSettled(inserts).then(async (results) => {
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed === undefined) return handle;
+    const masked: Buffer[] = [];
+    for (const one of created) {
+      if (one.masked === undefined) this.#seats.noteSessionKey(one.handle);
+      else masked.push(one.masked);
+    }
+    return masked.length === 0 ? handle : this.#insert(created, masked).then(() => handle);
+  }
+
+  async #insert(created: readonly Created[], masked: readonly Buffer[]): Promise<void> {
+    const insert = () =>
+      this.#seats.sendToAll(async (connection) => {
+        await Promise.all(
+          masked.map(async (object) => connection.send('insertMaskedObject', { masked: object })),
+        );
+      });
+    let results = await insert();
+    // All of them were lost: the next ones take it. Inserting it twice changes nothing.
+    while (reasonsOf(results).filter(isLost).length === results.length) results = await insert();
+    const failures = reasonsOf(results);
+    const refused = failures.find((reason) => !isLost(reason));
+    const taken = results.length - failures.length;
+    const needed = this.options.minimumNodes ?? 1;
+    if (refused === undefined && taken >= needed) return;
+    // Whoever took it and is lost now learns of its end by the tombstone of the others.
+    await this.#seats.sendToAll(async (connection) => {
       await Promise.allSettled(
-        this.connections.flatMap((connection) =>
-          created.map(async (one) => connection.send('withdrawObject', { handle: one.handle })),
-        ),
+        created.map(async (one) => connection.send('withdrawObject', { handle: one.handle })),
       );
-      if (failed.reason instanceof Failure) throw failed.reason;
-      throw ckr('CKR_FUNCTION_FAILED', 'an HSM of the cluster did not take the new object', failed.reason);
     });
+    if (refused instanceof Failure) throw refused;
+    const text = `${taken} HSMs took the new object, and ${needed} must`;
+    throw ckr('CKR_FUNCTION_FAILED', text, refused ?? failures[0]);
   }
 
   /** Removes an object from every HSM that has it. */
   destroyObject(handle: number): Eventually<void> {
+    this.#seats.forgetSessionKey(handle);
     return this.#whereItIs(handle, (connection) => connection.send('destroyObject', { handle }));
   }
 
   /** Runs a command on an object on every HSM that has it: a token object's all, a session object's one. An HSM that does
    * not have it is no failure as long as another one had. */
-  #whereItIs(handle: number, command: (connection: HsmConnection) => Eventually<void>): Eventually<void> {
-    return andThen(this.#worker.send('locateObject', { handle }), ({ token }) =>
-      token ? this.#onAll(command) : command(this.#worker),
+  #whereItIs(
+    handle: number,
+    command: (connection: HsmConnection, first: boolean) => Eventually<void>,
+  ): Eventually<void> {
+    return andThen(this.#seats.send('locateObject', { handle }), ({ token }) =>
+      token ? this.#onAll(command) : andThen(this.#seats.home(), (connection) => command(connection, true)),
     );
   }
 
-  async #onAll(command: (connection: HsmConnection) => Eventually<void>): Promise<void> {
-    const results = await Promise.allSettled(this.connections.map(async (connection) => command(connection)));
-    const failures = results.flatMap((result) =>
-      result.status === 'rejected' ? [result.reason as unknown] : [],
-    );
-    const isMissing = (error: unknown): boolean =>
-      error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
-    const missingEverywhere = failures.length === results.length ? failures[0] : undefined;
-    const failure = failures.find((error) => !isMissing(error)) ?? missingEverywhere;
-    if (failure !== undefined) throw failure;
+  async #onAll(command: (connection: HsmConnection, first: boolean) => Eventually<void>): Promise<void> {
+    for (let again = false; ; again = true) {
+      let first = true;
+      const results = await this.#seats.sendToAll((connection) => {
+        const isFirst = first;
+        first = false;
+        return command(connection, isFirst);
+      });
+      const failures = reasonsOf(results);
+      const refused = failures.find((error) => !isMissing(error) && !isLost(error));
+      if (refused !== undefined) throw refused;
+      if (failures.length < results.length) return;
+      const missing = failures.find(isMissing);
+      // An HSM that was lost before it answered may have done it, and told the others.
+      if (missing !== undefined && again) return;
+      if (missing !== undefined) throw missing;
+      // All of them were lost: the next ones will do it, and doing it twice changes nothing.
+    }
   }
 
   close(): void {
-    for (const connection of this.connections) connection.close();
+    this.#seats.close();
   }
+}
+
+function reasonsOf(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
+  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
 }

@@ -3,6 +3,7 @@ import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { ClusterClient } from './cluster-client.js';
+import type { HsmLink } from './seats.js';
 import { Synchronizer } from './synchronizer.js';
 
 /** What tells one cluster from another. */
@@ -10,8 +11,23 @@ export interface ClusterSettings extends ClusterKind {
   readonly id: string;
 }
 
+/** An HSM of a cluster by its id, wherever it runs. */
+export interface NamedHsm {
+  readonly settings: { readonly id: string };
+}
+
+/** A cluster as its clients see it. */
+export interface ClusterView {
+  readonly settings: ClusterSettings;
+  readonly mechanisms: MechanismTable;
+  readonly hsms: readonly NamedHsm[];
+  /** A client of its own for one application: one login, one set of session keys. It uses all HSMs, or those that `uses`
+   * picks; `allowed` learns of the deviations that they allow. */
+  connect(uses?: (hsm: NamedHsm) => boolean, allowed?: DeviationListener): ClusterClient;
+}
+
 /** A cluster whose HSMs run in this process. */
-export class Cluster {
+export class Cluster implements ClusterView {
   readonly mechanisms: MechanismTable;
   readonly #synchronizers: readonly Synchronizer[];
 
@@ -30,14 +46,17 @@ export class Cluster {
     for (const synchronizer of this.#synchronizers) synchronizer.start(intervalMs);
   }
 
-  /** A client of its own for one application: one login, one set of session keys. It uses all HSMs, or those that
-   * `uses` picks; `allowed` learns of the deviations that they allow. */
   connect(uses: (hsm: Hsm) => boolean = () => true, allowed?: DeviationListener): ClusterClient {
-    return new ClusterClient(this.hsms.filter(uses).map((hsm) => hsm.connect(allowed)));
+    const links = this.hsms.filter(uses).map(directLink);
+    return new ClusterClient({ current: () => links, watch: () => () => undefined }, { allowed });
   }
 
   async close(): Promise<void> {
     for (const synchronizer of this.#synchronizers) synchronizer.stop();
     await Promise.all(this.hsms.map((hsm) => hsm.close()));
   }
+}
+
+function directLink(hsm: Hsm): HsmLink {
+  return { hsmId: hsm.settings.id, direct: true, connect: (allowed) => hsm.connect(allowed) };
 }

@@ -1,5 +1,5 @@
 import { type ClientClusterConfig, type ClientConfigFile, unusableConfig } from '../base/client-config.js';
-import type { Cluster } from '../cluster/cluster.js';
+import type { ClusterView } from '../cluster/cluster.js';
 import type { Profile } from '../objects/deviations.js';
 import type { LibraryLog } from './library-log.js';
 import type { ReadinessRecord } from './readiness.js';
@@ -18,7 +18,7 @@ type Unusable = (field: string, why: string) => Error;
 
 /** What an engine offers to applications. */
 export interface EngineOffer {
-  readonly clusters: readonly Cluster[];
+  readonly clusters: readonly ClusterView[];
   readonly profile: Profile;
   readonly readiness: ReadinessRecord;
 }
@@ -46,7 +46,11 @@ export function slotsFor(offer: Omit<EngineOffer, 'readiness'>, found: ClientCon
   return slots;
 }
 
-function clusterOf(entry: ClientClusterConfig, clusters: readonly Cluster[], unusable: Unusable): Cluster {
+function clusterOf(
+  entry: ClientClusterConfig,
+  clusters: readonly ClusterView[],
+  unusable: Unusable,
+): ClusterView {
   const id = entry.cluster_id;
   // "cluster_id probably absent after -a" (reference 2.2): then there must be no choice.
   const found =
@@ -64,7 +68,11 @@ function clusterOf(entry: ClientClusterConfig, clusters: readonly Cluster[], unu
  * Other hostnames name nobody, as the HSMs are inside the engine. As the real library learns of further HSMs from those
  * it reaches, HSMs that are not listed are used.
  */
-function disabledHsms(entry: ClientClusterConfig, cluster: Cluster, unusable: Unusable): ReadonlySet<string> {
+function disabledHsms(
+  entry: ClientClusterConfig,
+  cluster: ClusterView,
+  unusable: Unusable,
+): ReadonlySet<string> {
   const servers = entry.servers ?? [];
   const disabled = new Set(servers.filter(({ enable }) => enable === false).map(({ hostname }) => hostname));
   const reachable = cluster.hsms.some(({ settings }) => !disabled.has(settings.id));

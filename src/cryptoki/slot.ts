@@ -1,4 +1,4 @@
-import type { Cluster } from '../cluster/cluster.js';
+import type { ClusterView } from '../cluster/cluster.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
@@ -7,7 +7,7 @@ import { ckr } from '../pkcs11/ckr.js';
 /** A slot of an application: one configured cluster. */
 export interface Slot {
   readonly index: number;
-  readonly cluster: Cluster;
+  readonly cluster: ClusterView;
   readonly profile: Profile;
   /** HSMs that the application's configuration switches off, by id. */
   readonly disabledHsms?: ReadonlySet<string>;

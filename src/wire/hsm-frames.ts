@@ -1,3 +1,4 @@
+import { clusterModes, hsmTypes } from '../base/cluster-kind.js';
 import { limits } from '../base/limits.js';
 import { MalformedFrame, Reader, Writer } from './bytes.js';
 import { list, oneOf, optional, record, type Shape, text, u32 } from './shapes.js';
@@ -33,8 +34,14 @@ export type HsmWelcome = ReturnType<typeof welcome.read>;
 /** One HSM of a cluster, as clients and its peers find it. */
 const member = record({ id: name, ordinal: u32, eniIp: name, port: u32 });
 export type Member = ReturnType<typeof member.read>;
-const members = record({ version: u32, hsms: list(member, limits.hsmsPerCluster) });
-/** The HSMs of a cluster; the version grows whenever one comes or goes. */
+const members = record({
+  version: u32,
+  clusterId: name,
+  hsmType: oneOf(...hsmTypes),
+  mode: oneOf(...clusterModes),
+  hsms: list(member, limits.hsmsPerCluster),
+});
+/** A cluster and its HSMs; the version grows whenever one comes or goes. */
 export type Members = ReturnType<typeof members.read>;
 
 /** Why an HSM does nothing for anybody at the moment. */

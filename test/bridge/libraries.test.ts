@@ -6,14 +6,14 @@ import pino from 'pino';
 import type { ClientConfig } from '../../src/base/client-config.js';
 import { silentLog } from '../../src/base/log.js';
 import { Libraries } from '../../src/bridge/libraries.js';
-import type { Cluster } from '../../src/cluster/cluster.js';
+import type { ClusterView } from '../../src/cluster/cluster.js';
 import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { memoryCluster } from '../support/in-process.js';
 
 describe('the library of an application', () => {
   const client = { pid: 4711, program: 'app' };
   let folder: string;
-  let clusters: Cluster[];
+  let clusters: ClusterView[];
   let lines: string[];
   let logFile: string;
 
@@ -27,7 +27,7 @@ describe('the library of an application', () => {
     lines = [];
   });
 
-  const libraries = (of: readonly Cluster[] = clusters, configFiles: readonly string[] = []): Libraries =>
+  const libraries = (of: readonly ClusterView[] = clusters, configFiles: readonly string[] = []): Libraries =>
     new Libraries(
       { clusters: of, profile: 'compatible', readiness: new ReadinessRecord(silentLog) },
       { configFiles, logFile },
@@ -39,8 +39,11 @@ describe('the library of an application', () => {
     return path;
   };
   const only = (...entries: ClientConfig['clusters'] & object): string => file({ clusters: entries });
-  const idsOf = ({ slots }: { slots: readonly { index: number; cluster: Cluster }[] }): [number, string][] =>
-    slots.map(({ index, cluster }) => [index, cluster.settings.id]);
+  const idsOf = ({
+    slots,
+  }: {
+    slots: readonly { index: number; cluster: ClusterView }[];
+  }): [number, string][] => slots.map(({ index, cluster }) => [index, cluster.settings.id]);
 
   it('has a slot for every cluster of the engine where nothing is configured', () => {
     const everything = [

@@ -22,6 +22,7 @@ const CONNECTIONS = Number(process.env['CLOUDHSM_LOCAL_FUZZ_CONNECTIONS'] ?? 300
 const SEED = Number(process.env['CLOUDHSM_LOCAL_FUZZ_SEED'] ?? 20_261_122);
 
 const credentials = { name: 'crypto_user', password: PASSWORD, role: 'CU' } as const;
+const facts = { version: 1, clusterId: 'cluster-in-memory', hsmType: 'hsm2m.medium', mode: 'FIPS' } as const;
 const framed = (frame: Buffer): Buffer => Buffer.concat([frameHeader(frame.length), frame]);
 
 function requestFrame(name: (typeof commandNames)[number], request: unknown, id = 1): Buffer {
@@ -51,7 +52,7 @@ describe('an HSM on the network', () => {
       identity: await authority.identity('hsm', hsm.settings.id),
       eniIp: '127.0.0.1',
       ports: [0],
-      members: () => ({ version: 1, hsms: [member()] }),
+      members: () => ({ ...facts, hsms: [member()] }),
       log: silentLog,
       timeouts: { helloMs: 150, frameMs: 150 },
       mostClients: 20,
@@ -191,7 +192,7 @@ describe('an HSM on the network', () => {
       identity: client,
       eniIp: '127.0.0.1',
       ports: [0],
-      members: () => ({ version: 1, hsms: [] }),
+      members: () => ({ ...facts, hsms: [] }),
       log: silentLog,
     });
     const there = { host: '127.0.0.1', port: posing.ports[0]! };

@@ -1,0 +1,173 @@
+import { commandFailure, describeError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
+import type { DeviationListener } from '../objects/gate.js';
+import type { Member, Members } from '../wire/hsm-frames.js';
+import type { ClusterSettings, ClusterView, NamedHsm } from './cluster.js';
+import { type ClientOptions, ClusterClient } from './cluster-client.js';
+import type { HsmLink } from './seats.js';
+import type { TlsIdentity } from './tls.js';
+import { connectToHsm, type HsmEndpoint, type ReachTimeouts } from './tls-connection.js';
+
+export interface RemoteClusterOptions {
+  /** HSMs to begin with: they name the others. */
+  readonly servers: readonly HsmEndpoint[];
+  readonly identity: TlsIdentity;
+  readonly log: Log;
+  readonly client?: Omit<ClientOptions, 'allowed'>;
+  readonly timeouts?: ReachTimeouts;
+}
+
+const RETRY_MS = 1_000;
+
+/**
+ * A cluster whose HSMs run in other processes. It listens to each of them for who else there is ("the client learns the
+ * other HSMs itself at run time", tools reference 3.3), and all of its clients follow.
+ */
+export class RemoteCluster implements ClusterView {
+  readonly #watchers = new Set<() => void>();
+  readonly #monitors = new Map<string, HsmConnection | 'connecting' | 'away'>();
+  readonly #links = new Map<string, { readonly member: Member; readonly link: HsmLink }>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #members: Members | undefined;
+  #closed = false;
+
+  private constructor(private readonly options: RemoteClusterOptions) {}
+
+  /** Resolves when one of the HSMs has said what cluster it is of. Rejects with START_FAILED when none can be reached. */
+  static async open(options: RemoteClusterOptions): Promise<RemoteCluster> {
+    const cluster = new RemoteCluster(options);
+    const heard = new Promise<void>((resolve) => {
+      const listening = (): void => {
+        if (cluster.#members === undefined) return;
+        cluster.#watchers.delete(listening);
+        resolve();
+      };
+      cluster.#watchers.add(listening);
+    });
+    const attempts = options.servers.map((server) => cluster.#monitor(server));
+    try {
+      await Promise.any(attempts);
+    } catch (error) {
+      cluster.close();
+      const reasons =
+        error instanceof AggregateError ? error.errors.map(describeError) : [describeError(error)];
+      throw commandFailure(
+        'START_FAILED',
+        `no HSM can be reached: ${reasons.join('; ') || 'no server is enabled'}`,
+      );
+    }
+    await heard;
+    return cluster;
+  }
+
+  get settings(): ClusterSettings {
+    const { clusterId: id, hsmType, mode } = this.#members!;
+    return { id, hsmType, mode };
+  }
+
+  get mechanisms(): MechanismTable {
+    return mechanismsOf(this.settings);
+  }
+
+  get members(): readonly Member[] {
+    return this.#members?.hsms ?? [];
+  }
+
+  get hsms(): readonly NamedHsm[] {
+    return this.members.map(({ id }) => ({ settings: { id } }));
+  }
+
+  /** Whether the cluster's monitor has a connection to the HSM at the moment. */
+  reaches({ eniIp, port }: Member): boolean {
+    return typeof this.#monitors.get(`${eniIp}:${port}`) === 'object';
+  }
+
+  connect(uses: (hsm: NamedHsm) => boolean = () => true, allowed?: DeviationListener): ClusterClient {
+    const links = {
+      current: () =>
+        [...this.#links.values()]
+          .map(({ link }) => link)
+          .filter((link) => uses({ settings: { id: link.hsmId } })),
+      watch: (changed: () => void) => {
+        this.#watchers.add(changed);
+        return () => void this.#watchers.delete(changed);
+      },
+    };
+    return new ClusterClient(links, { ...this.options.client, allowed });
+  }
+
+  async #monitor({ host, port }: HsmEndpoint): Promise<void> {
+    const key = `${host}:${port}`;
+    this.#monitors.set(key, 'connecting');
+    const { identity, timeouts, log } = this.options;
+    try {
+      const connection = await connectToHsm({
+        endpoint: { host, port },
+        identity,
+        onMembers: (members) => this.#learn(members),
+        onLost: () => this.#monitorLater({ host, port }),
+        ...(timeouts && { timeouts }),
+      });
+      if (this.#closed) connection.close();
+      else this.#monitors.set(key, connection);
+    } catch (error) {
+      log.debug({ hsm: key }, describeError(error));
+      this.#monitorLater({ host, port });
+      throw error;
+    }
+  }
+
+  #monitorLater({ host, port }: HsmEndpoint): void {
+    const key = `${host}:${port}`;
+    this.#monitors.set(key, 'away');
+    if (this.#closed) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const isMember = this.members.some((member) => member.eniIp === host && member.port === port);
+      const isServer = this.options.servers.some((server) => server.host === host && server.port === port);
+      if (isMember || isServer) this.#monitor({ host, port }).catch(() => undefined);
+      else this.#monitors.delete(key);
+    }, RETRY_MS).unref();
+    this.#timers.add(timer);
+  }
+
+  /** Takes over the latest list of HSMs there is. */
+  #learn(members: Members): void {
+    const known = this.#members;
+    if (known !== undefined && (members.version <= known.version || members.clusterId !== known.clusterId))
+      return;
+    this.#members = members;
+    const ids = new Set(members.hsms.map(({ id }) => id));
+    for (const id of this.#links.keys()) if (!ids.has(id)) this.#links.delete(id);
+    for (const member of members.hsms) {
+      const present = this.#links.get(member.id)?.member;
+      if (present?.eniIp !== member.eniIp || present.port !== member.port)
+        this.#links.set(member.id, { member, link: this.#linkTo(member) });
+      const { eniIp: host, port } = member;
+      if (!this.#monitors.has(`${host}:${port}`)) this.#monitor({ host, port }).catch(() => undefined);
+    }
+    this.options.log.info(
+      { cluster: members.clusterId, hsms: members.hsms.map(({ id }) => id) },
+      `cluster version is ${known?.version ?? 0}; incoming cluster version is ${members.version}`,
+    );
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  #linkTo({ id, eniIp: host, port }: Member): HsmLink {
+    const { identity, timeouts } = this.options;
+    return {
+      hsmId: id,
+      direct: false,
+      connect: (allowed, onLost) =>
+        connectToHsm({ endpoint: { host, port }, identity, allowed, onLost, ...(timeouts && { timeouts }) }),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const monitor of this.#monitors.values()) if (typeof monitor === 'object') monitor.close();
+  }
+}

@@ -1,0 +1,161 @@
+import { Failure } from '../base/errors.js';
+import { isPromise } from '../base/eventually.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import type { Role } from '../hsm/roles.js';
+import type { DeviationListener } from '../objects/gate.js';
+import type { HsmLink } from './seats.js';
+
+export interface Login {
+  readonly name: string;
+  readonly password: string;
+  readonly role: Role;
+}
+
+export interface SeatOwner {
+  /** Who is logged in, if anybody. */
+  login(): Login | undefined;
+  /** The seat is up, or no longer. */
+  changed(seat: Seat): void;
+}
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 1_000;
+
+/** A client's place at one HSM: connected, caught up, lost, and connected again. */
+export class Seat {
+  /** There while the HSM is connected, whatever it may be relied on for. */
+  connection: HsmConnection | undefined;
+  #state: 'away' | 'joining' | 'up' = 'away';
+  #loggedIn = false;
+  #retryMs = FIRST_RETRY_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(
+    readonly link: HsmLink,
+    private readonly allowed: DeviationListener,
+    private readonly owner: SeatOwner,
+  ) {}
+
+  get hsmId(): string {
+    return this.link.hsmId;
+  }
+
+  /** The client relies on the HSM. */
+  get isUp(): boolean {
+    return this.#state === 'up';
+  }
+
+  /** It takes what is written: at the latest now it must, because it has caught up with what was written before. */
+  get writable(): boolean {
+    return this.connection !== undefined && (this.isUp || this.#loggedIn);
+  }
+
+  /** @param first an HSM in this process has missed nothing yet */
+  open(first = false): void {
+    this.#timer = undefined;
+    if (this.#closed) return;
+    let opened: HsmConnection | undefined;
+    const lost = (): void => {
+      if (this.connection === opened) this.lose();
+    };
+    try {
+      const connecting = this.link.connect(this.allowed, lost);
+      if (isPromise(connecting)) {
+        connecting.then(
+          (connection) => {
+            opened = connection;
+            void this.#join(connection);
+          },
+          () => this.#retryLater(),
+        );
+      } else if (first) {
+        this.connection = opened = connecting;
+        this.#becomeUp();
+      } else {
+        opened = connecting;
+        void this.#join(connecting);
+      }
+    } catch {
+      this.#retryLater();
+    }
+  }
+
+  #becomeUp(): void {
+    this.#state = 'up';
+    this.#retryMs = FIRST_RETRY_MS;
+    this.owner.changed(this);
+  }
+
+  async #join(connection: HsmConnection): Promise<void> {
+    if (this.#closed) {
+      connection.close();
+      return;
+    }
+    this.connection = connection;
+    this.#state = 'joining';
+    this.#loggedIn = false;
+    try {
+      await this.#followLogin();
+      await connection.send('synchronize', undefined);
+      // Somebody may have logged in or out meanwhile.
+      await this.#followLogin();
+      if (this.connection === connection) this.#becomeUp();
+    } catch {
+      if (this.connection === connection) this.lose();
+    }
+  }
+
+  async #followLogin(): Promise<void> {
+    const login = this.owner.login();
+    if (login !== undefined) await this.login(login);
+  }
+
+  async login(login: Login): Promise<void> {
+    const { connection } = this;
+    if (this.#loggedIn || connection === undefined) return;
+    try {
+      await connection.send('login', login);
+    } catch (error) {
+      // By a login and a join at the same time.
+      const already = error instanceof Failure && error.code === 'CKR_USER_ALREADY_LOGGED_IN';
+      if (!already || this.isUp) throw error;
+    }
+    if (this.connection === connection) this.#loggedIn = true;
+  }
+
+  async logout(): Promise<void> {
+    this.#loggedIn = false;
+    try {
+      await this.connection?.send('logout', undefined);
+    } catch {
+      // Lost: then nobody is logged in there either.
+    }
+  }
+
+  /** The HSM does not answer: it is left out until it does. */
+  lose(): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    this.connection = undefined;
+    this.#state = 'away';
+    this.#loggedIn = false;
+    connection.close();
+    this.owner.changed(this);
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#closed || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.open(), this.#retryMs).unref();
+    this.#retryMs = Math.min(2 * this.#retryMs, LONGEST_RETRY_MS);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#state = 'away';
+    clearTimeout(this.#timer);
+    this.connection?.close();
+    this.connection = undefined;
+  }
+}

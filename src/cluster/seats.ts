@@ -1,0 +1,309 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure } from '../base/errors.js';
+import { type Eventually, isPromise } from '../base/eventually.js';
+import { forms } from '../hsm/commands/forms.js';
+import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import type { Role } from '../hsm/roles.js';
+import { HsmUnavailable } from '../hsm/unavailable.js';
+import type { DeviationListener } from '../objects/gate.js';
+import { ckr } from '../pkcs11/ckr.js';
+import { Seat } from './seat.js';
+
+/** How a client gets to one HSM. */
+export interface HsmLink {
+  readonly hsmId: string;
+  /** The HSM is in this process: all its work runs on the same thread, so there is nothing to spread, and it is there at once. */
+  readonly direct: boolean;
+  connect(allowed: DeviationListener, onLost: () => void): Eventually<HsmConnection>;
+}
+
+/** The HSMs a client may use, which come and go. */
+export interface HsmLinks {
+  current(): readonly HsmLink[];
+  /** Calls back when they change, until it is told to stop. */
+  watch(changed: () => void): () => void;
+}
+
+export interface SeatOptions {
+  readonly allowed?: DeviationListener | undefined;
+  /** How long a call waits for any HSM at all: beyond it the cluster is lost, and with it the login. */
+  readonly patienceMs?: number;
+  /** "Modes off and standard" (reference 14.2): whether the answer of a busy HSM is a reason to ask again. */
+  readonly retries?: boolean;
+}
+
+interface Credentials {
+  readonly name: string;
+  readonly password: Buffer;
+  readonly role: Role;
+}
+
+const PATIENCE_MS = 5_000;
+/** "4 tries, 100 ms doubling, jitter" [guess] (reference, section 20). */
+const BUSY_TRIES = 4;
+const BUSY_BACKOFF_MS = 100;
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Failure &&
+  (error.code === 'CKR_KEY_HANDLE_INVALID' || error.code === 'CKR_OBJECT_HANDLE_INVALID');
+const isBusy = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason === 'throttled';
+const isLoss = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
+
+/**
+ * The HSMs that one application uses: connections that are made again when they are lost, and the choice among them.
+ *
+ * One HSM is the home: session keys live there, and what may concern them goes there. What only needs a token key is spread
+ * over all HSMs. An HSM that comes (back) gets the login and catches up with the others before anybody relies on it; what is
+ * written meanwhile goes to it as well. The password is kept for that, until the logout or until no HSM is left: "the library
+ * never logs in again by itself after a full loss" (reference, section 5).
+ */
+export class Seats {
+  readonly #seats = new Map<string, Seat>();
+  /** Session keys: all of them are on the home. */
+  readonly #sessionKeys = new Set<number>();
+  readonly #waiting = new Set<() => void>();
+  readonly #unwatch: () => void;
+  #home: Seat | undefined;
+  #spreads = false;
+  #turn = 0;
+  #up: readonly Seat[] = [];
+  #credentials: Credentials | undefined;
+  #giveUp: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(
+    private readonly links: HsmLinks,
+    private readonly options: SeatOptions = {},
+  ) {
+    this.#update(true);
+    this.#unwatch = links.watch(() => this.#update(false));
+  }
+
+  /** HSMs that take what is written. */
+  get writable(): readonly Seat[] {
+    return [...this.#seats.values()].filter(({ writable }) => writable);
+  }
+
+  /** Ids of the HSMs that the client relies on. */
+  get up(): readonly string[] {
+    return this.#up.map(({ hsmId }) => hsmId);
+  }
+
+  #update(first: boolean): void {
+    const links = new Map(this.links.current().map((link) => [link.hsmId, link]));
+    for (const [hsmId, seat] of this.#seats) {
+      if (links.get(hsmId) === seat.link) continue;
+      this.#seats.delete(hsmId);
+      seat.close();
+      this.#changed(seat);
+    }
+    for (const [hsmId, link] of links) {
+      if (this.#seats.has(hsmId)) continue;
+      const seat = new Seat(link, this.options.allowed ?? (() => undefined), {
+        login: () =>
+          this.#credentials && { ...this.#credentials, password: this.#credentials.password.toString() },
+        changed: (which) => this.#changed(which),
+      });
+      this.#seats.set(hsmId, seat);
+      seat.open(first);
+    }
+    this.#spreads = [...links.values()].some(({ direct }) => !direct);
+  }
+
+  #changed(seat: Seat): void {
+    this.#up = [...this.#seats.values()].filter(({ isUp }) => isUp);
+    if (this.#home === seat && !this.#up.includes(seat)) {
+      // Its session keys went with it.
+      this.#home = undefined;
+      this.#sessionKeys.clear();
+    }
+    this.#home ??= this.#up[0];
+    if (this.#up.length > 0) {
+      clearTimeout(this.#giveUp);
+      this.#giveUp = undefined;
+      for (const wake of this.#waiting) wake();
+    } else if (!this.#closed) {
+      this.#giveUp ??= setTimeout(() => this.#forgetLogin(), this.#patienceMs).unref();
+    }
+  }
+
+  get #patienceMs(): number {
+    return this.options.patienceMs ?? PATIENCE_MS;
+  }
+
+  #forgetLogin(): void {
+    this.#credentials?.password.fill(0);
+    this.#credentials = undefined;
+  }
+
+  /** Resolves when there is an HSM to rely on. Rejects with HsmUnavailable when none comes. */
+  async #whenUp(): Promise<void> {
+    if (this.#up.length > 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(done);
+        reject(new HsmUnavailable('unreachable', 'no HSM of the cluster can be reached'));
+      }, this.#patienceMs);
+      this.#waiting.add(done);
+    });
+  }
+
+  /** Gives a command to an HSM that can do it, and to another one if that is lost or has not got the key. */
+  send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
+    const seat = this.#spreads ? this.#choose(name, request) : this.#home;
+    if (seat === undefined) return this.#elsewhere(undefined, undefined, name, request, cause);
+    try {
+      const answer = seat.connection!.send(name, request, cause);
+      // What an HSM in this process refuses or has not got, it says at once.
+      return seat.link.direct || !isPromise(answer)
+        ? answer
+        : answer.catch((error: unknown) => this.#elsewhere(seat, error, name, request, cause));
+    } catch (error) {
+      return this.#elsewhere(seat, error, name, request, cause);
+    }
+  }
+
+  #choose(name: CommandName, request: unknown): Seat | undefined {
+    const { anywhere } = forms[name];
+    const handle = (request as { handle?: number } | undefined)?.handle;
+    if (anywhere !== true || (handle !== undefined && this.#sessionKeys.has(handle))) return this.#home;
+    return this.#up[this.#turn++ % this.#up.length];
+  }
+
+  #elsewhere<N extends CommandName>(
+    seat: Seat | undefined,
+    error: unknown,
+    name: N,
+    request: RequestOf<N>,
+    cause: string | undefined,
+  ): Eventually<AnswerOf<N>> {
+    if (seat !== undefined && isLoss(error)) seat.lose();
+    const handle = (request as { handle?: number } | undefined)?.handle;
+    const othersMayHaveIt = isMissing(error) && this.#up.length > 1 && !this.#sessionKeys.has(handle ?? -1);
+    const goesOn = seat === undefined || error instanceof HsmUnavailable || othersMayHaveIt;
+    if (!goesOn || (forms[name].repeatable !== true && seat !== undefined)) throw error;
+    return this.#retry(seat, error, name, request, cause);
+  }
+
+  async #retry<N extends CommandName>(
+    first: Seat | undefined,
+    error: unknown,
+    name: N,
+    request: RequestOf<N>,
+    cause: string | undefined,
+  ): Promise<AnswerOf<N>> {
+    const tried = new Set([first]);
+    let failure = error;
+    let missing = isMissing(error) ? error : undefined;
+    let busyTries = 1;
+    for (;;) {
+      const next = this.#up.find((seat) => !tried.has(seat));
+      if (next === undefined) {
+        if (missing !== undefined) throw missing;
+        if (isBusy(failure)) {
+          if (!(await this.#waitsForBusy(busyTries++))) throw failure;
+        }
+        await this.#whenUp();
+        tried.clear();
+        continue;
+      }
+      tried.add(next);
+      try {
+        return await next.connection!.send(name, request, cause);
+      } catch (again) {
+        if (isLoss(again)) next.lose();
+        else if (isMissing(again)) missing = again;
+        if (!isMissing(again) && !(again instanceof HsmUnavailable)) throw again;
+        if (again instanceof HsmUnavailable && forms[name].repeatable !== true) throw again;
+        failure = again;
+      }
+    }
+  }
+
+  /** Waits longer each time; false when a busy HSM is not to be asked again. */
+  async #waitsForBusy(tries: number): Promise<boolean> {
+    if (this.options.retries === false || tries >= BUSY_TRIES) return false;
+    await sleep(BUSY_BACKOFF_MS * 2 ** (tries - 1) * (0.5 + Math.random()));
+    return true;
+  }
+
+  /** Gives a command to every HSM that takes what is written, and waits for all of them. None at all: waits for one. */
+  async sendToAll<T>(
+    command: (connection: HsmConnection) => Eventually<T>,
+  ): Promise<PromiseSettledResult<T>[]> {
+    if (this.writable.length === 0) await this.#whenUp();
+    return Promise.allSettled(
+      this.writable.map(async (seat) => {
+        for (let tries = 1; ; tries++) {
+          try {
+            return await command(seat.connection!);
+          } catch (error) {
+            if (isLoss(error)) seat.lose();
+            if (!isBusy(error) || !(await this.#waitsForBusy(tries))) throw error;
+          }
+        }
+      }),
+    );
+  }
+
+  /** The HSM that has the session keys. Rejects with HsmUnavailable. */
+  home(): Eventually<HsmConnection> {
+    return this.#home?.connection ?? this.#whenUp().then(() => this.#home!.connection!);
+  }
+
+  noteSessionKey(handle: number): void {
+    if (this.#spreads) this.#sessionKeys.add(handle);
+  }
+
+  forgetSessionKey(handle: number): void {
+    this.#sessionKeys.delete(handle);
+  }
+
+  /** Logs in on every HSM: each has its own users, and counts wrong passwords on its own. */
+  async login(name: string, password: string, role: Role): Promise<void> {
+    if (this.#credentials !== undefined)
+      throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#credentials.name} is logged in`);
+    await this.#whenUp();
+    const done: Seat[] = [];
+    let lost: unknown;
+    for (const seat of [...this.#seats.values()].filter(({ connection }) => connection !== undefined)) {
+      try {
+        await seat.login({ name, password, role });
+        done.push(seat);
+      } catch (error) {
+        if (error instanceof HsmUnavailable) {
+          if (isLoss(error)) seat.lose();
+          lost = error;
+          continue;
+        }
+        for (const other of done) void other.logout();
+        throw error;
+      }
+    }
+    if (done.length === 0) throw lost;
+    this.#forgetLogin();
+    this.#credentials = { name, password: Buffer.from(password), role };
+  }
+
+  async logout(): Promise<void> {
+    this.#forgetLogin();
+    this.#sessionKeys.clear();
+    await Promise.all([...this.#seats.values()].map((seat) => seat.logout()));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#unwatch();
+    this.#forgetLogin();
+    clearTimeout(this.#giveUp);
+    for (const seat of this.#seats.values()) seat.close();
+    this.#up = [];
+    this.#home = undefined;
+  }
+}
