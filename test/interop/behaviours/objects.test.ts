@@ -58,7 +58,7 @@ describe('what programs do to the module', function () {
     it('a refused template of either half creates nothing (row 10)', async () => {
       expect(await client.play('refused-pairs')).to.deep.equal([
         'private: wrong class 0xd1, objects +0',
-        'private: TRUSTED=TRUE 0x13, objects +0',
+        'private: TRUSTED=TRUE 0xd1, objects +0',
         'private: LOCAL 0x10, objects +0',
         'private: a flag of two bytes 0x13, objects +0',
         'private: twice the same 0xd1, objects +0',
