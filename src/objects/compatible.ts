@@ -21,7 +21,8 @@ interface TemplateDeviation {
 // biome-ignore format: a table
 const rows: readonly TemplateDeviation[] = [
   { deviation: 'private-false', attributes: ['CKA_PRIVATE'], rule: '=', value: false },
-  { deviation: 'sensitive-false', attributes: ['CKA_SENSITIVE'], rule: '=', value: false },
+  { deviation: 'sensitive-false', attributes: ['CKA_SENSITIVE'], rule: '=', value: false, origins: ['generatePair'] },
+  { deviation: 'derived-sensitive-false', attributes: ['CKA_SENSITIVE'], rule: '=', value: false, origins: ['derive'] },
   // "SENSITIVE=FALSE on secret keys: CKR_ATTRIBUTE_VALUE_INVALID although W" (11.2), so on no key.
   { deviation: 'sensitive-false', attributes: ['CKA_SENSITIVE'], rule: 'W', value: false },
   { deviation: 'derive-on-public-key', attributes: ['CKA_DERIVE'], rule: 'W', value: true, kinds: ['rsaPublic', 'ecPublic'] },

@@ -87,6 +87,14 @@ const rows = {
     fix: 'leave CKA_SENSITIVE out, or set it TRUE; wrap keys that must leave the HSM',
     source: '11.2 [seen]',
   },
+  'derived-sensitive-false': {
+    does: 'derives a key with CKA_SENSITIVE FALSE',
+    answer: 'CKR_ATTRIBUTE_READ_ONLY',
+    because: 'CloudHSM sets CKA_SENSITIVE of derived keys itself',
+    why: 'to read the shared secret: Java and OpenSSL do it in a TLS handshake',
+    fix: 'leave CKA_SENSITIVE out of the template of C_DeriveKey, and use the derived key in the HSM',
+    source: '11.1, 11.3 [doc]',
+  },
   'read-secret': {
     does: 'reads the secret of a key',
     answer: 'CKR_ATTRIBUTE_SENSITIVE',

@@ -25,6 +25,8 @@ function strictAnswer(origin: Origin, kind: ObjectKind, name: AttributeName, ent
     case 'R':
       return 'CKR_ATTRIBUTE_READ_ONLY';
     case '=':
+      // "R" in CloudHSM's document, where TRUE is taken all the same.
+      if (origin === 'derive' && name === 'CKA_SENSITIVE' && !on) return 'CKR_ATTRIBUTE_READ_ONLY';
       // The one attribute whose default is not TRUE would be another row here.
       return on ? 'CKR_OK' : INVALID;
     case 'W':

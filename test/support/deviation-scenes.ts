@@ -2,10 +2,10 @@ import pkcs11js from 'pkcs11js';
 import type { DeviationId } from '../../src/objects/deviations.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import type { CkrName } from '../../src/pkcs11/ckr.js';
-import { CKF } from '../../src/pkcs11/constants.js';
+import { CKD, CKF } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import type { CallName } from '../../src/wire/calls.js';
-import { curveOids, generateAes, generateEc } from './keys.js';
+import { attribute, curveOids, generateAes, generateEc } from './keys.js';
 import type { TestModule } from './module.js';
 
 type Template = pkcs11js.Template;
@@ -109,6 +109,27 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
   'sensitive-false': {
     call: 'C_GenerateKey',
     act: aesWith({ type: CKA.CKA_SENSITIVE, value: false }),
+  },
+  'derived-sensitive-false': {
+    call: 'C_DeriveKey',
+    act: ({ module, session }) => {
+      const derives = [{ type: CKA.CKA_DERIVE, value: true }];
+      const { publicKey, privateKey } = module.p11.C_GenerateKeyPair(session, ec, [p256], derives);
+      const publicData = attribute(module, session, publicKey, CKA.CKA_EC_POINT);
+      const kdf = CKD.CKD_CLOUDHSM_X963_SHA256_KDF;
+      const parameter = { type: pkcs11js.CK_PARAMS_EC_DH, kdf, publicData } as pkcs11js.IParams;
+      return module.p11.C_DeriveKey(
+        session,
+        { mechanism: pkcs11js.CKM_ECDH1_DERIVE, parameter },
+        privateKey,
+        [
+          { type: CKA.CKA_CLASS, value: pkcs11js.CKO_SECRET_KEY },
+          { type: CKA.CKA_KEY_TYPE, value: pkcs11js.CKK_AES },
+          { type: CKA.CKA_VALUE_LEN, value: 32 },
+          { type: CKA.CKA_SENSITIVE, value: false },
+        ],
+      );
+    },
   },
   'read-secret': {
     call: 'C_GetAttributeValue',
