@@ -18,6 +18,7 @@
         "native/addon/crypto/key-material.cc",
         "native/addon/crypto/keys.cc",
         "native/addon/crypto/mac.cc",
+        "native/addon/crypto/message-keys.cc",
         "native/addon/crypto/openssl.cc",
         "native/addon/crypto/pkey.cc",
         "native/addon/crypto/rsa-numbers.cc",

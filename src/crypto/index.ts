@@ -22,6 +22,7 @@ export {
   type SecretKey,
 } from './keys.js';
 export * from './mac.js';
+export * from './message-keys.js';
 export * from './passwords.js';
 export * from './random.js';
 export * from './rsa.js';

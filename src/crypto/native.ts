@@ -77,6 +77,21 @@ export interface NativeSecretKey {
   cmac(data: Uint8Array, output: Uint8Array): void;
 }
 
+/** A parsed key of the addon that signs messages whole. */
+export interface NativeMessageKey {
+  readonly algorithm: string;
+  destroy(): void;
+  sign(form: number, input: Uint8Array): Eventually<Buffer>;
+  verify(form: number, input: Uint8Array, signature: Uint8Array): Eventually<boolean>;
+}
+
+/** `forms`: whether the running OpenSSL has the algorithm pure, prehashed, with mu. */
+interface NativeMessageAlgorithm {
+  readonly name: string;
+  readonly signatureBytes: number;
+  readonly forms: readonly boolean[];
+}
+
 type Bytes = Uint8Array;
 
 interface NativeCrypto {
@@ -98,6 +113,9 @@ interface NativeCrypto {
   ecPublicComponents(spki: Bytes): Buffer[];
   generateRsaKeyPair(modulusBits: number, publicExponent: Bytes): Promise<Buffer[]>;
   generateEcKeyPair(curve: number): Eventually<Buffer[]>;
+  readonly messageAlgorithms: readonly NativeMessageAlgorithm[];
+  MessageKey: new (der: Bytes, isPrivate: boolean) => NativeMessageKey;
+  generateMessageKeyPair(algorithm: number): Eventually<Buffer[]>;
 }
 
 export const native = addonPart<NativeCrypto>('crypto');

@@ -1,16 +1,19 @@
 import {
   type AsymmetricKey,
   curveByOid,
+  ed25519Oid,
+  importMessageKey,
   importPrivateKey,
   importPublicKey,
   importSecretKey,
+  messageKeyBits,
   type SecretKey,
 } from '../crypto/index.js';
-import type { UsableKey } from '../mechanisms/mechanism.js';
+import { KEY_TYPE_EDWARDS, type UsableKey } from '../mechanisms/mechanism.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, keyTypeOf, type ObjectKind } from '../objects/kinds.js';
 import { CKA } from '../pkcs11/attributes.js';
-import { CKO } from '../pkcs11/constants.js';
+import { CKK, CKO } from '../pkcs11/constants.js';
 
 /** An object with its kind looked up and its key parsed, once, when it is first used. */
 export class LoadedObject {
@@ -40,9 +43,21 @@ export class LoadedObject {
       const native: SecretKey = importSecretKey(material);
       return { keyType, bits: material.length * 8, native };
     }
-    const native: AsymmetricKey =
-      objectClass === CKO.CKO_PRIVATE_KEY ? importPrivateKey(material) : importPublicKey(material);
-    const curve = curveByOid(attributes.get(CKA.CKA_EC_PARAMS) ?? Buffer.alloc(0))?.name;
+    const isPrivate = objectClass === CKO.CKO_PRIVATE_KEY;
+    const parameters = attributes.get(CKA.CKA_EC_PARAMS);
+    const isEdwards = parameters?.equals(ed25519Oid) === true;
+    if (isEdwards || keyType === CKK.CKK_CLOUDHSM_ML_DSA) {
+      const native = importMessageKey(material, isPrivate);
+      const { algorithm } = native;
+      return {
+        keyType: isEdwards ? KEY_TYPE_EDWARDS : keyType,
+        bits: messageKeyBits(algorithm),
+        native,
+        algorithm,
+      };
+    }
+    const native: AsymmetricKey = isPrivate ? importPrivateKey(material) : importPublicKey(material);
+    const curve = curveByOid(parameters ?? Buffer.alloc(0))?.name;
     return { keyType, bits: native.bits, native, ...(curve && { curve }) };
   }
 

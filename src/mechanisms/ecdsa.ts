@@ -13,6 +13,7 @@ import { ckr } from '../pkcs11/ckr.js';
 import { CKF, CKK } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
 import { findAttribute, type Template } from '../pkcs11/template.js';
+import { generateEd25519 } from './eddsa.js';
 import { hashRows } from './hashes.js';
 import { type KeyShape, type MechanismRow, noParameter, type UsableKey } from './mechanism.js';
 
@@ -39,10 +40,10 @@ export function curveOfParameters(parameters: Buffer): CurveName {
   return curve.name;
 }
 
-function curveOfTemplate(template: Template): CurveName {
+function parametersOf(template: Template): Buffer {
   const parameters = findAttribute(template, CKA.CKA_EC_PARAMS);
   if (parameters === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_EC_PARAMS');
-  return curveOfParameters(parameters.value);
+  return parameters.value;
 }
 
 const keyPairGeneration: MechanismRow = {
@@ -50,7 +51,10 @@ const keyPairGeneration: MechanismRow = {
   ...curveSizes,
   generateKeyPair: {
     keyType: CKK.CKK_EC,
-    generate: (publicTemplate) => generateEcKeyPair(curveOfTemplate(publicTemplate)),
+    generate: (publicTemplate, kind) => {
+      const parameters = parametersOf(publicTemplate);
+      return generateEd25519(parameters, kind) ?? generateEcKeyPair(curveOfParameters(parameters));
+    },
   },
 };
 

@@ -1,23 +1,37 @@
 import type { ClusterKind, ClusterMode, HsmType } from '../base/cluster-kind.js';
 import type { Eventually } from '../base/eventually.js';
-import type { AsymmetricKey, CurveName, HashName, KeyPairDer, SecretKey } from '../crypto/index.js';
+import type {
+  AsymmetricKey,
+  CurveName,
+  HashName,
+  KeyPairDer,
+  MessageAlgorithm,
+  MessageKey,
+  SecretKey,
+} from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKF } from '../pkcs11/constants.js';
 import type { Mechanism, MechanismParameter } from '../pkcs11/layouts.js';
 import type { Template } from '../pkcs11/template.js';
 
+/** CKK_EC_EDWARDS of v3.0. Ed25519 keys of CloudHSM say CKK_EC, as the others on curves; what uses them must tell the two
+ * apart. */
+export const KEY_TYPE_EDWARDS = 0x40;
+
 /** What of a key decides sizes and whether a mechanism fits it. */
 export interface KeyShape {
-  /** CKK_… */
+  /** CKK_…, or KEY_TYPE_EDWARDS. */
   readonly keyType: number;
   /** Bits of the modulus, the field or the secret. */
   readonly bits: number;
   readonly curve?: CurveName;
+  /** Of keys that sign messages whole. */
+  readonly algorithm?: MessageAlgorithm;
 }
 
 /** A key ready for work inside the HSM. */
 export interface UsableKey extends KeyShape {
-  readonly native: AsymmetricKey | SecretKey;
+  readonly native: AsymmetricKey | SecretKey | MessageKey;
 }
 
 /** Signs and verifies, or computes a MAC. Everything arrives in one piece. */
@@ -34,6 +48,8 @@ export interface SignatureMechanism {
   padSignature?(key: KeyShape, signature: Buffer): Buffer;
   /** Throws CKR_DATA_LEN_RANGE. Without it any length will do. */
   checkInput?(parameter: MechanismParameter, key: KeyShape, lengthBytes: number): void;
+  /** Where the parameter, and not the mechanism, says that the client hashes the data. */
+  hashedWhen?(parameter: MechanismParameter): HashedSignature | undefined;
   sign(key: UsableKey, parameter: MechanismParameter, input: Buffer): Eventually<Buffer>;
   /** `signature` already has the right length. */
   verify(
@@ -119,7 +135,7 @@ export interface SecretKeyGeneration {
 
 export interface KeyPairGeneration {
   readonly keyType: number;
-  generate(publicTemplate: Template): Eventually<KeyPairDer>;
+  generate(publicTemplate: Template, kind: ClusterKind): Eventually<KeyPairDer>;
 }
 
 /** What bounds a derivation besides its mechanism. */

@@ -4,8 +4,10 @@ import { des3Mechanisms } from './des3.js';
 import { digestMechanisms } from './digests.js';
 import { ecdhMechanism } from './ecdh.js';
 import { ecdsaMechanisms } from './ecdsa.js';
+import { eddsaMechanisms } from './eddsa.js';
 import { macMechanisms } from './macs.js';
 import type { MechanismRow } from './mechanism.js';
+import { mlDsaMechanisms } from './ml-dsa.js';
 import { rsaMechanisms } from './rsa.js';
 import { secretKeyGenerations } from './secret-keys.js';
 
@@ -14,6 +16,8 @@ export const mechanismRows: readonly MechanismRow[] = [
   ...rsaMechanisms,
   ...ecdsaMechanisms,
   ecdhMechanism,
+  ...eddsaMechanisms,
+  ...mlDsaMechanisms,
   ...secretKeyGenerations,
   ...aesMechanisms,
   ...des3Mechanisms,

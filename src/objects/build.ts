@@ -8,7 +8,10 @@ import {
   ecPrivateKeyInfo,
   ecPublicComponents,
   ecPublicKeyInfo,
+  ed25519Oid,
+  ed25519Point,
   importSecretKey,
+  isEd25519,
   type KeyPairDer,
   rsaPrivateComponents,
   rsaPrivateKeyInfo,
@@ -71,12 +74,25 @@ function setPublicPart(kind: ObjectKind, attributes: Attributes, spki: Buffer): 
     attributes.set(CKA.CKA_PUBLIC_EXPONENT, publicExponent);
     if (kind === 'rsaPublic') attributes.set(CKA.CKA_MODULUS_BITS, ulongBytes(bitLength(modulus)));
     else attributes.delete(CKA.CKA_MODULUS_BITS);
+  } else if (kind === 'ecPublic' || kind === 'ecPrivate') {
+    setCurvePart(attributes, spki);
   } else {
-    const { curve, point } = ecPublicComponents(spki);
-    attributes.set(CKA.CKA_EC_PARAMS, Buffer.from(curveByName(curve).oid));
-    attributes.set(CKA.CKA_EC_POINT, octetString(point));
+    // ML-DSA keys have neither readable material nor a check value.
+    return;
   }
   attributes.set(CKA.CKA_CHECK_VALUE, digest('sha1', spki).subarray(0, CHECK_VALUE_BYTES));
+}
+
+function setCurvePart(attributes: Attributes, spki: Buffer): void {
+  if (isEd25519(spki)) {
+    attributes.set(CKA.CKA_EC_PARAMS, ed25519Oid);
+    // A guess: DER as for the other curves, around the 32 bytes of RFC 8032.
+    attributes.set(CKA.CKA_EC_POINT, octetString(ed25519Point(spki)));
+    return;
+  }
+  const { curve, point } = ecPublicComponents(spki);
+  attributes.set(CKA.CKA_EC_PARAMS, Buffer.from(curveByName(curve).oid));
+  attributes.set(CKA.CKA_EC_POINT, octetString(point));
 }
 
 function bitLength(modulus: Buffer): number {
@@ -106,15 +122,28 @@ export function buildSecretKey(
   return { attributes, material: bytes };
 }
 
+export type PairName = 'rsa' | 'ec' | 'mldsa';
+
+/** Both halves say which ML-DSA it is; the template of the private one may leave it out. */
+function shareParameterSet(publicAttributes: Attributes, privateAttributes: Attributes): void {
+  const set = publicAttributes.get(CKA.CKA_CLOUDHSM_PARAMETER_SET);
+  if (set === undefined) return;
+  const stated = privateAttributes.get(CKA.CKA_CLOUDHSM_PARAMETER_SET);
+  if (stated !== undefined && !stated.equals(set))
+    throw ckr('CKR_TEMPLATE_INCONSISTENT', 'the two templates have different CKA_CLOUDHSM_PARAMETER_SETs');
+  privateAttributes.set(CKA.CKA_CLOUDHSM_PARAMETER_SET, set);
+}
+
 /** Completes both halves of a generated key pair. */
 export function buildKeyPair(
-  keyType: 'rsa' | 'ec',
+  name: PairName,
   publicAttributes: Attributes,
   privateAttributes: Attributes,
   { pkcs8, spki }: KeyPairDer,
 ): { publicKey: NewObject; privateKey: NewObject } {
-  setPublicPart(`${keyType}Public`, publicAttributes, spki);
-  setPublicPart(`${keyType}Private`, privateAttributes, spki);
+  shareParameterSet(publicAttributes, privateAttributes);
+  setPublicPart(`${name}Public`, publicAttributes, spki);
+  setPublicPart(`${name}Private`, privateAttributes, spki);
   setHistory(publicAttributes, generated);
   setHistory(privateAttributes, generated);
   return {

@@ -1,4 +1,4 @@
-import { ecPrivateComponents, rsaPrivateComponents } from '../crypto/index.js';
+import { ecPrivateComponents, ed25519Seed, isEd25519, rsaPrivateComponents } from '../crypto/index.js';
 import { attributeKind, CKA } from '../pkcs11/attributes.js';
 import { boolBytes } from '../pkcs11/template.js';
 import type { Gate } from './gate.js';
@@ -51,5 +51,6 @@ function secretPart(kind: ObjectKind, material: Buffer, type: number): ReadResul
     const part = rsaParts[type as keyof typeof rsaParts];
     return part === undefined ? 'unavailable' : rsaPrivateComponents(material)[part];
   }
-  return kind === 'ecPrivate' ? ecPrivateComponents(material).scalar : material;
+  if (kind !== 'ecPrivate') return material;
+  return isEd25519(material) ? ed25519Seed(material) : ecPrivateComponents(material).scalar;
 }

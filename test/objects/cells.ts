@@ -1,13 +1,15 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import { hasMessageAlgorithm } from '../../src/crypto/index.js';
 import type { Profile } from '../../src/objects/deviations.js';
 import { Gate } from '../../src/objects/gate.js';
 import { classOf, keyTypeOf, type ObjectKind } from '../../src/objects/kinds.js';
 import type { Origin } from '../../src/objects/rules.js';
 import { validateTemplate } from '../../src/objects/template-validator.js';
 import { type AttributeName, attributeKind, CKA } from '../../src/pkcs11/attributes.js';
+import type { Mechanism } from '../../src/pkcs11/layouts.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
-import { type Attribute, attribute, type Template } from '../../src/pkcs11/template.js';
+import { type Attribute, attribute, type Template, ulongBytes } from '../../src/pkcs11/template.js';
 
 /* How every cell of the attribute rules is tried out: on an HSM, through the call that the column is about. */
 
@@ -124,6 +126,15 @@ const generations: { readonly [Kind in ObjectKind]?: number } = {
 
 export type Make = (client: ClusterClient, kind: ObjectKind, template: Template) => Promise<number>;
 
+const counterKdf: Mechanism = {
+  type: CKM.CKM_CLOUDHSM_SP800_108_COUNTER_KDF,
+  parameter: {
+    layout: 'CK_SP800_108_KDF_PARAMS',
+    prftype: CKM.CKM_SHA256_HMAC,
+    pDataParams: [{ layout: 'CK_PRF_DATA_PARAM', type: 1, pValue: ulongBytes(32) }],
+  },
+};
+
 /** The call of each column; what it makes is a session object unless the template says otherwise. */
 const makers: { readonly [Way in Origin]?: Make } = {
   generatePair: async (client, kind, template) => {
@@ -137,10 +148,18 @@ const makers: { readonly [Way in Origin]?: Make } = {
   },
   generate: async (client, kind, template) => client.generateKey(generations[kind]!, template),
   create: async (client, _kind, template) => client.createObject(template),
+  derive: async (client, _kind, template) => {
+    const base = [attribute(CKA.CKA_VALUE_LEN, 32), attribute(CKA.CKA_DERIVE, true)];
+    const handle = await client.generateKey(CKM.CKM_AES_KEY_GEN, base);
+    return client.deriveKey(handle, counterKdf, template);
+  },
 };
 
-/** Kinds that no mechanism makes yet, and columns without a call. */
-const unmade: readonly (ObjectKind | Origin)[] = ['mldsaPublic', 'mldsaPrivate', 'unwrap', 'derive'];
+/** Kinds that no mechanism makes on this Node, and columns without a call. */
+const unmade: readonly (ObjectKind | Origin)[] = [
+  ...(hasMessageAlgorithm('ML-DSA-44', 'pure') ? [] : (['mldsaPublic', 'mldsaPrivate'] as const)),
+  'unwrap',
+];
 
 /** Comes from a column that only the validator knows so far: there is no object to look at. */
 export const NO_HANDLE = -1;

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { ClusterKind } from '../../src/base/cluster-kind.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
-import type { MechanismRow } from '../../src/mechanisms/mechanism.js';
+import { hasMessageAlgorithm } from '../../src/crypto/index.js';
+import { KEY_TYPE_EDWARDS, type MechanismRow } from '../../src/mechanisms/mechanism.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKD, CKG, CKK, CKO } from '../../src/pkcs11/constants.js';
 import {
@@ -88,7 +90,11 @@ export interface SampleKey {
 }
 
 /** A session key of each type that may be used for everything, or, without `usable`, for nothing. */
-export async function sampleKeys(client: ClusterClient, usable: boolean): Promise<SampleKey[]> {
+export async function sampleKeys(
+  client: ClusterClient,
+  usable: boolean,
+  kind: ClusterKind,
+): Promise<SampleKey[]> {
   const usage: Template = usages.map((type) => attribute(type, usable));
   const secret = async (keyType: number, value: Buffer): Promise<SampleKey> => {
     const handle = await client.createObject([
@@ -115,5 +121,19 @@ export async function sampleKeys(client: ClusterClient, usable: boolean): Promis
     await pair(CKK.CKK_EC, CKM.CKM_EC_KEY_PAIR_GEN, [
       attribute(CKA.CKA_EC_PARAMS, Buffer.from(curveOids['P-256'], 'hex')),
     ]),
+    ...(kind.mode === 'NON_FIPS'
+      ? [
+          await pair(KEY_TYPE_EDWARDS, CKM.CKM_EC_KEY_PAIR_GEN, [
+            attribute(CKA.CKA_EC_PARAMS, Buffer.from('06032b6570', 'hex')),
+          ]),
+        ]
+      : []),
+    ...(kind.hsmType === 'hsm2m.medium' && hasMessageAlgorithm('ML-DSA-44', 'pure')
+      ? [
+          await pair(CKK.CKK_CLOUDHSM_ML_DSA, CKM.CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN, [
+            attribute(CKA.CKA_CLOUDHSM_PARAMETER_SET, 1),
+          ]),
+        ]
+      : []),
   ];
 }

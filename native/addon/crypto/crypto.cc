@@ -9,6 +9,7 @@
 #include "generate.h"
 #include "key-material.h"
 #include "keys.h"
+#include "message-keys.h"
 
 namespace crypto {
 
@@ -74,6 +75,7 @@ Napi::Object exportCrypto(Napi::Env env) {
   exports.Set("SecretKey", SecretKey::define(env));
   exportKeyMaterial(env, exports);
   exportGenerate(env, exports);
+  exportMessageKeys(env, exports);
   return exports;
 }
 

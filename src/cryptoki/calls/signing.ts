@@ -26,7 +26,8 @@ function prepare(
 ): Eventually<SignatureOperation> {
   session.requireLogin();
   const { mechanisms } = session;
-  const { hashedSignature: hashed } = mechanisms.row(mechanism.type, use);
+  const { hashedSignature, signature: whole } = mechanisms.row(mechanism.type, use);
+  const hashed = hashedSignature ?? whole?.hashedWhen?.(mechanism.parameter);
   hashed?.checkHash?.(mechanism.parameter);
   const type = hashed?.base ?? mechanism.type;
   const signature = mechanisms.part(type, use);

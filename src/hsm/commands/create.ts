@@ -5,6 +5,7 @@ import {
   buildSecretKey,
   generated,
   type NewObject,
+  type PairName,
 } from '../../objects/build.js';
 import type { Allow } from '../../objects/gate.js';
 import { isTokenObject } from '../../objects/hsm-object.js';
@@ -67,6 +68,11 @@ export const generateKey: Command<{ mechanism: number; template: Template }, Cre
   },
 };
 
+function pairName(keyType: number): PairName {
+  if (keyType === CKK.CKK_RSA) return 'rsa';
+  return keyType === CKK.CKK_EC ? 'ec' : 'mldsa';
+}
+
 export const generateKeyPair: Command<
   { mechanism: number; publicTemplate: Template; privateTemplate: Template },
   { publicKey: Created; privateKey: Created }
@@ -74,14 +80,14 @@ export const generateKeyPair: Command<
   login: 'CU',
   run: (session, { mechanism, publicTemplate, privateTemplate }, cause) => {
     const { keyType, generate } = session.hsm.mechanisms.part(mechanism, 'generateKeyPair');
-    const name = keyType === CKK.CKK_RSA ? 'rsa' : 'ec';
+    const name = pairName(keyType);
     const owner = session.user;
     const { allow, settle } = session.gate.allowance(cause);
     const validated = (kind: ObjectKind, template: Template) =>
       validateTemplate('generatePair', kind, template, allow);
     const publicAttributes = validated(`${name}Public`, publicTemplate);
     const privateAttributes = validated(`${name}Private`, privateTemplate);
-    const created = andThen(generate(publicTemplate), (der) => {
+    const created = andThen(generate(publicTemplate, session.hsm.mechanisms.kind), (der) => {
       const pair = buildKeyPair(name, publicAttributes, privateAttributes, der);
       return andThen(finish(session, owner, pair.publicKey, allow), (publicKey) =>
         orElse(

@@ -1,5 +1,5 @@
 import { limits } from '../../base/limits.js';
-import { curves } from '../../crypto/index.js';
+import { curves, messageAlgorithms } from '../../crypto/index.js';
 import type { ReadResult } from '../../objects/reading.js';
 import {
   bytes,
@@ -65,6 +65,7 @@ const keyShape = record({
   keyType: u64,
   bits: u64,
   curve: optional(oneOf(...curves.map((curve) => curve.name))),
+  algorithm: optional(oneOf(...messageAlgorithms)),
 });
 
 /** THE row per HSM command, as it travels. Who may give it and what it does stands in its own file. */

@@ -76,7 +76,7 @@ export const describeKey: Command<
 > = {
   login: 'CU',
   run: (session, { handle, use, mechanism, keyTypes }) => {
-    const { keyType, bits, curve } = keyFor(session, handle, use, mechanism, keyTypes).key;
-    return { keyType, bits, ...(curve && { curve }) };
+    const { keyType, bits, curve, algorithm } = keyFor(session, handle, use, mechanism, keyTypes).key;
+    return { keyType, bits, ...(curve && { curve }), ...(algorithm && { algorithm }) };
   },
 };
