@@ -29,6 +29,10 @@ export const limits = {
   userNameMaxCharacters: 31,
   /** "Users: hsm2m 1,024" (hsm1 has fewer): so many a key can be shared with. */
   usersPerHsm: 1024,
+  /** Records of an HSM's audit log; the oldest go. */
+  auditRecords: 100_000,
+  /** Entries that wait for a disk that takes nothing, until nothing is done any more that has to be logged. */
+  auditPending: 10_000,
   /** A PIN is `user:password`; the module accepts no longer text. */
   pinBytes: 1024,
   /** A request to an HSM or its answer: a module's, and what goes along with it. */

@@ -54,9 +54,14 @@ function readClusterFile(home: Home): ClusterFile | undefined {
   }
 }
 
+/** The ids of the home's HSMs. Throws BAD_CONFIGURATION. */
+export function homeHsms(home: Home): readonly string[] {
+  return readClusterFile(home)?.hsms.map(({ id }) => id) ?? [];
+}
+
 /** An HSM's store: LMDB under the sealing layer. The sealing key stands in for the one that is fused into an HSM: without it
  * there is no reading what the HSM kept. */
-function openHsmStore(hsmsDirectory: string, hsmId: string): RecordStore {
+export function openHsmStore(hsmsDirectory: string, hsmId: string): RecordStore {
   const directory = join(hsmsDirectory, hsmId);
   const keyFile = join(directory, 'sealing.key');
   const key = readFileIfPresent(keyFile);

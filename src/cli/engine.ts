@@ -8,6 +8,7 @@ import { Applications } from '../bridge/applications.js';
 import { Libraries } from '../bridge/libraries.js';
 import { listenForModules } from '../bridge/socket-server.js';
 import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
+import { auditAnswer } from './audit-logs.js';
 import { openCluster } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
@@ -61,7 +62,10 @@ export async function startEngine(
   const status = (): EngineStatus =>
     engineStatus(profile, [cluster], applications, new Set(deviating(report()).map(({ id }) => id)).size);
   const clearReport = (): void => readiness.record.clear();
-  const { server: control, stopRequested } = await serveControl(home, { status, report, clearReport }, log);
+  const trails = new Map(cluster.hsms.map((hsm) => [hsm.settings.id, hsm.audit]));
+  const logs = (path: string): unknown => auditAnswer(trails, path);
+  const controlled = { status, report, clearReport, logs };
+  const { server: control, stopRequested } = await serveControl(home, controlled, log);
   log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');
   return {
     status,

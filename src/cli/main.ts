@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { commandFailures, describeError, Failure } from '../base/errors.js';
 import { downCommand, resetCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
+import { logsCommand } from './commands/logs.js';
 import { reportCommand } from './commands/report.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
@@ -45,6 +46,12 @@ command('report', 'what programs did that CloudHSM refuses, and how to fix it; a
   .option('--fail-on-deviation', 'exit with status 1 if there is any')
   .option('--clear', 'forget what was recorded, to begin anew')
   .action((options) => reportCommand(findHome(options.home), options));
+
+command('logs', "the HSMs' audit logs: who logged in, and what was done to users and keys")
+  .argument('[hsm-id]', 'of this HSM only')
+  .option('--verify', 'whether a log was tampered with; exit with status 1 if so')
+  .option('--json', 'for programs')
+  .action((hsmId, options) => logsCommand(findHome(options.home), hsmId, options));
 
 command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
   (options) => envCommand(findHome(options.home)),

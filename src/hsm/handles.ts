@@ -61,6 +61,11 @@ export class HandleAllocator {
     return this.allocate();
   }
 
+  /** Whether a handle is one that this HSM gave. */
+  gave(handle: number): boolean {
+    return handle % STRIDE === this.ordinal;
+  }
+
   allocate(): number | Promise<number> {
     if (this.#next >= this.#reserved) return this.#allocateLater();
     return this.#next++ * STRIDE + this.ordinal;

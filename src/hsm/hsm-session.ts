@@ -33,6 +33,8 @@ export class HsmSession {
   constructor(
     readonly hsm: Hsm,
     readonly gate: Gate,
+    /** The connection in the audit log. */
+    readonly handle: number,
   ) {}
 
   get loggedIn(): boolean {

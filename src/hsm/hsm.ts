@@ -1,6 +1,7 @@
+import { systemClock } from '../base/clock.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
 import type { Eventually } from '../base/eventually.js';
-import type { Log } from '../base/log.js';
+import { type Log, silentLog } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import type { CertificateSwitch } from '../objects/certificates.js';
@@ -8,6 +9,10 @@ import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
 import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES } from '../store/sealing.js';
+import { audited } from './audit/audited.js';
+import { type AuditRow, auditRows } from './audit/commands.js';
+import { type AuditDetails, type AuditEntry, aboutUser, minimal } from './audit/entry.js';
+import { AuditTrail } from './audit/trail.js';
 import {
   type AnswerOf,
   type AnyCommand,
@@ -44,6 +49,25 @@ export interface Provisioning {
   readonly users: readonly NewUser[];
 }
 
+/** Session handles in audit logs [guess]. */
+const FIRST_SESSION = 0x1000000;
+const SESSION_NUMBERS = 0x1000000;
+
+/** What the log of a new HSM begins with (reference management-tools, section 8.1), and how its users came to be. */
+function firstRecords(users: readonly NewUser[]): AuditDetails[] {
+  return [
+    minimal('CN_INIT_TOKEN'),
+    minimal('CN_GEN_PSWD_ENC_KEY'),
+    aboutUser('CN_CREATE_APPLIANCE_USER', applianceUser),
+    minimal('CN_INIT_DONE'),
+    ...users.flatMap((user, at) => {
+      if (at === 0)
+        return user.role === 'CO' ? [aboutUser('CN_CHANGE_PSWD', { ...user, role: 'PRECO' })] : [];
+      return [aboutUser(user.role === 'CO' ? 'CN_CREATE_CO' : 'CN_CREATE_USER', user)];
+    }),
+  ];
+}
+
 const MASKING_KEY = Buffer.from('masking-key');
 
 export function newMaskingKey(): Buffer {
@@ -67,6 +91,7 @@ export class Hsm {
   catchUp: (() => Promise<void>) | undefined;
   readonly logins = new LiveLogins();
   readonly #write: Write = (changes) => this.store.write(changes);
+  #sessions = 0;
 
   private constructor(
     readonly settings: HsmSettings,
@@ -75,6 +100,7 @@ export class Hsm {
     readonly objects: TokenObjects,
     readonly handles: HandleAllocator,
     readonly maskingKey: MaskingKey,
+    readonly audit: AuditTrail,
     readonly log: Log,
     private readonly store: RecordStore,
   ) {
@@ -83,10 +109,21 @@ export class Hsm {
 
   /** Makes the HSM a member of its cluster: in one write, so that a crash leaves a whole HSM or none. */
   static async provision(store: RecordStore, { maskingKey, users }: Provisioning): Promise<void> {
-    await store.write([...firstUsers(users), { table: 'settings', key: MASKING_KEY, value: maskingKey }]);
+    const trail = new AuditTrail(store, silentLog);
+    const changes = [
+      ...firstUsers(users),
+      { table: 'settings', key: MASKING_KEY, value: maskingKey } as const,
+    ];
+    const entry = (details: AuditDetails): AuditEntry => ({
+      timeUs: trail.nowUs(),
+      sessionHandle: 0,
+      response: 'SUCCESS',
+      ...details,
+    });
+    await trail.write(changes, firstRecords(users).map(entry));
   }
 
-  static async open(store: RecordStore, settings: HsmSettings, log: Log): Promise<Hsm> {
+  static async open(store: RecordStore, settings: HsmSettings, log: Log, clock = systemClock): Promise<Hsm> {
     const maskingKey = store.get('settings', MASKING_KEY);
     if (maskingKey === undefined) throw new Error(`${settings.id} is not provisioned`);
     const handles = await HandleAllocator.open(store, settings.ordinal);
@@ -96,26 +133,45 @@ export class Hsm {
     maskingKey.fill(0);
     const objects = new TokenObjects(store, counts, (object) => masking.digest(object));
     await objects.versions.complete(objects.count, () => objects.all());
-    return new Hsm(settings, users, counts, objects, handles, masking, log, store);
+    const trail = new AuditTrail(store, log, clock);
+    return new Hsm(settings, users, counts, objects, handles, masking, trail, log, store);
   }
 
   connect(allowed: DeviationListener = () => undefined): HsmConnection {
-    return this.#connection(new HsmSession(this, new Gate(this.settings.profile, allowed)));
+    return this.#connection(this.#session(allowed));
   }
 
   /** Another HSM of the cluster, which has proved that it is one. */
   connectPeer(): HsmConnection {
-    const session = new HsmSession(this, new Gate(this.settings.profile, () => undefined));
+    const session = this.#session(() => undefined);
     session.login(applianceUser);
     return this.#connection(session);
+  }
+
+  #session(allowed: DeviationListener): HsmSession {
+    const handle = FIRST_SESSION + (this.#sessions++ % SESSION_NUMBERS);
+    return new HsmSession(this, new Gate(this.settings.profile, allowed), handle);
   }
 
   #connection(session: HsmSession): HsmConnection {
     return {
       hsmId: this.settings.id,
       send: (name, request, cause) => this.#run(session, name, request, cause),
-      close: () => session.close(),
+      close: () => this.#closeSession(session),
     };
+  }
+
+  /** "Left without logout": session keys are dropped. */
+  #closeSession(session: HsmSession): void {
+    if (session.loggedIn && session.user.role !== 'AU') {
+      const left = {
+        timeUs: this.audit.nowUs(),
+        sessionHandle: session.handle,
+        response: 'SUCCESS',
+      } as const;
+      void this.audit.appendLazily({ ...left, ...minimal('CN_APP_FINALIZE') });
+    }
+    session.close();
   }
 
   /** Catches up with the other HSMs, if it has been told how to. */
@@ -131,10 +187,17 @@ export class Hsm {
   ): Eventually<AnswerOf<N>> {
     const command = commands[name] as unknown as AnyCommand;
     if (command.login !== 'none') session.requireLogin(command.login);
-    return command.run(session, request as never, cause, this.#write) as Eventually<AnswerOf<N>>;
+    const row = auditRows[name] as unknown as AuditRow<unknown, unknown> | undefined;
+    const details = row?.before(session, request);
+    if (row === undefined || details === undefined)
+      return command.run(session, request as never, cause, this.#write) as Eventually<AnswerOf<N>>;
+    return audited(this.audit, session.handle, row, details, (write) =>
+      command.run(session, request as never, cause, write),
+    ) as Eventually<AnswerOf<N>>;
   }
 
   async close(): Promise<void> {
+    await this.audit.close();
     await this.store.close();
   }
 }

@@ -2,6 +2,7 @@ import { digest } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import type { Change, RecordStore } from '../store/record-store.js';
 import { handleKey } from './object-index.js';
+import type { Write } from './users.js';
 
 /*
  * What an HSM tells another one of the objects it has, so that they find out what one of them missed. For each token object
@@ -90,13 +91,14 @@ export class ObjectVersions {
     changes: readonly Change[],
     before: HsmObject | undefined,
     after: HsmObject | undefined,
+    write: Write = (all) => this.store.write(all),
   ): Promise<void> {
     const old = before && this.#entry(before);
     const next = after && this.#entry(after);
     const versions: Change[] = [];
     if (old !== undefined) versions.push({ table: 'versions', key: entryKey(old), value: undefined });
     if (next !== undefined) versions.push({ table: 'versions', key: entryKey(next), value: NOTHING });
-    await this.store.write([...changes, ...versions]);
+    await write([...changes, ...versions]);
     if (old !== undefined) this.#toggle(old);
     if (next !== undefined) this.#toggle(next);
   }

@@ -11,6 +11,7 @@ import { LoadedObject } from './loaded-object.js';
 import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
 import { ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
+import type { Write } from './users.js';
 
 /** Objects kept decoded and parsed. Beyond it the longest unused one is read again from the store when needed. */
 const CACHED_OBJECTS = 20_000;
@@ -122,14 +123,14 @@ export class TokenObjects {
     return loaded;
   }
 
-  async #write(before: HsmObject | undefined, object: HsmObject): Promise<void> {
+  async #write(before: HsmObject | undefined, object: HsmObject, write?: Write): Promise<void> {
     const record = encodeObject(object);
     const changes: Change[] = [
       ...(before ? indexChanges(before, false) : []),
       { table: 'objects', key: handleKey(object.handle), value: record },
       ...indexChanges(object, true),
     ];
-    await this.versions.write(changes, before, object);
+    await this.versions.write(changes, before, object, write);
     record.fill(0);
     if (before !== undefined) this.#index.forget(before);
     this.#index.forget(object);
@@ -163,7 +164,7 @@ export class TokenObjects {
   /** Adds an object, unless it is there exactly so: whether it did. Durable when it resolves, and visible only then. A handle that is or was in use is refused, with
    * CKR_ACTION_PROHIBITED: an old copy must not undo what happened to it since. So are one too many
    * (quotas.ts) and, with `uniqueIds`, one whose CKA_ID is in use. */
-  insert(object: HsmObject, uniqueIds = false): Promise<boolean> {
+  insert(object: HsmObject, uniqueIds = false, write?: Write): Promise<boolean> {
     return this.#inTurn(object.handle, async () => {
       const { handle } = object;
       // Another HSM's copy may have come first.
@@ -174,7 +175,7 @@ export class TokenObjects {
       const kind = kindOf(object);
       this.counts.take(kind);
       try {
-        await this.#withOwnId(object, uniqueIds, () => this.#write(undefined, object));
+        await this.#withOwnId(object, uniqueIds, () => this.#write(undefined, object, write));
       } catch (error) {
         this.counts.release(kind);
         throw error;
@@ -185,26 +186,31 @@ export class TokenObjects {
   }
 
   /** Replaces what `change` makes of the object. Durable when it resolves. */
-  change(handle: number, change: (object: HsmObject) => ObjectChange, uniqueIds = false): Promise<void> {
+  change(
+    handle: number,
+    change: (object: HsmObject) => ObjectChange,
+    uniqueIds = false,
+    write?: Write,
+  ): Promise<void> {
     return this.#inTurn(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
       const changed = { ...object, ...change(object), version: object.version + 1, material };
       const sameId = idOf(changed)?.equals(idOf(object) ?? NOTHING) ?? true;
-      await this.#withOwnId(changed, uniqueIds && !sameId, () => this.#write(object, changed));
+      await this.#withOwnId(changed, uniqueIds && !sameId, () => this.#write(object, changed, write));
     });
   }
 
   /** Removes an object that `check` lets go. Durable when it resolves. Throws CKR_OBJECT_HANDLE_INVALID. */
-  remove(handle: number, check: (object: HsmObject) => void): Promise<void> {
+  remove(handle: number, check: (object: HsmObject) => void, write?: Write): Promise<void> {
     return this.#inTurn(handle, async () => {
       const loaded = this.#require(handle);
       check(loaded.object);
-      await this.#bury(loaded);
+      await this.#bury(loaded, write);
     });
   }
 
-  async #bury(loaded: LoadedObject): Promise<void> {
+  async #bury(loaded: LoadedObject, write?: Write): Promise<void> {
     const { object, kind } = loaded;
     const { handle } = object;
     const changes: Change[] = [
@@ -212,7 +218,7 @@ export class TokenObjects {
       this.versions.tombstone(handle),
       ...indexChanges(object, false),
     ];
-    await this.versions.write(changes, object, undefined);
+    await this.versions.write(changes, object, undefined, write);
     this.versions.buried(handle);
     this.#index.forget(object);
     this.#cache.delete(handle);

@@ -10,6 +10,7 @@ import {
 } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../store/record-store.js';
+import type { AuditDetails } from './audit/entry.js';
 import { LoginRefused } from './login-refused.js';
 import type { Role } from './roles.js';
 import {
@@ -28,8 +29,8 @@ import {
 } from './user-records.js';
 import { canonicalName, requireName, userRules } from './user-rules.js';
 
-/** Makes changes durable. */
-export type Write = (changes: readonly Change[]) => Promise<void>;
+/** Makes changes durable, along with the record of them in the audit log: the command's own, or `about`. */
+export type Write = (changes: readonly Change[], about?: readonly AuditDetails[]) => Promise<void>;
 
 const identityOf = ({ id, name, role }: UserRecord): User => ({ id, name, role });
 

@@ -13,6 +13,7 @@ export const tables = {
   tombstones: { prefix: 5, sealed: false },
   /** Which version of each object is stored (src/hsm/object-versions.ts). */
   versions: { prefix: 6, sealed: false },
+  audit: { prefix: 7, sealed: true },
 } as const;
 
 export type TableName = keyof typeof tables;

@@ -9,7 +9,7 @@ import { type Created, finish, settled } from './create.js';
 /** Changes attributes of an object. Durable when answered. */
 export const setAttributes: Command<{ handle: number; template: Template }, void> = {
   login: 'CU',
-  run: (session, { handle, template }, cause): Eventually<void> => {
+  run: (session, { handle, template }, cause, write): Eventually<void> => {
     const loaded = session.changeableObject(handle);
     // "C_SetAttributeValue is for certificates only" (reference section 0).
     const { allow, settle } = session.gate.allowance(cause);
@@ -20,6 +20,7 @@ export const setAttributes: Command<{ handle: number; template: Template }, void
         handle,
         (object) => ({ attributes: changedAttributes(object, template) }),
         session.gate.refuses,
+        write,
       );
       return settled(change, settle);
     }
@@ -51,7 +52,7 @@ export const copyObject: Command<{ handle: number; template: Template }, Created
  */
 export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, Created | undefined> = {
   login: 'keyAdministration',
-  run: (session, { handle, attribute }, cause) => {
+  run: (session, { handle, attribute }, cause, write) => {
     const { allow, settle } = session.gate.allowance(cause);
     const role = session.user.role === 'CO' ? ('CO' as const) : ('CU' as const);
     const setter = { role, hsmType: session.hsm.settings.hsmType };
@@ -63,6 +64,7 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
         handle,
         (now) => ({ attributes: attributesAfterSetting(now, attribute, setter) }),
         session.gate.refuses,
+        write,
       );
       return change.then(settle).then(() => undefined);
     }

@@ -1,9 +1,10 @@
 import type { Eventually } from '../../base/eventually.js';
-import { boolAttribute, type HsmObject, isTokenObject } from '../../objects/hsm-object.js';
+import { boolAttribute, type HsmObject, isTokenObject, kindOf } from '../../objects/hsm-object.js';
 import { type ReadResult, readAttribute } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Template } from '../../pkcs11/template.js';
+import { type AuditDetails, aboutKey } from '../audit/entry.js';
 import type { HsmSession } from '../hsm-session.js';
 import type { Command } from './command.js';
 
@@ -16,13 +17,21 @@ function requireInsertable({ user, hsm }: HsmSession, { handle, owner }: HsmObje
     throw ckr('CKR_ACTION_PROHIBITED', `the owner of object ${handle}, ${owner}, is no crypto user here`);
 }
 
+/** The HSM that made a key has logged that it was made, which is all there is to tell of it. */
+function insertionRecord({ hsm }: HsmSession, object: HsmObject): readonly AuditDetails[] {
+  if (hsm.handles.gave(object.handle) || kindOf(object) === 'certificate') return [];
+  return [aboutKey('CN_INSERT_MASKED_OBJECT_USER', object.handle)];
+}
+
 /** Stores a masked object under the handle it has on the other HSMs. Durable when answered. */
 export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
   login: 'maskedObjects',
-  run: async (session, { masked }) => {
+  run: async (session, { masked }, _cause, write) => {
     const object = session.hsm.maskingKey.unmask(masked);
     requireInsertable(session, object);
-    const inserted = await session.hsm.objects.insert(object, session.gate.refuses);
+    const inserted = await session.hsm.objects.insert(object, session.gate.refuses, (changes) =>
+      write(changes, insertionRecord(session, object)),
+    );
     if (inserted) session.rememberInsert(object.handle);
   },
 };
@@ -31,12 +40,12 @@ export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
  * anybody's, so what its attributes say of destroying it does not count. */
 export const withdrawObject: Command<{ handle: number }, void> = {
   login: 'CU',
-  run: async (session, { handle }) => {
+  run: async (session, { handle }, _cause, write) => {
     session.endPromotion(handle);
     if (!session.forgetInsert(handle)) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} was not inserted just now`);
     }
-    await session.hsm.objects.remove(handle, () => undefined);
+    await session.hsm.objects.remove(handle, () => undefined, write);
   },
 };
 
@@ -49,9 +58,9 @@ function requireDestroyable(object: HsmObject): void {
 /** Deletes an object. Durable when answered. */
 export const destroyObject: Command<{ handle: number }, void> = {
   login: 'CU',
-  run: (session, { handle }): Eventually<void> => {
+  run: (session, { handle }, _cause, write): Eventually<void> => {
     const { object } = session.changeableObject(handle);
-    if (isTokenObject(object)) return session.hsm.objects.remove(handle, requireDestroyable);
+    if (isTokenObject(object)) return session.hsm.objects.remove(handle, requireDestroyable, write);
     requireDestroyable(object);
     session.removeSessionObject(handle);
     return undefined;

@@ -1,5 +1,7 @@
+import type { HsmObject } from '../../objects/hsm-object.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import { requireShareable, requireShareWith } from '../access.js';
+import type { ObjectChange } from '../token-objects.js';
 import { canonicalName } from '../user-rules.js';
 import type { Command } from './command.js';
 
@@ -13,28 +15,30 @@ interface ShareRequest {
  * cluster missed is completed. Durable when answered. CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED. */
 export const shareKey: Command<ShareRequest, void> = {
   login: 'CU',
-  run: (session, { handle, user }) => {
+  run: (session, { handle, user }, _cause, write) => {
     requireShareable(session.changeableObject(handle));
     const owner = session.user;
     const receiver = requireShareWith(owner, session.hsm.users.find(user), user);
-    return session.hsm.objects.change(handle, ({ sharedWith }) => {
+    const change = ({ sharedWith }: HsmObject): ObjectChange => {
       // Again, now that it is written: the user may be on the way out.
       requireShareWith(owner, session.hsm.users.find(user), user);
       return { sharedWith: [...new Set([...sharedWith, receiver.name])] };
-    });
+    };
+    return session.hsm.objects.change(handle, change, false, write);
   },
 };
 
 /** Takes that back; also from a user who no longer exists. */
 export const unshareKey: Command<ShareRequest, void> = {
   login: 'CU',
-  run: (session, { handle, user }) => {
+  run: (session, { handle, user }, _cause, write) => {
     requireShareable(session.changeableObject(handle));
-    return session.hsm.objects.change(handle, ({ sharedWith }) => {
+    const change = ({ sharedWith }: HsmObject): ObjectChange => {
       const name = canonicalName(user) ?? '';
       if (!sharedWith.includes(name) && session.hsm.users.find(name) === undefined)
         throw ckr('CKR_ACTION_PROHIBITED', `there is no user ${user}`);
       return { sharedWith: sharedWith.filter((other) => other !== name) };
-    });
+    };
+    return session.hsm.objects.change(handle, change, false, write);
   },
 };

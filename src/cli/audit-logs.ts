@@ -1,0 +1,86 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { commandFailure, Failure } from '../base/errors.js';
+import { tryLockFile } from '../base/host.js';
+import { silentLog } from '../base/log.js';
+import type { AuditRecord } from '../hsm/audit/entry.js';
+import { type AuditCheck, AuditTrail } from '../hsm/audit/trail.js';
+import { homeHsms, openHsmStore } from './cluster-home.js';
+import { askEngine } from './control.js';
+import type { Home } from './home.js';
+
+const RECORDS_AT_A_TIME = 1000;
+/** A long log is read as a whole. */
+const CHECK_TIMEOUT_MS = 120_000;
+
+/** The audit logs of some HSMs, by their ids. */
+export type AuditTrails = ReadonlyMap<string, AuditTrail>;
+
+/** Some records of a log, and the number of the one to go on with. */
+interface AuditPage {
+  readonly records: readonly AuditRecord[];
+  readonly next: number;
+}
+
+/** What the control socket answers: `/logs` the HSMs, `/logs/ID/N` records from N on, `/logs/ID/check` a verification. */
+export function auditAnswer(trails: AuditTrails, path: string): unknown {
+  const [, , hsmId, what] = path.split('/');
+  if (hsmId === undefined) return [...trails.keys()];
+  const trail = trails.get(hsmId);
+  if (trail === undefined || what === undefined) return undefined;
+  if (what === 'check') return trail.verify();
+  if (!/^\d{1,15}$/.test(what)) return undefined;
+  const from = Math.max(Number(what), trail.first);
+  const records = trail.read(from, RECORDS_AT_A_TIME);
+  return { records, next: Math.min(from + RECORDS_AT_A_TIME, trail.next) } satisfies AuditPage;
+}
+
+/** Where a command reads logs: a running engine, or the home of one that has ended. */
+export interface AuditLogs {
+  hsmIds(): Promise<readonly string[]>;
+  read(hsmId: string): Promise<readonly AuditRecord[]>;
+  check(hsmId: string): Promise<AuditCheck>;
+  close(): Promise<void>;
+}
+
+type Ask = <T>(path: string, timeoutMs?: number) => Promise<T>;
+
+function logsBy(ask: Ask, close: () => Promise<void>): AuditLogs {
+  return {
+    hsmIds: () => ask('/logs'),
+    check: (hsmId) => ask(`/logs/${hsmId}/check`, CHECK_TIMEOUT_MS),
+    read: async (hsmId) => {
+      const all: AuditRecord[] = [];
+      for (let from = 0; ; ) {
+        const { records, next } = await ask<AuditPage>(`/logs/${hsmId}/${from}`);
+        all.push(...records);
+        if (records.length === 0 || next <= from) return all;
+        from = next;
+      }
+    },
+    close,
+  };
+}
+
+/** Throws NOT_RUNNING for a home that never had an engine, CORRUPT_STORE. */
+export async function openAuditLogs(home: Home): Promise<AuditLogs> {
+  const running: Ask = (path, timeoutMs) => askEngine(home, 'GET', path, timeoutMs);
+  try {
+    await running('/logs');
+    return logsBy(running, async () => undefined);
+  } catch (error) {
+    const isStopped = error instanceof Failure && error.code === 'NOT_RUNNING';
+    if (!isStopped || !existsSync(home.clusterFile)) throw error;
+  }
+  mkdirSync(dirname(home.lockFile), { recursive: true, mode: 0o700 });
+  if (!tryLockFile(home.lockFile)) {
+    const text = `an engine on ${home.directory} holds its lock but does not answer: try again`;
+    throw commandFailure('ALREADY_RUNNING', text);
+  }
+  const stores = homeHsms(home).map((id) => ({ id, store: openHsmStore(home.hsmsDirectory, id) }));
+  const trails = new Map(stores.map(({ id, store }) => [id, new AuditTrail(store, silentLog)]));
+  const asked: Ask = async <T>(path: string) => (await auditAnswer(trails, path)) as T;
+  return logsBy(asked, async () => {
+    await Promise.all(stores.map(({ store }) => store.close()));
+  });
+}

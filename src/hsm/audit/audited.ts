@@ -1,0 +1,49 @@
+import { andThen, type Eventually, orElse } from '../../base/eventually.js';
+import { LoginRefused } from '../login-refused.js';
+import type { Write } from '../users.js';
+import type { AuditRow } from './commands.js';
+import type { AuditDetails, AuditEntry } from './entry.js';
+import { responseTo } from './responses.js';
+import type { AuditTrail } from './trail.js';
+
+/** Runs a command and logs it: in the write that makes it durable where there is one, else behind it. `run` is given that
+ * write, which takes what is to be logged instead of `details`. */
+export function audited<Answer>(
+  trail: AuditTrail,
+  sessionHandle: number,
+  row: AuditRow<never, Answer>,
+  details: AuditDetails,
+  run: (write: Write) => Eventually<Answer>,
+): Eventually<Answer> {
+  trail.requireRoom();
+  const entry = (one: AuditDetails, response: AuditEntry['response'] = 'SUCCESS'): AuditEntry => ({
+    timeUs: trail.nowUs(),
+    sessionHandle,
+    response,
+    ...one,
+  });
+  let written = false;
+  const write: Write = async (changes, about = [details]) => {
+    await trail.write(
+      changes,
+      about.map((one) => entry(one)),
+    );
+    written = true;
+  };
+  const done = orElse(
+    () => run(write),
+    (error) => {
+      const failed = entry(details, responseTo(error));
+      const kept = error instanceof LoginRefused ? trail.append(failed) : trail.appendLazily(failed);
+      return andThen(kept, () => {
+        throw error;
+      });
+    },
+  );
+  return andThen(done, (answer) => {
+    if (written) return answer;
+    const entries = (row.after?.(answer) ?? [details]).map((one) => entry(one));
+    if (entries.length === 0) return answer;
+    return andThen(row.lazy ? trail.appendLazily(...entries) : trail.write([], entries), () => answer);
+  });
+}

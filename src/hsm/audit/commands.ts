@@ -1,0 +1,122 @@
+import { isTokenObject } from '../../objects/hsm-object.js';
+import { kindOfTemplate } from '../../objects/template-validator.js';
+import type { Template } from '../../pkcs11/template.js';
+import type { Created } from '../commands/create.js';
+import type { AnswerOf, CommandName, RequestOf } from '../commands/index.js';
+import type { HsmSession } from '../hsm-session.js';
+import { type AuditDetails, aboutKey, aboutUser } from './entry.js';
+import type { Opcode } from './opcodes.js';
+
+/** How a command is logged. */
+export interface AuditRow<Request, Answer> {
+  /** What is logged if the command fails, and if it succeeds and `after` says nothing else. Asked before the command runs; undefined:
+   * this one is not logged. */
+  before(session: HsmSession, request: Request): AuditDetails | undefined;
+  after?(answer: Answer): readonly AuditDetails[];
+  /** What the command does is gone when the HSM is: so may be the last records of it. */
+  readonly lazy?: true;
+}
+
+/** Keys between HSMs (reference management-tools, section 7.1): the HSM that makes a token key gives it away at once. */
+function made(opcode: Opcode, { handle, masked }: Created): AuditDetails[] {
+  const given = masked === undefined ? [] : [aboutKey('CN_EXTRACT_MASKED_OBJECT_USER', handle)];
+  return [aboutKey(opcode, handle), ...given];
+}
+
+const making = <Request>(opcode: Opcode): AuditRow<Request, Created> => ({
+  before: () => aboutKey(opcode, 0),
+  after: (created) => made(opcode, created),
+  lazy: true,
+});
+
+/** Certificates are in another log than the HSM's. */
+const isCertificate = (session: HsmSession, handle: number): boolean =>
+  session.visible(handle)?.kind === 'certificate';
+
+function isCertificateTemplate(template: Template): boolean {
+  try {
+    return kindOfTemplate(template) === 'certificate';
+  } catch {
+    return false;
+  }
+}
+
+const modifying = {
+  before: (session: HsmSession, { handle }: { handle: number }) =>
+    session.user.role === 'CU' && isCertificate(session, handle)
+      ? undefined
+      : aboutKey('CN_MODIFY_OBJECT', handle),
+};
+
+const sharing = {
+  before: (_session: HsmSession, { handle }: { handle: number }): AuditDetails => ({
+    ...aboutKey('CN_SHARE_OBJECT', handle),
+    logType: 'UNKNOWN_LOG_TYPE',
+  }),
+};
+
+/**
+ * THE row per command that CloudHSM logs (reference management-tools, section 8.1). What has no row is not logged: "no data-plane
+ * opcodes (sign, encrypt, digest)", nothing that only reads, and nothing that the service does to keep HSMs alike.
+ */
+export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, AnswerOf<N>> } = {
+  // "not for AU"
+  login: {
+    before: (_session, request) => (request.role === 'AU' ? undefined : aboutUser('CN_LOGIN', request)),
+  },
+  logout: {
+    before: (session) =>
+      session.loggedIn && session.user.role !== 'AU' ? aboutUser('CN_LOGOUT', session.user) : undefined,
+    lazy: true,
+  },
+  createUser: {
+    before: (_session, request) =>
+      aboutUser(request.role === 'CO' ? 'CN_CREATE_CO' : 'CN_CREATE_USER', request),
+  },
+  deleteUser: { before: (_session, request) => aboutUser('CN_DELETE_USER', request) },
+  changePassword: { before: (_session, request) => aboutUser('CN_CHANGE_PSWD', request) },
+  generateKey: making('CN_GENERATE_KEY'),
+  generateKeyPair: {
+    before: () => aboutKey('CN_GENERATE_KEY_PAIR', 0),
+    after: ({ privateKey, publicKey }) => [
+      aboutKey('CN_GENERATE_KEY_PAIR', privateKey.handle, publicKey.handle),
+      ...[privateKey, publicKey].flatMap((half) => made('CN_GENERATE_KEY_PAIR', half).slice(1)),
+    ],
+    lazy: true,
+  },
+  deriveKey: making('CN_DERIVE_KEY'),
+  createObject: {
+    ...making('CN_CREATE_OBJECT'),
+    before: (_session, { template }) =>
+      isCertificateTemplate(template) ? undefined : aboutKey('CN_CREATE_OBJECT', 0),
+  },
+  copyObject: {
+    ...making('CN_CREATE_OBJECT'),
+    before: (session, { handle }) =>
+      isCertificate(session, handle) ? undefined : aboutKey('CN_CREATE_OBJECT', 0),
+  },
+  insertMaskedObject: {
+    // Server-side synchronisation: "not in audit logs".
+    before: (session) =>
+      session.user.role === 'AU' ? undefined : aboutKey('CN_INSERT_MASKED_OBJECT_USER', 0),
+    after: () => [],
+  },
+  extractMaskedObject: {
+    before: (session, { handle }) =>
+      session.user.role === 'AU' ? undefined : aboutKey('CN_EXTRACT_MASKED_OBJECT_USER', handle),
+  },
+  withdrawObject: { before: (_session, { handle }) => aboutKey('CN_TOMBSTONE_OBJECT', handle) },
+  setAttributes: modifying,
+  setKeyAttribute: modifying,
+  shareKey: sharing,
+  unshareKey: sharing,
+  // A token key is marked as deleted, a session key is.
+  destroyObject: {
+    before: (session, { handle }) => {
+      const loaded = session.visible(handle);
+      if (loaded?.kind === 'certificate') return undefined;
+      const isToken = loaded !== undefined && isTokenObject(loaded.object);
+      return aboutKey(isToken ? 'CN_TOMBSTONE_OBJECT' : 'CN_DESTROY_OBJECT', handle);
+    },
+  },
+};

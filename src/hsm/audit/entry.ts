@@ -1,0 +1,86 @@
+import { digest } from '../../crypto/index.js';
+import { type Role, roleRows } from '../roles.js';
+import { canonicalName } from '../user-rules.js';
+import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
+import { type Response, responses } from './responses.js';
+
+/** What a command did, as the log has it. Never a secret: handles, names and roles only. */
+export interface AuditDetails {
+  readonly opcode: Opcode;
+  readonly logType: LogType;
+  /** The user it was done to. */
+  readonly user?: { readonly name: string; readonly role: Role };
+  /** Of a private or secret key, and of a public key: 0 where there is none. */
+  readonly keys?: { readonly secret: number; readonly public: number };
+}
+
+export interface AuditEntry extends AuditDetails {
+  /** Microseconds since 1970. */
+  readonly timeUs: number;
+  readonly sessionHandle: number;
+  readonly response: Response;
+}
+
+/** An entry in its place in the log. */
+export interface AuditRecord extends AuditEntry {
+  readonly sequence: number;
+  readonly rebootCounter: number;
+}
+
+export const minimal = (opcode: Opcode): AuditDetails => ({ opcode, logType: 'MINIMAL_LOG_ENTRY' });
+
+/** Of what is no name nothing is logged: it may be a password at the wrong place. */
+export function aboutUser(opcode: Opcode, { name, role }: { name: string; role: Role }): AuditDetails {
+  return { opcode, logType: 'MGMT_USER_DETAILS_LOG', user: { name: canonicalName(name) ?? '', role } };
+}
+
+/** `secret`: the handle of a secret or private key, "also of a public key that is alone". */
+export function aboutKey(opcode: Opcode, secret: number, publicKey = 0): AuditDetails {
+  return { opcode, logType: 'MGMT_KEY_DETAILS_LOG', keys: { secret, public: publicKey } };
+}
+
+export const HASH_BYTES = 32;
+
+/** A record as it is kept: the hash of the one before, then JSON. */
+export function encodeRecord(previousHash: Buffer, record: AuditRecord): Buffer {
+  return Buffer.concat([previousHash, Buffer.from(JSON.stringify(record))]);
+}
+
+export const hashOf = (encoded: Buffer): Buffer => digest('sha256', encoded);
+export const previousHashOf = (encoded: Buffer): Buffer => encoded.subarray(0, HASH_BYTES);
+
+export function decodeRecord(encoded: Buffer): AuditRecord {
+  return JSON.parse(encoded.subarray(HASH_BYTES).toString('utf8')) as AuditRecord;
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** `MM/DD/YY HH:MM:SS.uuuuuu`, UTC. */
+function timeText(timeUs: number): string {
+  const [date, time] = new Date(timeUs / 1000).toISOString().split('T') as [string, string];
+  const [year, month, day] = date.split('-') as [string, string, string];
+  const microseconds = String(timeUs % 1_000_000).padStart(6, '0');
+  return `${month}/${day}/${year.slice(2)} ${time.slice(0, 8)}.${microseconds}`;
+}
+
+/** The record as CloudHSM's logs have it (reference management-tools, section 8.1). */
+export function recordText(record: AuditRecord): string {
+  const { opcode, response, logType, user, keys } = record;
+  const lines = [
+    `Time: ${timeText(record.timeUs)}, usecs:${record.timeUs}`,
+    `Sequence No : ${hex(record.sequence)}`,
+    `Reboot counter : ${hex(record.rebootCounter)}`,
+    'Command Type(hex) : CN_MGMT_CMD (0x0)',
+    `Opcode : ${opcode} (${hex(opcodes[opcode])})`,
+    `Session Handle : ${hex(record.sessionHandle)}`,
+    `Response : ${responses[response].number}:${responses[response].text}`,
+    `Log type : ${logType} (${logTypes[logType]})`,
+  ];
+  if (user !== undefined) {
+    const { auditName, number } = roleRows[user.role];
+    lines.push(`User Name : ${user.name}`, `User Type : ${auditName} (${number})`);
+  }
+  if (keys !== undefined)
+    lines.push(`Priv/Secret Key Handle : ${keys.secret}`, `Public Key Handle : ${keys.public}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,46 @@
+/*
+ * The vocabulary of CloudHSM's audit log (reference management-tools, section 8.1).
+ */
+
+/** THE row per opcode that this HSM logs. Where the number is not public it is ours, from 0x1000 up [guess]. */
+export const opcodes = {
+  CN_INIT_TOKEN: 0x1,
+  CN_CREATE_USER: 0x3,
+  CN_CREATE_CO: 0x4,
+  CN_CHANGE_PSWD: 0x9,
+  CN_LOGIN: 0xd,
+  CN_LOGOUT: 0xe,
+  CN_DESTROY_OBJECT: 0x11,
+  CN_SHARE_OBJECT: 0x12,
+  CN_GENERATE_KEY: 0x17,
+  CN_GENERATE_KEY_PAIR: 0x19,
+  CN_WRAP_KEY: 0x1a,
+  CN_UNWRAP_KEY: 0x1b,
+  CN_GEN_PSWD_ENC_KEY: 0x1d,
+  CN_INIT_DONE: 0x95,
+  CN_DELETE_USER: 0xa1,
+  CN_EXTRACT_MASKED_OBJECT_USER: 0xf0,
+  CN_INSERT_MASKED_OBJECT_USER: 0xf1,
+  CN_CREATE_APPLIANCE_USER: 0xfc,
+  CN_APP_FINALIZE: 0x1000,
+  CN_CREATE_OBJECT: 0x1001,
+  CN_MODIFY_OBJECT: 0x1002,
+  CN_TOMBSTONE_OBJECT: 0x1003,
+  CN_DERIVE_KEY: 0x1004,
+  CN_SET_M_VALUE: 0x1005,
+  CN_GET_TOKEN: 0x1006,
+  CN_APPROVE_TOKEN: 0x1007,
+  CN_DELETE_TOKEN: 0x1008,
+} as const;
+
+export type Opcode = keyof typeof opcodes;
+
+export const logTypes = {
+  MINIMAL_LOG_ENTRY: 0,
+  MGMT_KEY_DETAILS_LOG: 1,
+  MGMT_USER_DETAILS_LOG: 2,
+  /** What a share is logged as. */
+  UNKNOWN_LOG_TYPE: 5,
+} as const;
+
+export type LogType = keyof typeof logTypes;

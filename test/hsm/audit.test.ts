@@ -1,0 +1,309 @@
+import { expect } from 'chai';
+import { silentLog } from '../../src/base/log.js';
+import type { Cluster } from '../../src/cluster/cluster.js';
+import { auditRows } from '../../src/hsm/audit/commands.js';
+import { type AuditEntry, type AuditRecord, minimal, recordText } from '../../src/hsm/audit/entry.js';
+import { AuditTrail } from '../../src/hsm/audit/trail.js';
+import type { Hsm } from '../../src/hsm/hsm.js';
+import { handleKey } from '../../src/hsm/object-index.js';
+import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../src/pkcs11/template.js';
+import { openMemoryStore } from '../../src/store/memory-store.js';
+import type { RecordStore } from '../../src/store/record-store.js';
+import { sealedStore } from '../../src/store/sealing.js';
+import { codeOf } from '../support/codes.js';
+import { loggedIn, memoryCluster, PASSWORD } from '../support/in-process.js';
+
+const everything = (hsm: Hsm): AuditRecord[] => hsm.audit.read(0, 100_000);
+
+/** What an HSM has logged since `from`, once it is written. */
+async function since(hsm: Hsm, from: number): Promise<string[]> {
+  await hsm.audit.close();
+  return hsm.audit
+    .read(from, 1000)
+    .map(({ opcode, response, user, keys }) =>
+      [opcode, response, user && `${user.name} ${user.role}`, keys && `${keys.secret} ${keys.public}`]
+        .filter((part) => part !== undefined)
+        .join(' '),
+    );
+}
+
+const aes = (token: boolean, label = 'k') => [
+  attribute(CKA.CKA_VALUE_LEN, 32),
+  attribute(CKA.CKA_TOKEN, token),
+  attribute(CKA.CKA_ENCRYPT, true),
+  attribute(CKA.CKA_LABEL, label),
+];
+
+describe('the audit log of an HSM', () => {
+  let cluster: Cluster;
+  let first: Hsm;
+  let second: Hsm;
+
+  beforeEach(async () => {
+    cluster = await memoryCluster();
+    [first, second] = cluster.hsms as [Hsm, Hsm];
+  });
+
+  it('begins as that of a new cluster does, numbered from 0', () => {
+    // Reference management-tools, section 8.1: "First stream of a cluster".
+    expect(everything(first).map(({ sequence, opcode }) => [sequence, opcode])).to.deep.equal([
+      [0, 'CN_INIT_TOKEN'],
+      [1, 'CN_GEN_PSWD_ENC_KEY'],
+      [2, 'CN_CREATE_APPLIANCE_USER'],
+      [3, 'CN_INIT_DONE'],
+      [4, 'CN_CHANGE_PSWD'],
+      [5, 'CN_CREATE_USER'],
+      [6, 'CN_CREATE_USER'],
+    ]);
+    expect(everything(first)[4]!.user).to.deep.equal({ name: 'admin', role: 'PRECO' });
+  });
+
+  it('has users and their logins, with what the HSM answered', async () => {
+    const from = first.audit.next;
+    const admin = await loggedIn(first, 'admin', 'CO');
+    await codeOf(() => loggedIn(first, 'nobody', 'CU'));
+    await codeOf(() => loggedIn(first, 'crypto_user', 'CU', 'a wrong password'));
+    await codeOf(() => loggedIn(first, 'admin', 'CU'));
+    const bob = { name: 'Bob', role: 'CU', password: PASSWORD } as const;
+    await admin.send('createUser', bob);
+    await codeOf(() => admin.send('createUser', bob));
+    await admin.send('changePassword', bob);
+    await admin.send('deleteUser', bob);
+    await admin.send('createUser', { ...bob, role: 'CO' });
+    await admin.send('logout', undefined);
+    expect(await since(first, from)).to.deep.equal([
+      'CN_LOGIN SUCCESS admin CO',
+      'CN_LOGIN USER_UNKNOWN nobody CU',
+      'CN_LOGIN LOGIN_FAILURE crypto_user CU',
+      'CN_LOGIN NO_SUCH_USER admin CU',
+      'CN_CREATE_USER SUCCESS bob CU',
+      'CN_CREATE_USER ACCESS_DENIED bob CU',
+      'CN_CHANGE_PSWD SUCCESS bob CU',
+      'CN_DELETE_USER SUCCESS bob CU',
+      'CN_CREATE_CO SUCCESS bob CO',
+      'CN_LOGOUT SUCCESS admin CO',
+    ]);
+  });
+
+  it('has keys: made and given away by one HSM, taken by the others under the same handle', async () => {
+    const client = cluster.connect();
+    await client.login('crypto_user', PASSWORD);
+    const [from, fromSecond] = [first.audit.next, second.audit.next];
+    const token = await client.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
+    const session = await client.generateKey(CKM.CKM_AES_KEY_GEN, aes(false));
+    await client.shareKey(token, 'other_user');
+    await client.destroyObject(session);
+    await client.destroyObject(token);
+    await codeOf(() => client.destroyObject(token));
+    await codeOf(() => client.send('destroyObject', { handle: 12 }));
+    client.close();
+    expect(await since(first, from)).to.deep.equal([
+      `CN_GENERATE_KEY SUCCESS ${token} 0`,
+      `CN_EXTRACT_MASKED_OBJECT_USER SUCCESS ${token} 0`,
+      `CN_GENERATE_KEY SUCCESS ${session} 0`,
+      `CN_SHARE_OBJECT SUCCESS ${token} 0`,
+      `CN_DESTROY_OBJECT SUCCESS ${session} 0`,
+      `CN_TOMBSTONE_OBJECT SUCCESS ${token} 0`,
+      'CN_DESTROY_OBJECT INVALID_HANDLE 12 0',
+      'CN_APP_FINALIZE SUCCESS',
+    ]);
+    expect(await since(second, fromSecond)).to.deep.equal([
+      `CN_INSERT_MASKED_OBJECT_USER SUCCESS ${token} 0`,
+      `CN_SHARE_OBJECT SUCCESS ${token} 0`,
+      `CN_TOMBSTONE_OBJECT SUCCESS ${token} 0`,
+      'CN_APP_FINALIZE SUCCESS',
+    ]);
+  });
+
+  it('has nothing of what keys are used for, nor of what only reads', async () => {
+    const client = cluster.connect();
+    await client.login('crypto_user', PASSWORD);
+    const handle = await client.generateKey(CKM.CKM_AES_KEY_GEN, aes(false));
+    await first.audit.close();
+    const from = first.audit.next;
+    const mechanism = { type: CKM.CKM_AES_ECB, parameter: undefined };
+    await client.send('encrypt', { handle, mechanism, input: Buffer.alloc(16) });
+    await client.send('getAttributes', { handle, types: [CKA.CKA_LABEL] });
+    await client.send('findObjects', { template: [] });
+    await client.send('listUsers', undefined);
+    await client.send('generateRandom', { lengthBytes: 8 });
+    expect(await since(first, from)).to.deep.equal([]);
+    const unlogged = [
+      'sign',
+      'verify',
+      'encrypt',
+      'decrypt',
+      'generateRandom',
+      'findObjects',
+      'getAttributes',
+    ];
+    expect(Object.keys(auditRows)).not.to.include.members(unlogged);
+  });
+
+  it('never holds a secret, nor what may be one at the wrong place', async () => {
+    const canary = 'CANARY-7f3a';
+    const admin = await loggedIn(first, 'admin', 'CO');
+    await admin.send('createUser', { name: 'canary', role: 'CU', password: `${canary}-password` });
+    await codeOf(() => loggedIn(first, `${canary} as a name`, 'CU', `${canary}-wrong`));
+    const user = await loggedIn(first, 'canary', 'CU', `${canary}-password`);
+    await user.send('generateKey', {
+      mechanism: CKM.CKM_AES_KEY_GEN,
+      template: aes(true, `${canary}-label`),
+    });
+    await user.send('changePassword', { name: 'canary', role: 'CU', password: `${canary}-new` });
+    await first.audit.close();
+    const text = everything(first)
+      .map((record) => `${JSON.stringify(record)} ${recordText(record)}`)
+      .join('\n');
+    expect(text).not.to.contain(canary);
+    expect(text).to.contain('canary');
+  });
+
+  it("has CloudHSM's form", () => {
+    const record: AuditRecord = {
+      timeUs: 1_516_067_379_437_708,
+      sequence: 1,
+      rebootCounter: 0x107,
+      opcode: 'CN_CREATE_USER',
+      sessionHandle: 0x7014006,
+      response: 'SUCCESS',
+      logType: 'MGMT_USER_DETAILS_LOG',
+      user: { name: 'bob', role: 'CU' },
+    };
+    // The sample of section 8.1, but for its time of day: 1516067379 s after 1970 is 01:49:39 of January 16th.
+    expect(recordText(record)).to.equal(
+      [
+        'Time: 01/16/18 01:49:39.437708, usecs:1516067379437708',
+        'Sequence No : 0x1',
+        'Reboot counter : 0x107',
+        'Command Type(hex) : CN_MGMT_CMD (0x0)',
+        'Opcode : CN_CREATE_USER (0x3)',
+        'Session Handle : 0x7014006',
+        'Response : 0:HSM Return: SUCCESS',
+        'Log type : MGMT_USER_DETAILS_LOG (2)',
+        'User Name : bob',
+        'User Type : CN_CRYPTO_USER (1)',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('the chain of an audit log', () => {
+  const entry = (sessionHandle: number): AuditEntry => ({
+    timeUs: 0,
+    sessionHandle,
+    response: 'SUCCESS',
+    ...minimal('CN_LOGIN'),
+  });
+  const trailOn = (store: RecordStore, mostRecords?: number) =>
+    new AuditTrail(store, silentLog, undefined, mostRecords);
+
+  async function filled(count = 10): Promise<{ inner: RecordStore; store: RecordStore; trail: AuditTrail }> {
+    const inner = openMemoryStore();
+    const store = sealedStore(inner, Buffer.alloc(32, 5), 'hsm-audited');
+    const trail = trailOn(store);
+    await Promise.all(Array.from({ length: count }, (_, at) => trail.append(entry(at))));
+    return { inner, store, trail };
+  }
+
+  it('is unbroken, and goes on after a restart with another reboot counter', async () => {
+    const { store, trail } = await filled();
+    expect(await trail.verify()).to.deep.equal({ records: 10, first: 0 });
+    const restarted = trailOn(store);
+    await restarted.append(entry(10));
+    expect(await restarted.verify()).to.deep.equal({ records: 11, first: 0 });
+    expect(
+      restarted.read(9, 10).map(({ sequence, rebootCounter }) => [sequence, rebootCounter]),
+    ).to.deep.equal([
+      [9, 0],
+      [10, 1],
+    ]);
+  });
+
+  const at = (sequence: number) => ({ table: 'audit', key: handleKey(sequence) }) as const;
+  const tampering: [string, (store: RecordStore, inner: RecordStore) => Promise<void>][] = [
+    ['a record removed', (store) => store.write([{ ...at(4), value: undefined }])],
+    ['the last record removed', (store) => store.write([{ ...at(9), value: undefined }])],
+    ['the first record removed', (store) => store.write([{ ...at(0), value: undefined }])],
+    [
+      'a record added behind the last',
+      (store) => store.write([{ ...at(10), value: store.get('audit', at(9).key) }]),
+    ],
+    [
+      'a record copied over another',
+      async (_, inner) => inner.write([{ ...at(4), value: inner.get('audit', at(3).key) }]),
+    ],
+    [
+      'a bit flipped on disk',
+      async (_, inner) => {
+        const value = inner.get('audit', at(4).key)!;
+        value[20]! ^= 1;
+        await inner.write([{ ...at(4), value }]);
+      },
+    ],
+    [
+      'a record rewritten by who has the sealing key',
+      async (store) => {
+        const value = store.get('audit', at(4).key)!;
+        const text = value.toString('latin1').replace('CN_LOGIN', 'CN_LOGON');
+        await store.write([{ ...at(4), value: Buffer.from(text, 'latin1') }]);
+      },
+    ],
+    [
+      'two records exchanged by who has the sealing key',
+      async (store) => {
+        const [one, other] = [store.get('audit', at(4).key), store.get('audit', at(5).key)];
+        await store.write([
+          { ...at(4), value: other },
+          { ...at(5), value: one },
+        ]);
+      },
+    ],
+  ];
+  for (const [what, tamper] of tampering) {
+    it(`tells of ${what}`, async () => {
+      const { inner, store, trail } = await filled();
+      await tamper(store, inner);
+      expect((await trail.verify()).problem, what).to.be.a('string');
+      expect((await trailOn(store).verify()).problem, 'after a restart').to.be.a('string');
+    });
+  }
+
+  it('is bounded: the oldest records go, and the rest stays a chain', async () => {
+    const { store } = await filled(0);
+    const trail = trailOn(store, 2000);
+    for (let round = 0; round < 5; round++)
+      await Promise.all(Array.from({ length: 1000 }, (_, count) => trail.append(entry(count))));
+    const check = await trail.verify();
+    expect(check.problem).to.equal(undefined);
+    expect(check.records).to.be.within(2000, 3512);
+    expect(check.first).to.equal(5000 - check.records);
+    expect(await trailOn(store, 2000).verify()).to.deep.equal(check);
+  });
+
+  it('has no hole when the disk takes nothing for a while: what happened is written later, what did not is not', async () => {
+    const inner = openMemoryStore();
+    let full = false;
+    const store: RecordStore = {
+      ...inner,
+      write: async (changes) => {
+        if (full) throw new Error('the disk is full');
+        await inner.write(changes);
+      },
+    };
+    const trail = trailOn(store);
+    await trail.append(entry(0));
+    full = true;
+    await trail.append(entry(1));
+    trail.appendLazily(entry(2));
+    const change = { table: 'settings', key: Buffer.from('x'), value: Buffer.from('y') } as const;
+    expect(await codeOf(() => trail.write([change], [entry(3)]))).to.contain('the disk is full');
+    full = false;
+    await trail.append(entry(4));
+    expect(trail.read(0, 10).map(({ sessionHandle }) => sessionHandle)).to.deep.equal([0, 1, 2, 4]);
+    expect((await trail.verify()).problem).to.equal(undefined);
+    expect(store.get('settings', change.key)).to.equal(undefined);
+  });
+});
