@@ -16,6 +16,7 @@
         "native/addon/crypto/generate.cc",
         "native/addon/crypto/key-formats.cc",
         "native/addon/crypto/key-material.cc",
+        "native/addon/crypto/key-wrap.cc",
         "native/addon/crypto/keys.cc",
         "native/addon/crypto/mac.cc",
         "native/addon/crypto/message-keys.cc",

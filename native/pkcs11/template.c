@@ -50,6 +50,32 @@ CK_RV put_template(struct message *request, const CK_ATTRIBUTE *attributes, CK_U
   return put_entries(request, attributes, count, 0);
 }
 
+/* How many attributes an array has room for, as far as they can be asked for. */
+static uint32_t entries_of(const CK_ATTRIBUTE *attribute)
+{
+  CK_ULONG count = attribute->ulValueLen / sizeof(CK_ATTRIBUTE);
+  return (uint32_t)(count < LIMIT_TEMPLATE_ATTRIBUTES ? count : LIMIT_TEMPLATE_ATTRIBUTES);
+}
+
+/* The array need not be aligned. */
+static CK_ATTRIBUTE entry_of(const CK_ATTRIBUTE *attribute, uint32_t at)
+{
+  CK_ATTRIBUTE entry;
+  memcpy(&entry, (const unsigned char *)attribute->pValue + at * sizeof entry, sizeof entry);
+  return entry;
+}
+
+static void put_entries_query(struct message *request, const CK_ATTRIBUTE *attribute)
+{
+  uint32_t count = entries_of(attribute);
+  put_u32(request, count);
+  for (uint32_t i = 0; i < count; i++) {
+    CK_ATTRIBUTE entry = entry_of(attribute, i);
+    put_u64(request, entry.type);
+    put_room(request, entry.pValue, entry.ulValueLen);
+  }
+}
+
 CK_RV put_query(struct message *request, const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
   if (attributes == NULL && count > 0) return CKR_ARGUMENTS_BAD;
@@ -58,19 +84,17 @@ CK_RV put_query(struct message *request, const CK_ATTRIBUTE *attributes, CK_ULON
   for (CK_ULONG i = 0; i < count; i++) {
     put_u64(request, attributes[i].type);
     put_room(request, attributes[i].pValue, attributes[i].ulValueLen);
+    if (attributes[i].pValue != NULL && is_template(attributes[i].type)) put_entries_query(request, &attributes[i]);
   }
   return CKR_OK;
 }
 
-static void take_attribute(struct message *answer, CK_ATTRIBUTE *attribute, CK_RV rv, enum pass pass)
+/* A value, its length, or the absence of one, into an attribute of the program's. */
+static void take_value(struct message *answer, CK_ATTRIBUTE *attribute, CK_RV rv, enum pass pass)
 {
   uint64_t full = get_u64(answer);
   uint32_t given = get_u32(answer);
   const unsigned char *bytes = get_bytes(answer, given);
-  /* Over the CK_ATTRIBUTEs of a nested template, with their pointers, nothing is ever written: the length can
-   * be asked for, the entries cannot. */
-  bool unreadable = is_template(attribute->type) && attribute->pValue != NULL && full > 0;
-  if (unreadable) full = CK_UNAVAILABLE_INFORMATION;
   bool fits = full == CK_UNAVAILABLE_INFORMATION
                   ? given == 0
                   : fits_offer(rv, attribute->pValue, attribute->ulValueLen, full, given);
@@ -80,9 +104,34 @@ static void take_attribute(struct message *answer, CK_ATTRIBUTE *attribute, CK_R
   attribute->ulValueLen = full;
 }
 
+/* The program's array of attributes is filled in entry by entry: nothing is written over its pointers. */
+static void take_template(struct message *answer, CK_ATTRIBUTE *attribute, CK_RV rv, enum pass pass)
+{
+  uint64_t full = get_u64(answer);
+  uint32_t given = get_u32(answer);
+  bool offered = attribute->pValue != NULL;
+  bool whole = full != CK_UNAVAILABLE_INFORMATION && offered;
+  if (given > (offered ? entries_of(attribute) : 0) || (whole && full != given * sizeof(CK_ATTRIBUTE)) ||
+      (!whole && given > 0)) {
+    message_malformed(answer);
+  }
+  for (uint32_t i = 0; i < given && answer->trouble == MESSAGE_FINE; i++) {
+    CK_ATTRIBUTE entry = entry_of(attribute, i);
+    CK_ATTRIBUTE_TYPE type = get_u64(answer);
+    /* Where the program has another type the array is not initialised: its pointer leads nowhere. */
+    CK_ATTRIBUTE filled = {type, entry.type == type ? entry.pValue : NULL, entry.ulValueLen};
+    take_value(answer, &filled, rv, pass);
+    entry.type = type;
+    entry.ulValueLen = filled.ulValueLen;
+    if (pass == DELIVER) memcpy((unsigned char *)attribute->pValue + i * sizeof entry, &entry, sizeof entry);
+  }
+  if (pass == DELIVER && answer->trouble == MESSAGE_FINE) attribute->ulValueLen = full;
+}
+
 void take_query(struct message *answer, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_RV rv, enum pass pass)
 {
   for (CK_ULONG i = 0; i < count && answer->trouble == MESSAGE_FINE; i++) {
-    take_attribute(answer, &attributes[i], rv, pass);
+    if (is_template(attributes[i].type)) take_template(answer, &attributes[i], rv, pass);
+    else take_value(answer, &attributes[i], rv, pass);
   }
 }

@@ -8,6 +8,8 @@ export const limits = {
   templateDepth: 2,
   /** One attribute's value. */
   attributeBytes: 1024 * 1024,
+  /** What C_UnwrapKey takes; PKCS#8 of RSA-4096 has 2.4 KB. */
+  wrappedKeyBytes: 16 * 1024,
   /** Structures in an array that a mechanism's parameter points at (CK_SP800_108_KDF_PARAMS). */
   parameterEntries: 32,
   /** What a multi-part operation that cannot be streamed (MAC, GCM) may collect in a session. */

@@ -99,6 +99,20 @@ export class ClusterClient {
     );
   }
 
+  /** Unwraps a key. Whether it becomes a token key may be for the unwrapping key's own template to say: `accept` hears of
+   * it, and may throw, before the key is anywhere. */
+  unwrapKey(
+    request: RequestOf<'unwrapKey'>,
+    accept: (token: boolean) => void,
+    cause?: string,
+  ): Eventually<{ handle: number; token: boolean }> {
+    return andThen(this.#seats.send('unwrapKey', request, cause), (created) => {
+      const token = created.masked !== undefined;
+      accept(token);
+      return andThen(this.#settle(created), (handle) => ({ handle, token }));
+    });
+  }
+
   setAttributes(handle: number, template: Template, cause?: string): Eventually<void> {
     // All HSMs allow the same: one of them reports it.
     return this.#whereItIs(handle, (connection, first) =>

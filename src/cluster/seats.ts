@@ -7,7 +7,7 @@ import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
-import { ckr } from '../pkcs11/ckr.js';
+import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import { Seat } from './seat.js';
 
 /** How a client gets to one HSM. */
@@ -44,9 +44,13 @@ const PATIENCE_MS = 5_000;
 const BUSY_TRIES = 4;
 const BUSY_BACKOFF_MS = 100;
 
-const isMissing = (error: unknown): boolean =>
-  error instanceof Failure &&
-  (error.code === 'CKR_KEY_HANDLE_INVALID' || error.code === 'CKR_OBJECT_HANDLE_INVALID');
+const missingCodes: ReadonlySet<string> = new Set<CkrName>([
+  'CKR_KEY_HANDLE_INVALID',
+  'CKR_OBJECT_HANDLE_INVALID',
+  'CKR_WRAPPING_KEY_HANDLE_INVALID',
+  'CKR_UNWRAPPING_KEY_HANDLE_INVALID',
+]);
+const isMissing = (error: unknown): boolean => error instanceof Failure && missingCodes.has(error.code);
 const isBusy = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason === 'throttled';
 const isLoss = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
 
@@ -218,7 +222,8 @@ export class Seats {
         return await next.connection!.send(name, request, cause);
       } catch (again) {
         if (isLoss(again)) next.lose();
-        else if (isMissing(again)) missing = again;
+        // The first one counts: the home knows the session keys, and why it refuses them.
+        else if (isMissing(again)) missing ??= again;
         if (!isMissing(again) && !(again instanceof HsmUnavailable)) throw again;
         if (again instanceof HsmUnavailable && forms[name].repeatable !== true) throw again;
         failure = again;

@@ -14,6 +14,7 @@ export {
 } from './hashes.js';
 export * from './kdf.js';
 export * from './key-material.js';
+export * from './key-wrap.js';
 export {
   type AsymmetricKey,
   importPrivateKey,

@@ -73,6 +73,7 @@ export interface NativeSecretKey {
     sealed: Uint8Array,
     output: Uint8Array,
   ): void;
+  wrap(padded: boolean, encrypt: boolean, input: Uint8Array, output: Uint8Array): number;
   hmac(hash: number, data: Uint8Array, output: Uint8Array): void;
   cmac(data: Uint8Array, output: Uint8Array): void;
 }

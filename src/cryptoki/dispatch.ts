@@ -17,6 +17,7 @@ import { randomCalls } from './calls/random.js';
 import { sessionCalls } from './calls/sessions.js';
 import { signingCalls } from './calls/signing.js';
 import { slotCalls } from './calls/slots.js';
+import { wrappingCalls } from './calls/wrapping.js';
 import type { Handlers } from './handler.js';
 
 const handlers: Handlers = {
@@ -28,6 +29,7 @@ const handlers: Handlers = {
   ...digestCalls,
   ...signingCalls,
   ...keyCalls,
+  ...wrappingCalls,
   ...randomCalls,
 };
 

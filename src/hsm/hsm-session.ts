@@ -5,7 +5,7 @@ import { isFoundBy, matches } from '../objects/matching.js';
 import type { Attributes } from '../objects/template-validator.js';
 import { duplicateIdText, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
-import { ckr } from '../pkcs11/ckr.js';
+import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import { type Template, templateBool } from '../pkcs11/template.js';
 import { mayChange, maySee } from './access.js';
 import type { Hsm } from './hsm.js';
@@ -196,11 +196,11 @@ export class HsmSession {
     return loaded;
   }
 
-  /** The object as a key to work with. Throws CKR_KEY_HANDLE_INVALID. */
-  key(handle: number): LoadedObject {
+  /** The object as a key to work with. Throws CKR_KEY_HANDLE_INVALID, or another code. */
+  key(handle: number, code: CkrName = 'CKR_KEY_HANDLE_INVALID'): LoadedObject {
     const loaded = this.visible(handle);
     if (loaded === undefined || loaded.kind === 'certificate') {
-      throw ckr('CKR_KEY_HANDLE_INVALID', `${this.user.name} has no key ${handle}`);
+      throw ckr(code, `${this.user.name} has no key ${handle}`);
     }
     return loaded;
   }

@@ -127,6 +127,28 @@ export interface CipherStream {
   ): MechanismParameter;
 }
 
+export type WrapDirection = 'wrap' | 'unwrap';
+
+/** A wrapped key, and the IV that the HSM made for it where the program gets that through its parameter. */
+export interface WrappedKey {
+  readonly wrapped: Buffer;
+  readonly iv?: Buffer;
+}
+
+/** Wraps the bytes of a key, and unwraps them. What may be wrapped is the HSM's business. */
+export interface WrapMechanism {
+  /** Types of the wrapping key. */
+  readonly keyTypes: readonly number[];
+  /** Private keys are no business of RSA alone (v2.40 mechanisms, 2.1.8): 'secret' leaves them to the others. */
+  readonly targets: 'any' | 'secret';
+  check(parameter: MechanismParameter, key: KeyShape, direction: WrapDirection): void;
+  /** Exactly how long a key of `lengthBytes` gets. Throws CKR_KEY_SIZE_RANGE for one that cannot be wrapped. */
+  wrappedBytes(key: KeyShape, parameter: MechanismParameter, lengthBytes: number): number;
+  wrap(key: UsableKey, parameter: MechanismParameter, keyBytes: Buffer): Eventually<WrappedKey>;
+  /** Throws CKR_WRAPPED_KEY_LEN_RANGE for a length that it never makes. */
+  unwrap(key: UsableKey, parameter: MechanismParameter, wrapped: Buffer): Eventually<Buffer>;
+}
+
 export interface SecretKeyGeneration {
   readonly keyType: number;
   /** The bytes of a new key. Throws CKR_TEMPLATE_INCOMPLETE or CKR_ATTRIBUTE_VALUE_INVALID. */
@@ -166,6 +188,8 @@ export const mechanismOperations = {
   digest: { part: 'digest', flag: CKF.CKF_DIGEST },
   sign: { part: 'signature', flag: CKF.CKF_SIGN },
   verify: { part: 'signature', flag: CKF.CKF_VERIFY },
+  wrap: { part: 'wrap', flag: CKF.CKF_WRAP },
+  unwrap: { part: 'wrap', flag: CKF.CKF_UNWRAP },
   generateKey: { part: 'generateKey', flag: CKF.CKF_GENERATE },
   generateKeyPair: { part: 'generateKeyPair', flag: CKF.CKF_GENERATE_KEY_PAIR },
   derive: { part: 'derivation', flag: CKF.CKF_DERIVE },
@@ -204,6 +228,7 @@ export interface MechanismRow {
   readonly signature?: SignatureMechanism;
   readonly hashedSignature?: HashedSignature;
   readonly cipher?: CipherMechanism;
+  readonly wrap?: WrapMechanism;
   readonly generateKey?: SecretKeyGeneration;
   readonly generateKeyPair?: KeyPairGeneration;
   readonly derivation?: KeyDerivation;

@@ -5,6 +5,7 @@ import { digestMechanisms } from './digests.js';
 import { ecdhMechanism } from './ecdh.js';
 import { ecdsaMechanisms } from './ecdsa.js';
 import { eddsaMechanisms } from './eddsa.js';
+import { keyWrapMechanisms } from './key-wrap.js';
 import { macMechanisms } from './macs.js';
 import type { MechanismRow } from './mechanism.js';
 import { mlDsaMechanisms } from './ml-dsa.js';
@@ -20,6 +21,7 @@ export const mechanismRows: readonly MechanismRow[] = [
   ...mlDsaMechanisms,
   ...secretKeyGenerations,
   ...aesMechanisms,
+  ...keyWrapMechanisms,
   ...des3Mechanisms,
   ...macMechanisms,
   counterKdfMechanism,

@@ -1,5 +1,4 @@
 import {
-  type AsymmetricKey,
   generateRsaKeyPair,
   hashLengthBytes,
   type RsaEncryptionPadding,
@@ -11,10 +10,10 @@ import {
 } from '../crypto/index.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import { CKK, CKZ } from '../pkcs11/constants.js';
+import { CKK } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
 import { findAttribute, type Template, templateUlong } from '../pkcs11/template.js';
-import { type HashRow, hashOfDigest, hashRows } from './hashes.js';
+import { hashRows } from './hashes.js';
 import {
   badParameter,
   type CipherMechanism,
@@ -25,45 +24,18 @@ import {
   noParameter,
   type SignatureMechanism,
   structParameter,
-  type UsableKey,
 } from './mechanism.js';
+import { modulusBytes, nativeRsa, oaepPadding, pssPadding } from './rsa-padding.js';
+import { cipherAsWrap, rsaAesKeyWrap } from './rsa-wrap.js';
 
 /** "RSA: 2048–4096 in steps of 256" (reference section 8), in bits. */
 const modulusSizes = { minKeySize: 2048, maxKeySize: 4096 };
 const MODULUS_STEP_BITS = 256;
 const DEFAULT_EXPONENT = Buffer.from([1, 0, 1]);
 
-const nativeOf = (key: UsableKey): AsymmetricKey => key.native as AsymmetricKey;
-const modulusBytes = (key: KeyShape): number => Math.ceil(key.bits / 8);
-
 function tooLong(lengthBytes: number, limitBytes: number): void {
   if (lengthBytes > limitBytes)
     throw ckr('CKR_DATA_LEN_RANGE', `${lengthBytes} bytes where at most ${limitBytes} fit`);
-}
-
-/** hashAlg and mgf of a PSS or OAEP parameter: CloudHSM wants the same hash in both (reference section 9.6). */
-function matchingHash(hashAlg: number, mgf: number): HashRow {
-  const row = hashOfDigest(hashAlg);
-  if (row === undefined) throw badParameter(`hashAlg 0x${hashAlg.toString(16)} is no hash of CloudHSM`);
-  if (row.mgf !== mgf) throw badParameter('hashAlg and mgf name different hashes');
-  return row;
-}
-
-function pssPadding(parameter: MechanismParameter, key: KeyShape): RsaSignaturePadding & { scheme: 'pss' } {
-  const { hashAlg, mgf, sLen } = structParameter(parameter, 'CK_RSA_PKCS_PSS_PARAMS');
-  const { hash } = matchingHash(hashAlg, mgf);
-  // emLen - hLen - 2 with emBits = modulus bits - 1 (RFC 8017, section 9.1.1).
-  if (sLen > Math.ceil((key.bits - 1) / 8) - hashLengthBytes[hash] - 2)
-    throw badParameter(`a salt of ${sLen} bytes`);
-  return { scheme: 'pss', hash, mgfHash: hash, saltLengthBytes: sLen };
-}
-
-function oaepPadding(parameter: MechanismParameter): RsaEncryptionPadding & { scheme: 'oaep' } {
-  const { hashAlg, mgf, source, pSourceData } = structParameter(parameter, 'CK_RSA_PKCS_OAEP_PARAMS');
-  const { hash } = matchingHash(hashAlg, mgf);
-  if (source !== 0 && source !== CKZ.CKZ_DATA_SPECIFIED) throw badParameter(`source ${source}`);
-  if (pSourceData.length > 0) throw badParameter('CloudHSM takes no OAEP label');
-  return { scheme: 'oaep', hash, mgfHash: hash, label: pSourceData };
 }
 
 /** One of the three signature mechanisms that reach the HSM; they differ in the padding and the input they take. */
@@ -79,9 +51,9 @@ function signature(
     check,
     checkInput,
     signatureLengthBytes: modulusBytes,
-    sign: (key, parameter, input) => rsaSign(nativeOf(key), padding(parameter, key), prepare(input, key)),
+    sign: (key, parameter, input) => rsaSign(nativeRsa(key), padding(parameter, key), prepare(input, key)),
     verify: (key, parameter, input, given) =>
-      rsaVerify(nativeOf(key), padding(parameter, key), prepare(input, key), given),
+      rsaVerify(nativeRsa(key), padding(parameter, key), prepare(input, key), given),
   };
 }
 
@@ -126,7 +98,7 @@ function cipher(
       direction === 'encrypt' ? modulusBytes(key) : modulusBytes(key) - overheadBytes(parameter),
     encrypt: (key, parameter, plaintext) => {
       tooLong(plaintext.length, modulusBytes(key) - overheadBytes(parameter));
-      return rsaEncrypt(nativeOf(key), padding(parameter), prepare(plaintext, key));
+      return rsaEncrypt(nativeRsa(key), padding(parameter), prepare(plaintext, key));
     },
     decrypt: (key, parameter, ciphertext) => {
       if (ciphertext.length !== modulusBytes(key)) {
@@ -135,7 +107,7 @@ function cipher(
           `${ciphertext.length} bytes instead of ${modulusBytes(key)}`,
         );
       }
-      return rsaDecrypt(nativeOf(key), padding(parameter), ciphertext);
+      return rsaDecrypt(nativeRsa(key), padding(parameter), ciphertext);
     },
   };
 }
@@ -217,12 +189,14 @@ export const rsaMechanisms: readonly MechanismRow[] = [
     type: CKM.CKM_RSA_PKCS,
     ...modulusSizes,
     // "Refused in FIPS clusters since 2024-01-01" (reference section 9.2); signatures are not.
-    only: { encrypt: nonFips, decrypt: nonFips },
+    only: { encrypt: nonFips, decrypt: nonFips, wrap: nonFips, unwrap: nonFips },
     signature: pkcs1Signature,
     cipher: pkcs1Cipher,
+    wrap: cipherAsWrap(pkcs1Cipher),
   },
   { type: CKM.CKM_RSA_X_509, ...modulusSizes, signature: rawSignature, cipher: rawCipher },
   { type: CKM.CKM_RSA_PKCS_PSS, ...modulusSizes, signature: pssSignature },
-  { type: CKM.CKM_RSA_PKCS_OAEP, ...modulusSizes, cipher: oaepCipher },
+  { type: CKM.CKM_RSA_PKCS_OAEP, ...modulusSizes, cipher: oaepCipher, wrap: cipherAsWrap(oaepCipher) },
+  { type: CKM.CKM_RSA_AES_KEY_WRAP, ...modulusSizes, wrap: rsaAesKeyWrap },
   ...hashed,
 ];

@@ -95,7 +95,7 @@ function setCurvePart(attributes: Attributes, spki: Buffer): void {
   attributes.set(CKA.CKA_EC_POINT, octetString(point));
 }
 
-function bitLength(modulus: Buffer): number {
+export function bitLength(modulus: Buffer): number {
   return modulus.length * 8 - (Math.clz32(modulus[0] ?? 0) - 24);
 }
 
@@ -268,6 +268,11 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
     }
     return buildSecretKey(kind, attributes, material, imported);
   }
+  return buildBroughtAlong(kind, attributes, material);
+}
+
+/** Completes an RSA or EC key that was made elsewhere. */
+export function buildBroughtAlong(kind: ObjectKind, attributes: Attributes, material: Buffer): NewObject {
   const statedPoint = attributes.get(CKA.CKA_EC_POINT);
   const spki = publicHalf(kind, material);
   setPublicPart(kind, attributes, spki);

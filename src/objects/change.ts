@@ -1,6 +1,6 @@
 import { type AttributeName, attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import type { Attribute, Template } from '../pkcs11/template.js';
+import { type Attribute, boolBytes, type Template } from '../pkcs11/template.js';
 import { changeableOfCertificates, checkCertificate } from './certificates.js';
 import { descriptiveAttributes } from './compatible.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
@@ -96,5 +96,8 @@ export function copiedAttributes(object: HsmObject, template: Template): Attribu
   if (object.attributes.get(CKA.CKA_COPYABLE)?.[0] === 0) {
     throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} has CKA_COPYABLE FALSE`);
   }
-  return withChanges(object, template, rules.copy);
+  const attributes = withChanges(object, template, rules.copy);
+  // Of the copy nobody but an admin says that it is trusted.
+  if (attributes.has(CKA.CKA_TRUSTED)) attributes.set(CKA.CKA_TRUSTED, boolBytes(false));
+  return attributes;
 }

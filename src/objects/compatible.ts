@@ -57,6 +57,13 @@ const rows: readonly TemplateDeviation[] = [
     rule: '.',
     origins: ['generatePair', 'unwrap'],
   },
+  {
+    deviation: 'key-part-repeated',
+    attributes: ['CKA_VALUE_LEN'],
+    rule: '.',
+    origins: ['unwrap'],
+    kinds: ['aes', 'des3', 'generic'],
+  },
 ];
 
 /** Attributes that CloudHSM demands and the standard does not, by what their absence is. */

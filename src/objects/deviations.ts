@@ -193,6 +193,14 @@ const rows = {
     fix: 'enable it there, and here with "certificateStorage": true in the configuration; or keep certificates in files',
     source: '15 [doc], the code [guess]',
   },
+  'session-wrapping-key': {
+    does: 'wraps with a session key',
+    answer: 'CKR_KEY_HANDLE_INVALID',
+    because: 'CloudHSM wraps with token keys',
+    why: 'a wrapping key that was agreed on a moment ago need not be kept',
+    fix: 'make the wrapping key with CKA_TOKEN TRUE, and destroy it when it has served',
+    source: '9.5 [seen]',
+  },
   'set-key-attribute': {
     does: 'changes an attribute of a key',
     answer: 'CKR_FUNCTION_NOT_SUPPORTED',

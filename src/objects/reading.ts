@@ -1,5 +1,5 @@
 import { ecPrivateComponents, ed25519Seed, isEd25519, rsaPrivateComponents } from '../crypto/index.js';
-import { attributeKind, CKA } from '../pkcs11/attributes.js';
+import { type AttributeKind, attributeKind, CKA } from '../pkcs11/attributes.js';
 import { boolBytes } from '../pkcs11/template.js';
 import type { Gate } from './gate.js';
 import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
@@ -24,12 +24,18 @@ export function readAttribute(
         ? secretPart(kind, object.material, type)
         : 'sensitive';
     case 'Y':
-      return stored ?? (attributeKind(type) === 'bool' ? boolBytes(false) : 'unavailable');
+      return stored ?? defaultValues[attributeKind(type) ?? 'bytes'] ?? 'unavailable';
     default:
       // Only the compatible profile lets an object have an attribute that CloudHSM does not know.
       return stored !== undefined && gate.permits('extra-attribute', cause) ? stored : 'unavailable';
   }
 }
+
+/** What an attribute without a value reads as, by its kind: FALSE, or a template without entries. */
+const defaultValues: { readonly [Kind in AttributeKind]?: Buffer } = {
+  bool: boolBytes(false),
+  template: Buffer.alloc(0),
+};
 
 /** A key's secret part leaves the HSM in the clear only if it is neither sensitive nor unextractable (v2.40 base,
  * section 4.7), which CloudHSM itself never allows. */

@@ -14,6 +14,7 @@ import type { DeviationId } from './deviations.js';
 import type { Allow } from './gate.js';
 import { classOf, isKeyClass, keyTypeOf, type ObjectKind, objectKind } from './kinds.js';
 import { LABEL_CHARACTERS, labelCharacters } from './label.js';
+import { nestedTemplateValue } from './nested-template.js';
 import { defaultOf, type Origin, type Rule, type RuleSet, rulesFor } from './rules.js';
 
 /** An object's attributes: number to value. What is not in the map the object does not have. */
@@ -26,10 +27,7 @@ export function checkedValue(entry: Attribute): Buffer {
   const kind = attributeKind(entry.type);
   if (kind === undefined)
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `${attributeName(entry.type)} is no attribute of PKCS#11`);
-  if (kind === 'template' || entry.nested !== undefined) {
-    // A policy for wrapping that is accepted and then not kept would be worse than none.
-    throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `${attributeName(entry.type)} is not supported`);
-  }
+  if (kind === 'template') return nestedTemplateValue(entry, checkedValue);
   const lengths = fixedLengths[kind];
   if (lengths !== undefined && !lengths.includes(entry.value.length)) {
     throw ckr(
@@ -107,6 +105,13 @@ function compile(origin: Origin, kind: ObjectKind): TemplateRules {
   };
 }
 
+/** "C_UnwrapKey: WRAP_WITH_TRUSTED: not listed", and yet an unwrap template is how unwrapped keys come to have it (reference
+ * sections 11.1 and 12): what a template of C_CreateObject may set, an unwrap template may. */
+function imposedRule(rules: RuleSet, kind: ObjectKind, type: number): Rule | undefined {
+  const rule = rules.get(type);
+  return rule === '.' && rulesFor('create', kind).get(type) === 'W' ? 'W' : rule;
+}
+
 const compiled = new Map<string, TemplateRules>();
 
 function templateRules(origin: Origin, kind: ObjectKind): TemplateRules {
@@ -128,7 +133,8 @@ function deviationOf({ present }: TemplateDeviations, { type, value }: Attribute
 /**
  * Turns a template into the attributes of a new object of `kind`: every entry is held against the rule for `origin`,
  * what must be there is demanded, and defaults fill the rest. The one way into an object, whichever call made it.
- * `allow` decides about what CloudHSM refuses and has a row for.
+ * `allow` decides about what CloudHSM refuses and has a row for; `imposed` are the attributes that an unwrapping key's own
+ * template has added to the program's.
  *
  * Throws CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY, CKR_TEMPLATE_INCONSISTENT or _INCOMPLETE.
  */
@@ -137,6 +143,7 @@ export function validateTemplate(
   kind: ObjectKind,
   template: Template,
   allow: Allow,
+  imposed?: ReadonlySet<number>,
 ): Attributes {
   const { rules, deviations, required, defaults, identity } = templateRules(origin, kind);
   if (rules.size === 0)
@@ -144,8 +151,8 @@ export function validateTemplate(
   const attributes: Attributes = new Map();
   for (const entry of template) {
     // What an attribute is counts before what it says: an attribute the kind does not have is refused as such.
-    const rule = rules.get(entry.type);
-    const deviation = deviationOf(deviations, entry);
+    const rule = imposed?.has(entry.type) ? imposedRule(rules, kind, entry.type) : rules.get(entry.type);
+    const deviation = rule === rules.get(entry.type) ? deviationOf(deviations, entry) : undefined;
     if (deviation === undefined) checkRule(rule, kind, entry.type);
     else allow(deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
     const value = checkedValue(entry);

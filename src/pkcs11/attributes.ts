@@ -81,6 +81,15 @@ export function attributeKind(type: number): AttributeKind | undefined {
   return byType.get(type)?.kind;
 }
 
+const templates: ReadonlySet<number> = new Set(
+  [...byType].flatMap(([type, { kind }]) => (kind === 'template' ? [type] : [])),
+);
+
+/** Whether the attribute's value is an array of attributes (CKA_WRAP_TEMPLATE). */
+export function isTemplateAttribute(type: number): boolean {
+  return templates.has(type);
+}
+
 /** The attribute's name for a log line, or its number where the standard has no name for it. */
 export function attributeName(type: number): string {
   return byType.get(type)?.name ?? `0x${type.toString(16)}`;

@@ -17,12 +17,16 @@ export interface UpTo {
 export interface AttributeQuery {
   readonly type: number;
   readonly room: Room;
+  /** The entries to fill in, where the value is a template and there is a buffer for it. */
+  readonly entries?: readonly AttributeQuery[];
 }
 
 /** The answer to an AttributeQuery: ulValueLen (-1 where there is no value to give), and the value where it fits. */
 export interface AttributeAnswer {
   readonly lengthBytes: number;
   readonly value?: Buffer;
+  /** What an array of attributes is filled with. */
+  readonly entries?: readonly (AttributeAnswer & { readonly type: number })[];
 }
 
 /** Answers a length query, or goes with CKR_BUFFER_TOO_SMALL. */

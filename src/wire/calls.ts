@@ -14,7 +14,7 @@ import type { InfoLayout } from '../pkcs11/layouts.js';
  * | pointer    | a pointer nobody follows                    | u8: is it non-NULL       |                   |
  * | mechanism  | CK_MECHANISM_PTR                            | see codec.ts             | returned bytes    |
  * | template   | CK_ATTRIBUTE_PTR, CK_ULONG                  | u32 count, attributes    |                   |
- * | query      | CK_ATTRIBUTE_PTR, CK_ULONG, filled in       | u32 count, type and room | lengths and bytes |
+ * | query      | CK_ATTRIBUTE_PTR, CK_ULONG, filled in       | u32 count, attributes    | lengths and bytes |
  * | room       | CK_BYTE_PTR, CK_ULONG_PTR                   | i64 room                 | u64 n, bytes      |
  * | list       | CK_ULONG_PTR, CK_ULONG_PTR                  | i64 room                 | u64 n, u64s       |
  * | slots      | as list, of slots                           | i64 room                 | u64 n, u64s       |
@@ -24,7 +24,10 @@ import type { InfoLayout } from '../pkcs11/layouts.js';
  * | outSlot    | CK_SLOT_ID_PTR                              |                          | u64               |
  * | outStruct  | a pointer to one of the info structures     |                          | its fields        |
  *
- * A room is -1 where the buffer is NULL (a length query) and its capacity otherwise.
+ * A room is -1 where the buffer is NULL (a length query) and its capacity otherwise. An attribute of a query is u64 type and
+ * its room; where its value is a template and its buffer is there, the buffer is an array of attributes to fill in, so it
+ * follows as a query of its own. Its answer is u64 length, u32 count and that many bytes; for a template that many
+ * entries, each u64 type, u64 length, u32 count and bytes.
  */
 export type ArgumentKind =
   | 'session'

@@ -1,6 +1,15 @@
 import { limits } from '../base/limits.js';
+import { isTemplateAttribute } from '../pkcs11/attributes.js';
 import { type Field, infoLayouts, type Version } from '../pkcs11/layouts.js';
-import type { AnyInput, AnyOutput, AttributeAnswer, AttributeQuery, LengthOnly, UpTo } from './arguments.js';
+import {
+  type AnyInput,
+  type AnyOutput,
+  type AttributeAnswer,
+  type AttributeQuery,
+  type LengthOnly,
+  ROOM_QUERY,
+  type UpTo,
+} from './arguments.js';
 import { MalformedFrame, Reader, Writer } from './bytes.js';
 import { type ArgumentKind, type ArgumentRow, type CallRow, calls } from './calls.js';
 import { readBytes, readMechanism, readTemplate } from './values.js';
@@ -12,10 +21,13 @@ type WriteOutput = (writer: Writer, value: never, row: ArgumentRow) => void;
 
 const NOTHING = Buffer.alloc(0);
 
-function readQuery(reader: Reader): AttributeQuery[] {
+function readQuery(reader: Reader, nested = false): AttributeQuery[] {
   const query: AttributeQuery[] = [];
   for (let left = reader.count(limits.templateAttributes, 'attributes'); left > 0; left--) {
-    query.push({ type: reader.u64(), room: reader.room() });
+    const type = reader.u64();
+    const room = reader.room();
+    if (nested || room === ROOM_QUERY || !isTemplateAttribute(type)) query.push({ type, room });
+    else query.push({ type, room, entries: readQuery(reader, true) });
   }
   return query;
 }
@@ -30,7 +42,7 @@ const readers: { readonly [Kind in ArgumentKind]?: ReadArgument } = {
   pointer: (reader) => reader.u8() !== 0,
   mechanism: readMechanism,
   template: (reader) => readTemplate(reader),
-  query: readQuery,
+  query: (reader) => readQuery(reader),
   room: (reader) => reader.room(),
   list: (reader) => reader.room(),
   slots: (reader) => reader.room(),
@@ -69,7 +81,17 @@ const writeList =
 const writeUlongs = writeList((writer, entry) => writer.u64(entry));
 
 function writeAnswers(writer: Writer, answers: readonly AttributeAnswer[]): void {
-  for (const { lengthBytes, value } of answers) {
+  for (const { lengthBytes, value, entries } of answers) {
+    writer.u64(lengthBytes);
+    writer.u32(value?.length ?? entries?.length ?? 0);
+    if (value !== undefined) writer.bytes(value);
+    else if (entries !== undefined) writeEntries(writer, entries);
+  }
+}
+
+function writeEntries(writer: Writer, entries: NonNullable<AttributeAnswer['entries']>): void {
+  for (const { type, lengthBytes, value } of entries) {
+    writer.u64(type);
     writer.u64(lengthBytes);
     writer.u32(value?.length ?? 0);
     if (value !== undefined) writer.bytes(value);

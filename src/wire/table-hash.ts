@@ -1,12 +1,12 @@
 import { limits } from '../base/limits.js';
-import { attributeKind, CKA } from '../pkcs11/attributes.js';
+import { CKA, isTemplateAttribute } from '../pkcs11/attributes.js';
 import { infoLayouts, mechanismParameters, parameterLayouts } from '../pkcs11/layouts.js';
 import { CKM } from '../pkcs11/mechanisms.js';
 import { calls } from './calls.js';
 import { parameterForms } from './codec.js';
 
 /** Attributes whose value is a template: the module sends their entries one by one. */
-export const templateAttributes = Object.values(CKA).filter((type) => attributeKind(type) === 'template');
+export const templateAttributes = Object.values(CKA).filter(isTemplateAttribute);
 
 /** Everything both sides must agree on to understand each other's frames. */
 const agreement = JSON.stringify([

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { CryptoError, type HashName, type KeyPairDer } from '../../src/crypto/index.js';
+import { hex } from '../support/wycheproof.js';
 
-export const hex = (text: string) => Buffer.from(text.replace(/\s+/g, ''), 'hex');
+export * from '../support/wycheproof.js';
+
 export const ascii = (text: string) => Buffer.from(text, 'latin1');
 export const noBytes = Buffer.alloc(0);
 
@@ -31,52 +31,4 @@ export function digestInfo(hash: HashName, value: Buffer): Buffer {
     sha512: '3051300d060960864801650304020305000440',
   };
   return Buffer.concat([hex(prefixes[hash]), value]);
-}
-
-export interface VectorTest {
-  tcId: number;
-  comment: string;
-  flags: string[];
-  result: 'valid' | 'acceptable' | 'invalid';
-  [field: string]: unknown;
-}
-
-export interface VectorGroup {
-  tests: VectorTest[];
-  [field: string]: unknown;
-}
-
-const defaultFolder = fileURLToPath(new URL('../../../../shared/vectors/wycheproof/', import.meta.url));
-const folder = process.env['CLOUDHSM_LOCAL_VECTORS'] ?? defaultFolder;
-
-/** A hex field of a vector as bytes. */
-export const bytesOf = (from: Record<string, unknown>, field: string) => hex(from[field] as string);
-
-/** Wycheproof's name of a hash, SHA-256, as ours. */
-export const hashOf = (name: unknown) => String(name).replace('-', '').toLowerCase() as HashName;
-
-/**
- * One mocha test that runs `check` over every vector of a Wycheproof file; skipped when the file is not
- * there. `check` throws when the result is not the one the vector asks for.
- */
-export function vectors(file: string, check: (test: VectorTest, group: VectorGroup) => unknown): void {
-  const path = `${folder}/${file}`;
-  if (!existsSync(path)) {
-    it(`${file} (skipped: no Wycheproof vectors, set CLOUDHSM_LOCAL_VECTORS)`, function () {
-      this.skip();
-    });
-    return;
-  }
-  it(file, async () => {
-    const { testGroups } = JSON.parse(readFileSync(path, 'utf8')) as { testGroups: VectorGroup[] };
-    for (const group of testGroups) {
-      for (const test of group.tests) {
-        try {
-          await check(test, group);
-        } catch (cause) {
-          throw new Error(`${file} tcId ${test.tcId} (${test.result}, ${test.flags}): ${cause}`, { cause });
-        }
-      }
-    }
-  });
 }

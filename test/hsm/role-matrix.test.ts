@@ -60,6 +60,8 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   deriveKey: 'keyManagement',
   encrypt: 'keyUse',
   decrypt: 'keyUse',
+  wrapKey: 'keyUse',
+  unwrapKey: 'keyManagement',
 };
 
 /** Whether the HSM lets the command begin: what it then makes of an empty request does not matter here. */

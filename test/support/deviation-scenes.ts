@@ -209,6 +209,15 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
         { type: CKA.CKA_VALUE, value: Buffer.from('certificate') },
       ]),
   },
+  'session-wrapping-key': {
+    call: 'C_WrapKey',
+    act: ({ module, session }) => {
+      const wrap = { mechanism: CKM.CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD };
+      const wrapping = generateAes(module, session, 32, [{ type: CKA.CKA_WRAP, value: true }]);
+      const target = generateAes(module, session, 32);
+      return module.p11.C_WrapKey(session, wrap, wrapping, target, Buffer.alloc(64));
+    },
+  },
   'set-key-attribute': {
     call: 'C_SetAttributeValue',
     prepare: (module, session, label) => void aesOnToken(module, session, label),

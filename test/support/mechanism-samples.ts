@@ -21,14 +21,27 @@ const generatorP256 = Buffer.from(
     '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
   'hex',
 );
+const oaep = {
+  layout: 'CK_RSA_PKCS_OAEP_PARAMS',
+  hashAlg: CKM.CKM_SHA256,
+  mgf: CKG.CKG_MGF1_SHA256,
+  source: 0,
+  pSourceData: Buffer.alloc(0),
+} as const;
+const gcm = {
+  layout: 'CK_GCM_PARAMS',
+  pIv: Buffer.alloc(12, 1),
+  ulIvBits: 96,
+  pAAD: Buffer.alloc(0),
+  ulTagBits: 128,
+} as const;
 
 const structures: { readonly [L in ParameterLayout]?: MechanismParameter } = {
-  CK_RSA_PKCS_OAEP_PARAMS: {
-    layout: 'CK_RSA_PKCS_OAEP_PARAMS',
-    hashAlg: CKM.CKM_SHA256,
-    mgf: CKG.CKG_MGF1_SHA256,
-    source: 0,
-    pSourceData: Buffer.alloc(0),
+  CK_RSA_PKCS_OAEP_PARAMS: oaep,
+  CK_RSA_AES_KEY_WRAP_PARAMS: {
+    layout: 'CK_RSA_AES_KEY_WRAP_PARAMS',
+    ulAESKeyBits: 256,
+    pOAEPParams: oaep,
   },
   CK_RSA_PKCS_PSS_PARAMS: {
     layout: 'CK_RSA_PKCS_PSS_PARAMS',
@@ -37,13 +50,6 @@ const structures: { readonly [L in ParameterLayout]?: MechanismParameter } = {
     sLen: 32,
   },
   CK_AES_CTR_PARAMS: { layout: 'CK_AES_CTR_PARAMS', ulCounterBits: 128, cb: Buffer.alloc(16) },
-  CK_GCM_PARAMS: {
-    layout: 'CK_GCM_PARAMS',
-    pIv: Buffer.alloc(12, 1),
-    ulIvBits: 96,
-    pAAD: Buffer.alloc(0),
-    ulTagBits: 128,
-  },
   CK_ECDH1_DERIVE_PARAMS: {
     layout: 'CK_ECDH1_DERIVE_PARAMS',
     kdf: CKD.CKD_CLOUDHSM_X963_SHA256_KDF,
@@ -56,12 +62,14 @@ const structures: { readonly [L in ParameterLayout]?: MechanismParameter } = {
     prftype: CKM.CKM_SHA256_HMAC,
     pDataParams: [{ layout: 'CK_PRF_DATA_PARAM', type: 1, pValue: ulongBytes(32) }],
   },
+  CK_GCM_PARAMS: gcm,
 };
 
 /** A parameter that the mechanism takes. */
 export function sampleParameter({ type }: MechanismRow): MechanismParameter {
   const kind = mechanismParameters[mechanismName(type) as MechanismName];
   if (kind === undefined) return undefined;
+  if (type === CKM.CKM_CLOUDHSM_AES_GCM) return { ...gcm, pIv: Buffer.alloc(0) };
   if (kind === 'bytes') return Buffer.alloc(mechanismName(type).startsWith('CKM_DES3') ? 8 : 16);
   return structures[kind];
 }

@@ -1,6 +1,6 @@
 // The two kinds of parsed key that JavaScript holds. Operations are methods, because V8 itself then checks
 // that the receiver is such an object. The RSA methods are in rsa.cc, the EC methods in ec.cc, the others in
-// ciphers.cc and mac.cc.
+// ciphers.cc, key-wrap.cc and mac.cc.
 #pragma once
 
 #include <napi.h>
@@ -76,6 +76,7 @@ class SecretKey : public Napi::ObjectWrap<SecretKey> {
   Napi::Value cipher(const Napi::CallbackInfo& info);
   Napi::Value gcmEncrypt(const Napi::CallbackInfo& info);
   Napi::Value gcmDecrypt(const Napi::CallbackInfo& info);
+  Napi::Value wrap(const Napi::CallbackInfo& info);
   Napi::Value hmac(const Napi::CallbackInfo& info);
   Napi::Value cmac(const Napi::CallbackInfo& info);
 

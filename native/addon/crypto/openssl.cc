@@ -16,6 +16,8 @@ constexpr const char* cipherNames[cipherModeCount][keyWordCount] = {
     {nullptr, "AES-128-GCM", "AES-192-GCM", "AES-256-GCM"},
     {nullptr, nullptr, "DES-EDE3-ECB", nullptr},
     {nullptr, nullptr, "DES-EDE3-CBC", nullptr},
+    {nullptr, "AES-128-WRAP", "AES-192-WRAP", "AES-256-WRAP"},
+    {nullptr, "AES-128-WRAP-PAD", "AES-192-WRAP-PAD", "AES-256-WRAP-PAD"},
 };
 
 struct FetchedAlgorithms {

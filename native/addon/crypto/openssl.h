@@ -48,9 +48,9 @@ using HashContexts = std::array<HashContext, hashRows.size()>;
 // The fetched hash of a row; throws Unsupported when there is no such row or this OpenSSL lacks it.
 const EVP_MD* fetchedHash(std::size_t row);
 
-// AES in four modes, and Triple DES with three keys (SP 800-67) in two.
-enum class CipherMode { Ecb, Cbc, Ctr, Gcm, Des3Ecb, Des3Cbc };
-inline constexpr std::size_t cipherModeCount = 6;
+// AES in four modes, Triple DES with three keys (SP 800-67) in two, and AES in KW and KWP of SP 800-38F.
+enum class CipherMode { Ecb, Cbc, Ctr, Gcm, Des3Ecb, Des3Cbc, Wrap, WrapPad };
+inline constexpr std::size_t cipherModeCount = 8;
 
 // The fetched cipher for a mode and key length; throws InvalidKey for a length that the cipher does not have.
 const EVP_CIPHER* fetchedCipher(CipherMode mode, std::size_t keyLengthBytes);

@@ -41,6 +41,8 @@ int main(int argc, char **argv)
       {"uninitialized", scene_uninitialized},
       {"unsupported", scene_unsupported},
       {"null", scene_null},
+      {"wrap", scene_wrap},
+      {"nested", scene_nested},
   };
   if (argc < 3) return 2;
   p = load_module(argv[1]);

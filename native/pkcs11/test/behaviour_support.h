@@ -90,5 +90,7 @@ void scene_shared(void);
 void scene_uninitialized(void);
 void scene_unsupported(void);
 void scene_null(void);
+void scene_wrap(void);
+void scene_nested(void);
 
 #endif

@@ -233,25 +233,66 @@ static void refused_cut_and_trailing(struct message *answer)
   }
 }
 
-/* Where a program keeps the CK_ATTRIBUTEs of a nested template, with their pointers, no byte arrives. */
+/* An array with one entry: its type, its length, its value. */
+static void put_entry(struct message *answer, CK_ATTRIBUTE_TYPE type, uint64_t full, const char *value)
+{
+  put_u64(answer, sizeof(CK_ATTRIBUTE));
+  put_u32(answer, 1);
+  put_u64(answer, type);
+  put_value(answer, full, value);
+}
+
+/* The CK_ATTRIBUTEs of a nested template are the program's: their pointers stay, and lead where they did. */
 static void nested_template_queries(struct message *answer)
 {
   CK_RV rv;
-  CK_ATTRIBUTE inner = {CKA_LABEL, NULL, 0};
+  char room[8] = "-------";
+  CK_ATTRIBUTE inner = {0, NULL, 0};
   CK_ATTRIBUTE outer = {CKA_WRAP_TEMPLATE, &inner, sizeof inner};
   const union value values[] = {{.number = 1}, {.number = 2}, {.pointer = &outer}, {.number = 1}};
+#define TAKEN() take_answer(answer, CALL_C_GetAttributeValue, values, &rv)
   begin(answer, CKR_OK);
   put_value(answer, sizeof inner, "a pointer, a length, ...");
-  CHECK_THAT(!take_answer(answer, CALL_C_GetAttributeValue, values, &rv));
-  CHECK_THAT(inner.type == CKA_LABEL && outer.ulValueLen == sizeof inner);
+  CHECK_THAT(!TAKEN());
+  begin(answer, CKR_OK); /* a value for which there is no buffer */
+  put_entry(answer, CKA_LABEL, 3, "key");
+  CHECK_THAT(!TAKEN() && inner.type == 0 && inner.ulValueLen == 0);
+  begin(answer, CKR_OK); /* two entries where there is room for one */
+  put_u64(answer, 2 * sizeof inner);
+  put_u32(answer, 2);
+  for (int i = 0; i < 2; i++) {
+    put_u64(answer, CKA_LABEL);
+    put_value(answer, 3, "");
+  }
+  CHECK_THAT(!TAKEN() && inner.type == 0);
+  begin(answer, CKR_OK); /* a length that is not the entries' */
+  put_u64(answer, 2 * sizeof inner);
+  put_u32(answer, 0);
+  CHECK_THAT(!TAKEN());
+
   begin(answer, CKR_OK);
-  put_value(answer, sizeof inner, "");
-  CHECK_THAT(take_answer(answer, CALL_C_GetAttributeValue, values, &rv));
-  CHECK_THAT(outer.ulValueLen == CK_UNAVAILABLE_INFORMATION);
+  put_entry(answer, CKA_LABEL, 3, "");
+  CHECK_THAT(TAKEN() && inner.type == CKA_LABEL && inner.ulValueLen == 3 && inner.pValue == NULL);
+  inner = (CK_ATTRIBUTE){CKA_LABEL, room, sizeof room};
+  begin(answer, CKR_OK);
+  put_entry(answer, CKA_LABEL, 3, "key");
+  CHECK_THAT(TAKEN() && memcmp(room, "key----", 8) == 0 && inner.ulValueLen == 3 && inner.pValue == room);
+  inner = (CK_ATTRIBUTE){CKA_ID, room, sizeof room}; /* as if it were not initialised */
+  begin(answer, CKR_OK);
+  put_entry(answer, CKA_LABEL, 3, "yek");
+  CHECK_THAT(!TAKEN() && memcmp(room, "key----", 8) == 0);
+  begin(answer, CKR_OK);
+  put_entry(answer, CKA_LABEL, 3, "");
+  CHECK_THAT(TAKEN() && memcmp(room, "key----", 8) == 0 && inner.type == CKA_LABEL && inner.ulValueLen == 3);
+
   outer.pValue = NULL;
   begin(answer, CKR_OK);
+  put_entry(answer, CKA_LABEL, 3, "");
+  CHECK_THAT(!TAKEN());
+  begin(answer, CKR_OK);
   put_value(answer, sizeof inner, "");
-  CHECK_THAT(take_answer(answer, CALL_C_GetAttributeValue, values, &rv) && outer.ulValueLen == sizeof inner);
+  CHECK_THAT(TAKEN() && outer.ulValueLen == sizeof inner);
+#undef TAKEN
 }
 
 void hostile_answers(struct message *answer)

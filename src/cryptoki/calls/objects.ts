@@ -1,6 +1,7 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
+import { nestedTemplateOf } from '../../objects/nested-template.js';
 import type { ReadResult } from '../../objects/reading.js';
-import { attributeName, CKA } from '../../pkcs11/attributes.js';
+import { attributeName, CKA, isTemplateAttribute } from '../../pkcs11/attributes.js';
 import { type CkrName, ckr } from '../../pkcs11/ckr.js';
 import { attribute, type Template, templateBool } from '../../pkcs11/template.js';
 import { type AttributeAnswer, type AttributeQuery, ROOM_QUERY } from '../../wire/arguments.js';
@@ -26,15 +27,40 @@ export function create(
   return andThen(make(), (handle) => (token ? handle : andThen(session.adopt(handle), () => handle)));
 }
 
+interface AnswerWithCode {
+  readonly answer: AttributeAnswer;
+  readonly code?: CkrName;
+}
+
 const unavailable: AttributeAnswer = { lengthBytes: -1 };
 
 /** One attribute of C_GetAttributeValue's answer, and the code it contributes (v2.40 base, 5.7). */
-function answerOne(query: AttributeQuery, result: ReadResult): { answer: AttributeAnswer; code?: CkrName } {
+function answerOne(query: AttributeQuery, result: ReadResult): AnswerWithCode {
   if (result === 'sensitive') return { answer: unavailable, code: 'CKR_ATTRIBUTE_SENSITIVE' };
   if (result === 'unavailable') return { answer: unavailable, code: 'CKR_ATTRIBUTE_TYPE_INVALID' };
+  if (isTemplateAttribute(query.type)) return answerTemplate(query, nestedTemplateOf(result));
   if (query.room === ROOM_QUERY) return { answer: { lengthBytes: result.length } };
   if (query.room < result.length) return { answer: unavailable, code: 'CKR_BUFFER_TOO_SMALL' };
   return { answer: { lengthBytes: result.length, value: result } };
+}
+
+/** sizeof(CK_ATTRIBUTE) of an LP64 machine. */
+const CK_ATTRIBUTE_BYTES = 24;
+
+/** A template's length is that of an array of CK_ATTRIBUTE. Of such an array each entry gets its type, and its value or the
+ * length of it (v2.40 base, C_GetAttributeValue). Only an entry that has its type already gets the value: a program that
+ * has not initialised its array, as it should, has pointers in it that nobody may follow. */
+function answerTemplate({ room, entries: asked = [] }: AttributeQuery, template: Template): AnswerWithCode {
+  const lengthBytes = template.length * CK_ATTRIBUTE_BYTES;
+  if (room === ROOM_QUERY) return { answer: { lengthBytes } };
+  if (asked.length < template.length) return { answer: unavailable, code: 'CKR_BUFFER_TOO_SMALL' };
+  const filled = template.map(({ type, value }, at) => ({
+    type,
+    ...answerOne(asked[at]!.type === type ? asked[at]! : { type, room: ROOM_QUERY }, value),
+  }));
+  const entries = filled.map(({ type, answer }) => ({ ...answer, type }));
+  const code = filled.find((entry) => entry.code !== undefined)?.code;
+  return { answer: { lengthBytes, entries }, ...(code && { code }) };
 }
 
 /** Object management (v2.40 base, 5.7). CloudHSM has no C_GetObjectSize, and C_CopyObject only in the compatible profile. */

@@ -148,6 +148,17 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   },
   extractMaskedObject: { request: byHandle, answer: masked },
   synchronize: { request: nothing, answer: nothing },
+  wrapKey: {
+    request: record({ wrappingKey: u64, handle: u64, mechanism, roomBytes: u64 }),
+    answer: record({ lengthBytes: u64, wrapped: optional(data), iv: optional(bytes(limits.ivBytes)) }),
+    // Not anywhere: one of the two keys may be a session key.
+    repeatable: true,
+  },
+  unwrapKey: {
+    request: record({ unwrappingKey: u64, mechanism, wrapped: data, template }),
+    answer: created,
+    repeatable: true,
+  },
 };
 
 /** Commands by their numbers on the wire. */

@@ -19,6 +19,7 @@ import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
 import { extractMaskedObject, objectDigests, objectVersions, synchronize } from './synchronize.js';
 import { changePassword, createUser, deleteUser, getUserInfo, listUsers } from './users.js';
+import { unwrapKey, wrapKey } from './wrap.js';
 
 /** THE row per HSM command. */
 export const commands = {
@@ -56,6 +57,8 @@ export const commands = {
   objectVersions,
   extractMaskedObject,
   synchronize,
+  wrapKey,
+  unwrapKey,
 } as const;
 
 export type CommandName = keyof typeof commands;

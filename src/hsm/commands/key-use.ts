@@ -9,30 +9,44 @@ import type { HsmSession } from '../hsm-session.js';
 import type { LoadedObject } from '../loaded-object.js';
 import type { Command } from './command.js';
 
-/** What a key is asked to do, the attribute that allows it, and the class of key that can. */
+interface UseRow {
+  /** The attribute that allows it. */
+  readonly attribute: number;
+  /** Which half of a pair does it; secret keys do everything. */
+  readonly half: 'Private' | 'Public';
+  /** What answers for a handle that is no key, and for a key of another type, where the standard has codes of its own. */
+  readonly noKey?: CkrName;
+  readonly wrongType?: CkrName;
+}
+
+/** What a key is asked to do. */
 const uses = {
-  sign: CKA.CKA_SIGN,
-  verify: CKA.CKA_VERIFY,
-  encrypt: CKA.CKA_ENCRYPT,
-  decrypt: CKA.CKA_DECRYPT,
-  derive: CKA.CKA_DERIVE,
-} as const;
+  sign: { attribute: CKA.CKA_SIGN, half: 'Private' },
+  verify: { attribute: CKA.CKA_VERIFY, half: 'Public' },
+  encrypt: { attribute: CKA.CKA_ENCRYPT, half: 'Public' },
+  decrypt: { attribute: CKA.CKA_DECRYPT, half: 'Private' },
+  derive: { attribute: CKA.CKA_DERIVE, half: 'Private' },
+  wrap: {
+    attribute: CKA.CKA_WRAP,
+    half: 'Public',
+    noKey: 'CKR_WRAPPING_KEY_HANDLE_INVALID',
+    wrongType: 'CKR_WRAPPING_KEY_TYPE_INCONSISTENT',
+  },
+  unwrap: {
+    attribute: CKA.CKA_UNWRAP,
+    half: 'Private',
+    noKey: 'CKR_UNWRAPPING_KEY_HANDLE_INVALID',
+    wrongType: 'CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT',
+  },
+} as const satisfies Record<string, UseRow>;
 
 export type KeyUse = keyof typeof uses;
 export const keyUses = Object.keys(uses) as readonly KeyUse[];
 
-/** Which half of a pair does what; secret keys do everything. */
-const halfOf: { readonly [Use in KeyUse]: 'Private' | 'Public' } = {
-  sign: 'Private',
-  decrypt: 'Private',
-  verify: 'Public',
-  encrypt: 'Public',
-  derive: 'Private',
-};
-
 /**
  * The key, if it may be used so with this mechanism: visible to the user, of a type the mechanism takes, and allowed
- * by its attribute. Throws CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED.
+ * by its attribute. Throws CKR_KEY_HANDLE_INVALID and CKR_KEY_TYPE_INCONSISTENT, or the codes that the use has instead,
+ * and CKR_KEY_FUNCTION_NOT_PERMITTED.
  */
 export function keyFor(
   session: HsmSession,
@@ -41,16 +55,17 @@ export function keyFor(
   mechanism: number,
   keyTypes: readonly number[],
 ): LoadedObject {
-  const loaded = session.key(handle);
-  const wrongHalf = loaded.kind.endsWith(halfOf[use] === 'Private' ? 'Public' : 'Private');
+  const { attribute, half, noKey, wrongType }: UseRow = uses[use];
+  const loaded = session.key(handle, noKey);
+  const wrongHalf = loaded.kind.endsWith(half === 'Private' ? 'Public' : 'Private');
   if (!keyTypes.includes(loaded.key.keyType) || wrongHalf) {
     throw ckr(
-      'CKR_KEY_TYPE_INCONSISTENT',
+      wrongType ?? 'CKR_KEY_TYPE_INCONSISTENT',
       `a key of kind ${loaded.kind} cannot ${use} with ${mechanismName(mechanism)}`,
     );
   }
-  if (!boolAttribute(loaded.object, uses[use])) {
-    throw ckr('CKR_KEY_FUNCTION_NOT_PERMITTED', `key ${handle} has no ${attributeName(uses[use])}`);
+  if (!boolAttribute(loaded.object, attribute)) {
+    throw ckr('CKR_KEY_FUNCTION_NOT_PERMITTED', `key ${handle} has no ${attributeName(attribute)}`);
   }
   return loaded;
 }
