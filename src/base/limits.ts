@@ -31,6 +31,11 @@ export const limits = {
   userNameMaxCharacters: 31,
   /** "Users: hsm2m 1,024" (hsm1 has fewer): so many a key can be shared with. */
   usersPerHsm: 1024,
+  /** A public key that a user registers: RSA-2048 has 294. */
+  publicKeyBytes: 1024,
+  /** "An HSM keeps 1,024 tokens", and approvals that come with one. */
+  quorumTokens: 1024,
+  approvals: 64,
   /** Records of an HSM's audit log; the oldest go. */
   auditRecords: 100_000,
   /** Entries that wait for a disk that takes nothing, until nothing is done any more that has to be logged. */

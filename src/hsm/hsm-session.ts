@@ -22,6 +22,7 @@ const REMEMBERED_IVS = limits.sessionsPerApplication;
 export class HsmSession {
   #user: User | undefined;
   #closed = false;
+  #challenge: Buffer | undefined;
   readonly #sessionObjects = new Map<number, LoadedObject>();
   /** Token objects that this connection has inserted last: it may still take them back. */
   readonly #inserted = new Set<number>();
@@ -36,6 +37,18 @@ export class HsmSession {
     /** The connection in the audit log. */
     readonly handle: number,
   ) {}
+
+  /** Remembers what the client is to sign: for one signature. */
+  giveChallenge(challenge: Buffer): Buffer {
+    this.#challenge = challenge;
+    return challenge;
+  }
+
+  takeChallenge(): Buffer | undefined {
+    const challenge = this.#challenge;
+    this.#challenge = undefined;
+    return challenge;
+  }
 
   get loggedIn(): boolean {
     return this.#user !== undefined;
@@ -70,6 +83,7 @@ export class HsmSession {
   logout(): void {
     if (this.#user !== undefined) this.hsm.logins.remove(this.#user, this);
     this.#user = undefined;
+    this.hsm.quorum.forget(this);
     for (const handle of this.#sessionObjects.keys()) this.removeSessionObject(handle);
   }
 

@@ -1,6 +1,6 @@
 import { systemClock } from '../base/clock.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
-import type { Eventually } from '../base/eventually.js';
+import { type Eventually, orElse } from '../base/eventually.js';
 import { type Log, silentLog } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
@@ -24,6 +24,8 @@ import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
+import { Quorum } from './quorum/quorum.js';
+import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
 import { TokenObjects } from './token-objects.js';
 import { applianceUser, firstUsers, type NewUser } from './user-records.js';
@@ -48,6 +50,22 @@ export interface Provisioning {
   /** The first one is the admin, who has id 1: a CO, or a PRECO whose first change of password activates the cluster. */
   readonly users: readonly NewUser[];
 }
+
+type AnyGuard = (session: HsmSession, request: unknown) => readonly [Service, ...Service[]] | undefined;
+
+/** All rows of a command, looked up together. */
+interface Steps {
+  readonly plain: AnyCommand;
+  readonly guard: AnyGuard | undefined;
+  readonly row: AuditRow<unknown, unknown> | undefined;
+}
+
+const steps = Object.fromEntries(
+  Object.entries(commands).map(([name, plain]) => [
+    name,
+    { plain, guard: guards[name as CommandName], row: auditRows[name as CommandName] },
+  ]),
+) as unknown as { readonly [N in CommandName]: Steps };
 
 /** Session handles in audit logs [guess]. */
 const FIRST_SESSION = 0x1000000;
@@ -101,6 +119,7 @@ export class Hsm {
     readonly handles: HandleAllocator,
     readonly maskingKey: MaskingKey,
     readonly audit: AuditTrail,
+    readonly quorum: Quorum,
     readonly log: Log,
     private readonly store: RecordStore,
   ) {
@@ -134,7 +153,18 @@ export class Hsm {
     const objects = new TokenObjects(store, counts, (object) => masking.digest(object));
     await objects.versions.complete(objects.count, () => objects.all());
     const trail = new AuditTrail(store, log, clock);
-    return new Hsm(settings, users, counts, objects, handles, masking, trail, log, store);
+    return new Hsm(
+      settings,
+      users,
+      counts,
+      objects,
+      handles,
+      masking,
+      trail,
+      new Quorum(store, clock),
+      log,
+      store,
+    );
   }
 
   connect(allowed: DeviationListener = () => undefined): HsmConnection {
@@ -185,15 +215,32 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const command = commands[name] as unknown as AnyCommand;
+    const { plain, guard, row } = steps[name];
+    const command = guard === undefined ? plain : this.#guarded(plain, guard);
     if (command.login !== 'none') session.requireLogin(command.login);
-    const row = auditRows[name] as unknown as AuditRow<unknown, unknown> | undefined;
+    const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);
     const details = row?.before(session, request);
-    if (row === undefined || details === undefined)
-      return command.run(session, request as never, cause, this.#write) as Eventually<AnswerOf<N>>;
-    return audited(this.audit, session.handle, row, details, (write) =>
-      command.run(session, request as never, cause, write),
-    ) as Eventually<AnswerOf<N>>;
+    if (row === undefined || details === undefined) return run(this.#write) as Eventually<AnswerOf<N>>;
+    return audited(this.audit, session.handle, row, details, run) as Eventually<AnswerOf<N>>;
+  }
+
+  /** What takes a quorum uses up its token when it succeeds. */
+  #guarded(command: AnyCommand, guard: AnyGuard): AnyCommand {
+    return {
+      ...command,
+      run: (session, request, cause, write) => {
+        const services = guard(session, request);
+        if (services === undefined) return command.run(session, request, cause, write);
+        const giveBack = this.quorum.pass(services, session);
+        return orElse(
+          () => command.run(session, request, cause, write),
+          (error) => {
+            giveBack();
+            throw error;
+          },
+        );
+      },
+    };
   }
 
   async close(): Promise<void> {

@@ -15,6 +15,10 @@ export interface UserRecord extends User {
   /** None: nobody logs in with a password. */
   readonly passwordHash?: string;
   readonly wrongPasswords: number;
+  /** The key that the user registered: the DER of an RSA SubjectPublicKeyInfo, in base64. */
+  readonly publicKey?: string | undefined;
+  /** Logins need a signature by it. */
+  readonly secondFactor?: true | undefined;
 }
 
 /** What a new user is made of; the hash comes from `hashNewPassword`, so that several HSMs can share the work. */
@@ -24,13 +28,18 @@ export type NewUser = Omit<User, 'id'> & { readonly passwordHash: string };
 export interface UserInfo extends User {
   readonly wrongPasswords: number;
   readonly locked: boolean;
+  /** "MofnPubKey": a key to approve with is registered. */
+  readonly quorumKey: boolean;
+  /** "2FA". */
+  readonly secondFactor: boolean;
 }
 
 export const isLocked = ({ wrongPasswords }: UserRecord): boolean => wrongPasswords > limits.wrongPasswords;
 
 export function infoOf(record: UserRecord): UserInfo {
-  const { id, name, role, wrongPasswords } = record;
-  return { id, name, role, wrongPasswords, locked: isLocked(record) };
+  const { id, name, role, wrongPasswords, publicKey, secondFactor = false } = record;
+  const quorumKey = publicKey !== undefined;
+  return { id, name, role, wrongPasswords, locked: isLocked(record), quorumKey, secondFactor };
 }
 
 /** "1 = admin, 2 = app_user" (section 1.3). */

@@ -32,6 +32,17 @@ import { canonicalName, requireName, userRules } from './user-rules.js';
 /** Makes changes durable, along with the record of them in the audit log: the command's own, or `about`. */
 export type Write = (changes: readonly Change[], about?: readonly AuditDetails[]) => Promise<void>;
 
+const keyOf = ({ publicKey }: UserRecord): Buffer | undefined =>
+  publicKey === undefined ? undefined : Buffer.from(publicKey, 'base64');
+
+/** What a connection has to do with a login. */
+export interface LoginSteps {
+  /** Whether it brought a signature of its challenge by this key. */
+  signs(publicKey: Buffer): boolean;
+  /** The login itself, while nobody changes the user. */
+  login(user: User): void;
+}
+
 const identityOf = ({ id, name, role }: UserRecord): User => ({ id, name, role });
 
 /** `PRECO` goes on naming the first admin once it is a CO: "loginHSM PRECO admin" must still succeed [guess] (reference
@@ -96,6 +107,12 @@ export class UserTable {
     return readUsers(this.store).map(infoOf);
   }
 
+  /** The key that a user has registered. */
+  publicKey(name: string): Buffer | undefined {
+    const record = this.#read(name);
+    return record && keyOf(record);
+  }
+
   info(name: string): UserInfo | undefined {
     const record = this.#read(name);
     return record && infoOf(record);
@@ -120,7 +137,10 @@ export class UserTable {
 
   /** Adds a user. Durable when it resolves. Throws CKR_ARGUMENTS_BAD for a name that is none, CKR_ACTION_PROHIBITED for one that
    * is taken, CKR_DEVICE_MEMORY for one user too many. */
-  create(user: { name: string; role: Role; passwordHash: string }, write: Write): Promise<User> {
+  create(
+    user: Pick<UserRecord, 'name' | 'role' | 'passwordHash' | 'publicKey' | 'secondFactor'>,
+    write: Write,
+  ): Promise<User> {
     const name = requireName(user.name);
     return this.#inTurn(name, async () => {
       if (this.#read(name) !== undefined)
@@ -172,15 +192,20 @@ export class UserTable {
    * an unknown user or one of another role, and CKR_PIN_LOCKED once more than five wrong passwords were given (reference
    * section 5). The count is on disk before the answer is given.
    */
-  authenticate(name: string, password: string, role: Role, login: (user: User) => void): Promise<User> {
+  authenticate(name: string, password: string, role: Role, { signs, login }: LoginSteps): Promise<User> {
     return this.#inTurn(name, async () => {
-      const user = identityOf(await this.#attempt(name, password, role));
+      const user = identityOf(await this.#attempt(name, password, role, signs));
       login(user);
       return user;
     });
   }
 
-  async #attempt(name: string, password: string, role: Role): Promise<UserRecord> {
+  async #attempt(
+    name: string,
+    password: string,
+    role: Role,
+    signs: LoginSteps['signs'],
+  ): Promise<UserRecord> {
     const user = this.#read(name);
     if (user === undefined || !hasRole(user, role)) {
       // Takes as long as a wrong password does, so that the time does not tell who exists.
@@ -188,7 +213,9 @@ export class UserTable {
       throw new LoginRefused(user === undefined ? 'unknown' : 'otherRole');
     }
     if (isLocked(user)) throw new LoginRefused('locked', user.name);
-    if (!(await this.#isPassword(password, user.passwordHash))) {
+    // A wrong signature counts like a wrong password, and says as little.
+    const isPassword = await this.#isPassword(password, user.passwordHash);
+    if (!isPassword || (user.secondFactor && !signs(keyOf(user)!))) {
       const counted = { ...user, wrongPasswords: user.wrongPasswords + 1 };
       await this.store.write([userChange(counted)]);
       if (isLocked(counted)) this.log.warn({ user: user.name }, 'locked out after wrong passwords');

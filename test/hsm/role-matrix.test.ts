@@ -20,6 +20,8 @@ const documented = {
   /** "only a CO may set TRUSTED", the other attributes a CU. */
   keyAttributes: ['CO', 'CU'],
   keyUse: ['CU'],
+  /** "The user itself", for approving (section 6.2). */
+  ownKey: ['CO', 'CU'],
   /** What HSMs ask each other. */
   betweenHsms: ['AU'],
 } as const satisfies Record<string, readonly Who[]>;
@@ -31,6 +33,15 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   generateRandom: 'basicInformation',
   listUsers: 'basicInformation',
   getUserInfo: 'basicInformation',
+  getChallenge: 'basicInformation',
+  changeSecondFactor: 'ownPassword',
+  registerPublicKey: 'ownKey',
+  getQuorumValues: 'basicInformation',
+  setQuorumValue: 'users',
+  getToken: 'users',
+  approveToken: 'users',
+  listTokens: 'users',
+  deleteTokens: 'users',
   createUser: 'users',
   deleteUser: 'users',
   changePassword: 'ownPassword',

@@ -4,7 +4,7 @@ import type { Template } from '../../pkcs11/template.js';
 import type { Created } from '../commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../commands/index.js';
 import type { HsmSession } from '../hsm-session.js';
-import { type AuditDetails, aboutKey, aboutUser } from './entry.js';
+import { type AuditDetails, aboutKey, aboutUser, minimal } from './entry.js';
 import type { Opcode } from './opcodes.js';
 
 /** How a command is logged. */
@@ -75,6 +75,12 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
   },
   deleteUser: { before: (_session, request) => aboutUser('CN_DELETE_USER', request) },
   changePassword: { before: (_session, request) => aboutUser('CN_CHANGE_PSWD', request) },
+  changeSecondFactor: { before: (_session, request) => aboutUser('CN_REGISTER_MOFN_PUB_KEY', request) },
+  registerPublicKey: { before: ({ user }) => aboutUser('CN_REGISTER_MOFN_PUB_KEY', user) },
+  setQuorumValue: { before: () => minimal('CN_SET_M_VALUE') },
+  getToken: { before: () => minimal('CN_GET_TOKEN'), lazy: true },
+  approveToken: { before: () => minimal('CN_APPROVE_TOKEN'), lazy: true },
+  deleteTokens: { before: () => minimal('CN_DELETE_TOKEN'), lazy: true },
   generateKey: making('CN_GENERATE_KEY'),
   generateKeyPair: {
     before: () => aboutKey('CN_GENERATE_KEY_PAIR', 0),

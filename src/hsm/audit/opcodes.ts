@@ -31,6 +31,7 @@ export const opcodes = {
   CN_GET_TOKEN: 0x1006,
   CN_APPROVE_TOKEN: 0x1007,
   CN_DELETE_TOKEN: 0x1008,
+  CN_REGISTER_MOFN_PUB_KEY: 0x1009,
 } as const;
 
 export type Opcode = keyof typeof opcodes;

@@ -32,6 +32,8 @@ const byCode: { readonly [code: string]: Response } = {
   CKR_DEVICE_MEMORY: 'NO_MEMORY',
   CKR_PIN_LEN_RANGE: 'BAD_ARGUMENTS',
   CKR_ARGUMENTS_BAD: 'BAD_ARGUMENTS',
+  CKR_FUNCTION_REJECTED: 'QUORUM_FAILED',
+  CKR_SIGNATURE_INVALID: 'QUORUM_FAILED',
 };
 
 const byLogin = {

@@ -18,7 +18,10 @@ import {
 } from '../../wire/shapes.js';
 import { fingerprint } from '../../wire/table-hash.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
+import { TOKEN_BYTES } from '../quorum/quorum.js';
+import { serviceNames } from '../quorum/services.js';
 import { roles } from '../roles.js';
+import { CHALLENGE_BYTES, REGISTRATION_TOKEN_BYTES, SIGNATURE_BYTES } from '../second-factor.js';
 import { type AnswerOf, type CommandName, commands, type RequestOf } from './index.js';
 import { keyUses } from './key-use.js';
 
@@ -47,8 +50,20 @@ const shared = record({ handle: u64, user: name });
 const role = oneOf(...roles);
 const password = text(limits.pinBytes);
 const whom = record({ name, role });
-const whomAndPassword = record({ name, role, password });
-const userInfo = record({ id: u64, name, role, wrongPasswords: u64, locked: flag });
+const signature = bytes(SIGNATURE_BYTES);
+const publicKey = bytes(limits.publicKeyBytes);
+const secondFactor = optional(record({ publicKey, signature }));
+const whomAndPassword = record({ name, role, password, secondFactor });
+const service = oneOf(...serviceNames);
+const userInfo = record({
+  id: u64,
+  name,
+  role,
+  wrongPasswords: u64,
+  locked: flag,
+  quorumKey: flag,
+  secondFactor: flag,
+});
 
 const notRead = oneOf('sensitive', 'unavailable');
 const readResult: Shape<ReadResult> = {
@@ -71,7 +86,7 @@ const keyShape = record({
 /** THE row per HSM command, as it travels. Who may give it and what it does stands in its own file. */
 export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, AnswerOf<N>> } = {
   login: {
-    request: whomAndPassword,
+    request: record({ name, role, password, signature: optional(signature) }),
     answer: nothing,
     secret: true,
   },
@@ -81,6 +96,37 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   changePassword: { request: whomAndPassword, answer: nothing, secret: true },
   listUsers: { request: nothing, answer: list(userInfo, limits.usersPerHsm) },
   getUserInfo: { request: record({ name }), answer: userInfo },
+  getChallenge: { request: nothing, answer: bytes(CHALLENGE_BYTES) },
+  changeSecondFactor: { request: record({ name, role, secondFactor }), answer: nothing },
+  registerPublicKey: {
+    request: record({ publicKey, signature, token: bytes(REGISTRATION_TOKEN_BYTES) }),
+    answer: nothing,
+  },
+  getQuorumValues: { request: nothing, answer: record({ user: u32, quorum: u32 }) },
+  setQuorumValue: { request: record({ service, value: u32 }), answer: nothing },
+  getToken: { request: record({ service }), answer: record({ id: u32, record: bytes(TOKEN_BYTES) }) },
+  approveToken: {
+    request: record({
+      approvalData: bytes(TOKEN_BYTES * limits.hsmsPerCluster),
+      approvals: list(record({ name, signature }), limits.approvals),
+    }),
+    answer: nothing,
+  },
+  listTokens: {
+    request: nothing,
+    answer: list(
+      record({
+        id: u32,
+        service,
+        user: name,
+        secondsLeft: u32,
+        required: u32,
+        approvers: list(name, limits.usersPerHsm),
+      }),
+      limits.quorumTokens,
+    ),
+  },
+  deleteTokens: { request: record({ scope: oneOf('user', 'all') }), answer: nothing },
   generateRandom: {
     request: record({ lengthBytes: u64 }),
     answer: bytes(limits.randomBytes),

@@ -14,7 +14,16 @@ import {
   locateObject,
   withdrawObject,
 } from './objects.js';
+import {
+  approveToken,
+  deleteTokens,
+  getQuorumValues,
+  getToken,
+  listTokens,
+  setQuorumValue,
+} from './quorum.js';
 import { generateIv, generateRandom } from './random.js';
+import { changeSecondFactor, getChallenge, registerPublicKey } from './second-factor.js';
 import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
 import { extractMaskedObject, objectDigests, objectVersions, synchronize } from './synchronize.js';
@@ -30,6 +39,15 @@ export const commands = {
   changePassword,
   listUsers,
   getUserInfo,
+  getChallenge,
+  changeSecondFactor,
+  registerPublicKey,
+  getQuorumValues,
+  setQuorumValue,
+  getToken,
+  approveToken,
+  listTokens,
+  deleteTokens,
   generateRandom,
   generateIv,
   generateKey,

@@ -5,6 +5,7 @@ import { releaseKeysOf } from '../user-keys.js';
 import type { UserInfo } from '../user-records.js';
 import { hashNewPassword, requireName, userRules } from '../user-rules.js';
 import type { Command } from './command.js';
+import { registered, type SecondFactor } from './second-factor.js';
 
 /** Who a command on a user is about. */
 interface Whom {
@@ -12,16 +13,23 @@ interface Whom {
   readonly role: Role;
 }
 
+interface Credentials {
+  readonly password: string;
+  readonly secondFactor?: SecondFactor | undefined;
+}
+
 /** Adds a CO or a CU to this HSM. Durable when answered. CKR_ARGUMENTS_BAD (name), CKR_PIN_LEN_RANGE, CKR_ACTION_PROHIBITED (the
  * name is taken), CKR_USER_TYPE_INVALID, CKR_DEVICE_MEMORY. */
-export const createUser: Command<Whom & { readonly password: string }, { readonly id: number }> = {
+export const createUser: Command<Whom & Credentials, { readonly id: number }> = {
   login: 'CO',
-  run: async ({ hsm }, { name, role, password }, _cause, write) => {
+  run: async (session, { name, role, password, secondFactor }, _cause, write) => {
+    const { hsm } = session;
     if (role !== 'CO' && role !== 'CU') throw ckr('CKR_USER_TYPE_INVALID', `no ${role} can be created`);
     requireName(name);
     const { passwordMinCharacters } = userRules[hsm.settings.hsmType];
     const passwordHash = await hashNewPassword(password, passwordMinCharacters);
-    const { id } = await hsm.users.create({ name, role, passwordHash }, write);
+    const key = registered(session, secondFactor);
+    const { id } = await hsm.users.create({ name, role, passwordHash, ...key }, write);
     return { id };
   },
 };
@@ -45,18 +53,19 @@ export const deleteUser: Command<Whom, void> = {
 
 /**
  * Sets a password: one's own, or, as a CO, a CO's or CU's, which also unlocks. The first admin becomes a CO by it, which
- * activates the cluster. "No old password is asked for." Durable when answered. CKR_USER_TYPE_INVALID, CKR_PIN_LEN_RANGE,
+ * activates the cluster. A second factor and the key to approve with go unless they are given anew. "No old password is asked for." Durable when answered. CKR_USER_TYPE_INVALID, CKR_PIN_LEN_RANGE,
  * CKR_ACTION_PROHIBITED: not one's own, or logged in through another client.
  */
-export const changePassword: Command<Whom & { readonly password: string }, void> = {
+export const changePassword: Command<Whom & Credentials, void> = {
   login: 'any',
-  run: async (session, { name, role, password }, _cause, write) => {
+  run: async (session, { name, role, password, secondFactor }, _cause, write) => {
     const { hsm, user } = session;
     const { passwordMinCharacters } = userRules[hsm.settings.hsmType];
     const before = hsm.users.find(name);
     // Who may not change it is not told whether it exists.
     requireManageable(user, before);
     const passwordHash = await hashNewPassword(password, passwordMinCharacters);
+    const key = registered(session, secondFactor);
     const changed = await hsm.users.change(
       name,
       role,
@@ -65,6 +74,7 @@ export const changePassword: Command<Whom & { readonly password: string }, void>
         hsm.logins.requireNone(record, session);
         return {
           ...record,
+          ...key,
           passwordHash,
           wrongPasswords: 0,
           role: record.role === 'PRECO' ? 'CO' : record.role,
