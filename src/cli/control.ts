@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
-import { commandFailure, describeError } from '../base/errors.js';
+import { commandFailure, describeError, type Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Home } from './home.js';
 import type { ReadinessReport } from './report.js';
@@ -13,6 +13,7 @@ import type { EngineStatus } from './status.js';
  *   GET  /report     ReadinessReport
  *   DELETE /report   the report begins anew
  *   GET  /logs…      audit logs (audit-logs.ts)
+ *   GET  /metrics    what the engine counts, as Prometheus reads it
  *   POST /shutdown   202, then the engine ends
  */
 
@@ -27,6 +28,7 @@ export interface Controlled {
   clearReport(): void;
   /** What `path` asks of the audit logs; undefined if it asks for nothing there is. */
   logs(path: string): unknown;
+  metrics(): string;
 }
 
 export async function serveControl(
@@ -58,11 +60,16 @@ export async function serveControl(
         .writeHead(code, { 'content-type': 'application/json', connection: 'close' })
         .end(JSON.stringify(body));
     };
+    if (method === 'GET' && url === '/metrics') {
+      const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', connection: 'close' };
+      outgoing.writeHead(200, headers).end(engine.metrics());
+      return;
+    }
     if (method === 'GET' && /^\/logs(\/|$)/.test(url)) {
       Promise.resolve()
         .then(() => engine.logs(url))
         .then((body) => answer(body === undefined ? noResource : { code: 200, body }))
-        .catch((error) => answer({ code: 500, body: { error: describeError(error) } }));
+        .catch((error) => answer({ code: 500, body: describeError(error) }));
       return;
     }
     answer(routes[`${method} ${url}`]?.() ?? noResource);
@@ -81,41 +88,66 @@ export async function serveControl(
   return { server, stopRequested };
 }
 
-/** Asks the engine that runs on `home`. Throws NOT_RUNNING. */
-export function askEngine<T>(
+interface Answer {
+  readonly code: number | undefined;
+  readonly text: string;
+}
+
+const notRunning = (home: Home, cause: unknown): Failure =>
+  commandFailure(
+    'NOT_RUNNING',
+    `no engine runs on ${home.directory}: start one with \`cloudhsm-local up\``,
+    cause,
+  );
+
+function ask(
   home: Home,
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
-  timeoutMs = ANSWER_TIMEOUT_MS,
-): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const failed = (error: unknown): void =>
-      reject(
-        commandFailure(
-          'NOT_RUNNING',
-          `no engine runs on ${home.directory}: start one with \`cloudhsm-local up\``,
-          error,
-        ),
-      );
+  timeoutMs: number,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: unknown): void => reject(notRunning(home, error));
     const asked = request(
       { socketPath: home.controlSocket, method, path, timeout: timeoutMs },
       (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
         response.on('error', failed);
-        response.on('end', () => {
-          try {
-            const body = JSON.parse(Buffer.concat(parts).toString('utf8')) as T & { error: string };
-            if (response.statusCode === 500) reject(commandFailure('CORRUPT_STORE', body.error));
-            else resolve(body);
-          } catch (error) {
-            failed(error);
-          }
-        });
+        response.on('end', () =>
+          resolve({ code: response.statusCode, text: Buffer.concat(parts).toString('utf8') }),
+        );
       },
     );
     asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     asked.on('error', failed);
     asked.end();
   });
+}
+
+/** Asks the engine that runs on `home`. Throws NOT_RUNNING. */
+export async function askEngineText(
+  home: Home,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<string> {
+  const { code, text } = await ask(home, method, path, timeoutMs);
+  if (code === 500) throw commandFailure('CORRUPT_STORE', text);
+  return text;
+}
+
+/** The same for what is answered as JSON. */
+export async function askEngine<T>(
+  home: Home,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  timeoutMs?: number,
+): Promise<T> {
+  const text = await askEngineText(home, method, path, timeoutMs);
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw notRunning(home, error);
+  }
 }

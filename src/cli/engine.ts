@@ -12,6 +12,7 @@ import { auditAnswer } from './audit-logs.js';
 import { openCluster } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
+import { metricsPage } from './metrics.js';
 import { keepReadiness } from './readiness-file.js';
 import { deviating, type ReadinessReport, readinessReport } from './report.js';
 import { type EngineStatus, engineStatus } from './status.js';
@@ -64,7 +65,8 @@ export async function startEngine(
   const clearReport = (): void => readiness.record.clear();
   const trails = new Map(cluster.hsms.map((hsm) => [hsm.settings.id, hsm.audit]));
   const logs = (path: string): unknown => auditAnswer(trails, path);
-  const controlled = { status, report, clearReport, logs };
+  const metrics = (): string => metricsPage([cluster], applications);
+  const controlled = { status, report, clearReport, logs, metrics };
   const { server: control, stopRequested } = await serveControl(home, controlled, log);
   log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');
   return {

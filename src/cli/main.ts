@@ -3,6 +3,7 @@ import { commandFailures, describeError, Failure } from '../base/errors.js';
 import { downCommand, resetCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
 import { logsCommand } from './commands/logs.js';
+import { metricsCommand } from './commands/metrics.js';
 import { reportCommand } from './commands/report.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
@@ -52,6 +53,11 @@ command('logs', "the HSMs' audit logs: who logged in, and what was done to users
   .option('--verify', 'whether a log was tampered with; exit with status 1 if so')
   .option('--json', 'for programs')
   .action((hsmId, options) => logsCommand(findHome(options.home), hsmId, options));
+
+command(
+  'metrics',
+  'what the engine counts, as Prometheus reads it: GET /metrics on the control socket',
+).action((options) => metricsCommand(findHome(options.home)));
 
 command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
   (options) => envCommand(findHome(options.home)),

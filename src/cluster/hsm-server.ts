@@ -65,7 +65,11 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     };
     const connection = new ServedConnection(socket, served, log);
     connections.add(connection);
-    socket.on('close', () => connections.delete(connection));
+    hsm.traffic.add(socket);
+    socket.on('close', () => {
+      connections.delete(connection);
+      hsm.traffic.remove(socket);
+    });
   };
   const listen = (port: number): Promise<Server> => {
     const server = createServer(

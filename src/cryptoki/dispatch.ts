@@ -43,6 +43,8 @@ type AnyHandler = (
 interface Route {
   readonly handler: AnyHandler | undefined;
   readonly hasSession: boolean;
+  count: number;
+  failures: number;
 }
 
 const routes: ReadonlyMap<CallRow, Route> = new Map(
@@ -51,9 +53,18 @@ const routes: ReadonlyMap<CallRow, Route> = new Map(
     {
       handler: handlers[call.name as keyof Handlers] as AnyHandler | undefined,
       hasSession: call.arguments[0]?.kind === 'session',
+      count: 0,
+      failures: 0,
     },
   ]),
 );
+
+/** How often each function was called in this process, and how often it failed; those that never were left out. */
+export function callCounts(): { call: string; count: number; failures: number }[] {
+  return [...routes]
+    .filter(([, { count }]) => count > 0)
+    .map(([{ name }, { count, failures }]) => ({ call: name, count, failures }));
+}
 
 /** The outputs that go along with a failure, if any. */
 function outputOf(call: CallRow, error: unknown): AnyOutput | undefined {
@@ -79,6 +90,7 @@ function asFailure(error: unknown): unknown {
 /** The edge where a failure becomes a number and, once, a line in the engine's log and one in the library's. */
 function failed(log: Log, application: Application, call: CallRow, error: unknown, thread: number): Buffer {
   const rv = ckrOf(error);
+  routes.get(call)!.failures++;
   const quiet = askedFor.has(rv);
   const libraryLevel = quiet ? 'debug' : 'error';
   if (application.log.writes(libraryLevel) || !quiet || log.isLevelEnabled('debug')) {
@@ -96,7 +108,9 @@ function failed(log: Log, application: Application, call: CallRow, error: unknow
 }
 
 function run(application: Application, call: CallRow, input: AnyInput): Eventually<AnyOutput | undefined> {
-  const { handler, hasSession } = routes.get(call)!;
+  const route = routes.get(call)!;
+  const { handler, hasSession } = route;
+  route.count++;
   const on = hasSession ? application.session(input['hSession'] as number) : application;
   if (handler === undefined) throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call.name}`);
   return handler(on, input, application);

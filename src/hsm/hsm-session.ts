@@ -87,6 +87,10 @@ export class HsmSession {
     for (const handle of this.#sessionObjects.keys()) this.removeSessionObject(handle);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   close(): void {
     this.#closed = true;
     this.logout();
@@ -147,6 +151,7 @@ export class HsmSession {
   addSessionObject(object: HsmObject): void {
     const loaded = new LoadedObject(object);
     this.hsm.counts.take(loaded.kind);
+    if (loaded.kind !== 'certificate') this.hsm.counts.sessionKeys++;
     this.#sessionObjects.set(object.handle, loaded);
   }
 
@@ -171,6 +176,7 @@ export class HsmSession {
     if (loaded === undefined) return false;
     loaded.destroy();
     this.hsm.counts.release(loaded.kind);
+    if (loaded.kind !== 'certificate') this.hsm.counts.sessionKeys--;
     return this.#sessionObjects.delete(handle);
   }
 

@@ -28,6 +28,7 @@ import { Quorum } from './quorum/quorum.js';
 import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
 import { TokenObjects } from './token-objects.js';
+import { Traffic } from './traffic.js';
 import { applianceUser, firstUsers, type NewUser } from './user-records.js';
 import { UserTable, type Write } from './users.js';
 
@@ -55,17 +56,21 @@ type AnyGuard = (session: HsmSession, request: unknown) => readonly [Service, ..
 
 /** All rows of a command, looked up together. */
 interface Steps {
+  /** Its place among the commands. */
+  readonly at: number;
   readonly plain: AnyCommand;
   readonly guard: AnyGuard | undefined;
   readonly row: AuditRow<unknown, unknown> | undefined;
 }
 
 const steps = Object.fromEntries(
-  Object.entries(commands).map(([name, plain]) => [
+  Object.entries(commands).map(([name, plain], at) => [
     name,
-    { plain, guard: guards[name as CommandName], row: auditRows[name as CommandName] },
+    { at, plain, guard: guards[name as CommandName], row: auditRows[name as CommandName] },
   ]),
 ) as unknown as { readonly [N in CommandName]: Steps };
+
+const commandCount = Object.keys(steps).length;
 
 /** Session handles in audit logs [guess]. */
 const FIRST_SESSION = 0x1000000;
@@ -109,7 +114,10 @@ export class Hsm {
   catchUp: (() => Promise<void>) | undefined;
   readonly logins = new LiveLogins();
   readonly #write: Write = (changes) => this.store.write(changes);
+  readonly traffic = new Traffic();
   #sessions = 0;
+  #openSessions = 0;
+  readonly #commandCounts = new Float64Array(commandCount);
 
   private constructor(
     readonly settings: HsmSettings,
@@ -179,6 +187,7 @@ export class Hsm {
   }
 
   #session(allowed: DeviationListener): HsmSession {
+    this.#openSessions++;
     const handle = FIRST_SESSION + (this.#sessions++ % SESSION_NUMBERS);
     return new HsmSession(this, new Gate(this.settings.profile, allowed), handle);
   }
@@ -191,8 +200,22 @@ export class Hsm {
     };
   }
 
+  /** Connections that are open now. */
+  get openSessions(): number {
+    return this.#openSessions;
+  }
+
+  /** How often each command was given, those that never were left out. */
+  commandCounts(): [CommandName, number][] {
+    return Object.entries(steps)
+      .map(([name, { at }]): [CommandName, number] => [name as CommandName, this.#commandCounts[at]!])
+      .filter(([, count]) => count > 0);
+  }
+
   /** "Left without logout": session keys are dropped. */
   #closeSession(session: HsmSession): void {
+    if (session.closed) return;
+    this.#openSessions--;
     if (session.loggedIn && session.user.role !== 'AU') {
       const left = {
         timeUs: this.audit.nowUs(),
@@ -215,7 +238,8 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { plain, guard, row } = steps[name];
+    const { at, plain, guard, row } = steps[name];
+    this.#commandCounts[at]!++;
     const command = guard === undefined ? plain : this.#guarded(plain, guard);
     if (command.login !== 'none') session.requireLogin(command.login);
     const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);

@@ -35,6 +35,9 @@ function familyOf(kind: ObjectKind): Family {
 export class ObjectCounts {
   readonly #counts: Record<Family, number> = { secret: 0, asymmetric: 0, certificate: 0 };
 
+  /** How many of the keys are session keys. */
+  sessionKeys = 0;
+
   constructor(private readonly quota: Quota) {}
 
   get keys(): number {
