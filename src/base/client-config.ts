@@ -115,6 +115,19 @@ function pathText(path: readonly PropertyKey[]): string {
     .replace(/^\./, '');
 }
 
+/** Options that are read, and change nothing so far: no key needs a second HSM, Init always asks the HSM, and whether
+ * there are certificates, or ECDH without a KDF, is the engine's to say. */
+const idleOptions: readonly string[] = ['disable_key_availability_check', ...Object.keys(ownOptions)];
+
+/** The options in the file that this program knows and does not act upon: nobody may rely on them unawares. */
+export function optionsWithoutEffect({ clusters = [] }: ClientConfig): string[] {
+  return clusters.flatMap(({ cluster }, at) =>
+    Object.keys(cluster.options ?? {})
+      .filter((name) => idleOptions.includes(name))
+      .map((name) => pathText(['clusters', at, 'cluster', 'options', name])),
+  );
+}
+
 /** The fields that this program does not know, and that are no comments: a comment's name begins with `//`. */
 export function unknownFields(config: ClientConfig): string[] {
   return collectUnknown(clientConfigSchema, config, []);

@@ -3,6 +3,7 @@ import {
   type ClientConfig,
   type ClientConfigFile,
   type LogInterval,
+  optionsWithoutEffect,
   readClientConfig,
   unknownFields,
   unusableConfig,
@@ -40,9 +41,10 @@ export class Libraries {
     const found = this.#find(configFile);
     const slots = slotsFor(this.offer, found);
     const log = this.#openLog(client, found?.config.logging);
-    const unknown = found === undefined ? [] : unknownFields(found.config);
-    if (unknown.length > 0) {
-      log.write('warn', CONFIG_PATH, [`${found!.file}: fields without effect: ${unknown.join(', ')}`]);
+    if (found !== undefined) {
+      const idle = [...optionsWithoutEffect(found.config), ...unknownFields(found.config)];
+      if (idle.length > 0)
+        log.write('warn', CONFIG_PATH, [`${found.file}: fields without effect: ${idle.join(', ')}`]);
     }
     for (const slot of slots) logConnecting(log, slot);
     return { slots, log, readiness: this.offer.readiness };

@@ -112,12 +112,18 @@ describe('the library of an application', () => {
 
   const libraryLog = (path = logFile): string[] => readFileSync(path, 'utf8').trim().split('\n');
 
-  it('warns once, in its log, of fields without effect', () => {
+  it('warns once, in its log, of fields and options without effect', () => {
     rmSync(logFile);
-    libraries().open(client, file({ shiny: 1, logging: { loud: true } } as ClientConfig));
+    const cluster = { cluster_id: 'cluster-first', options: { default_retry_mode: 'off' as const } };
+    libraries().open(
+      client,
+      file({ clusters: [{ cluster }], shiny: 1, logging: { loud: true } } as ClientConfig),
+    );
     const warnings = libraryLog().filter((line) => line.includes(' WARN [4711] ThreadId(1) '));
     expect(warnings).to.have.length(1);
-    expect(warnings[0]).to.include('fields without effect: logging.loud, shiny');
+    expect(warnings[0]).to.include(
+      'fields without effect: clusters[0].cluster.options.default_retry_mode, logging.loud, shiny',
+    );
     expect(lines).to.deep.equal([]);
   });
 
