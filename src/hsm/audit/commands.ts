@@ -13,7 +13,8 @@ export interface AuditRow<Request, Answer> {
    * this one is not logged. */
   before(session: HsmSession, request: Request): AuditDetails | undefined;
   after?(answer: Answer): readonly AuditDetails[];
-  /** What the command does is gone when the HSM is: so may be the last records of it. */
+  /** What the command does without a write, such as to session keys, is gone when the HSM is: so may be the last records of
+   * it. What it writes has its record in that write. */
   readonly lazy?: true;
 }
 
@@ -46,7 +47,8 @@ const modifying = {
     session.user.role === 'CU' && isCertificate(session, handle)
       ? undefined
       : aboutKey('CN_MODIFY_OBJECT', handle),
-};
+  lazy: true,
+} as const;
 
 const sharing = {
   before: (_session: HsmSession, { handle }: { handle: number }): AuditDetails => ({
@@ -124,5 +126,6 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
       const isToken = loaded !== undefined && isTokenObject(loaded.object);
       return aboutKey(isToken ? 'CN_TOMBSTONE_OBJECT' : 'CN_DESTROY_OBJECT', handle);
     },
+    lazy: true,
   },
 };
