@@ -58,7 +58,7 @@ export function indexChanges(object: HsmObject, present: boolean): Change[] {
 }
 
 /** Answers kept for the next search: so many, of so few handles, for values so short. */
-const KEPT_ANSWERS = 1_000;
+const KEPT_ANSWERS = 20_000;
 const KEPT_HANDLES = 16;
 const KEPT_VALUE_BYTES = 256;
 
