@@ -1,13 +1,10 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { commandFailure, Failure } from '../base/errors.js';
-import { tryLockFile } from '../base/host.js';
 import { silentLog } from '../base/log.js';
 import type { AuditRecord } from '../hsm/audit/entry.js';
 import { type AuditCheck, AuditTrail } from '../hsm/audit/trail.js';
 import { homeHsms, openHsmStore } from './cluster-home.js';
 import { askEngine } from './control.js';
 import type { Home } from './home.js';
+import { askEngineOr } from './stopped-home.js';
 
 const RECORDS_AT_A_TIME = 1000;
 /** A long log is read as a whole. */
@@ -65,18 +62,14 @@ function logsBy(ask: Ask, close: () => Promise<void>): AuditLogs {
 /** Throws NOT_RUNNING for a home that never had an engine, CORRUPT_STORE. */
 export async function openAuditLogs(home: Home): Promise<AuditLogs> {
   const running: Ask = (path, timeoutMs) => askEngine(home, 'GET', path, timeoutMs);
-  try {
+  const ofEngine = async (): Promise<AuditLogs> => {
     await running('/logs');
     return logsBy(running, async () => undefined);
-  } catch (error) {
-    const isStopped = error instanceof Failure && error.code === 'NOT_RUNNING';
-    if (!isStopped || !existsSync(home.clusterFile)) throw error;
-  }
-  mkdirSync(dirname(home.lockFile), { recursive: true, mode: 0o700 });
-  if (!tryLockFile(home.lockFile)) {
-    const text = `an engine on ${home.directory} holds its lock but does not answer: try again`;
-    throw commandFailure('ALREADY_RUNNING', text);
-  }
+  };
+  return askEngineOr(ofEngine, home, () => logsOfStoppedHome(home));
+}
+
+function logsOfStoppedHome(home: Home): AuditLogs {
   const stores = homeHsms(home).map((id) => ({ id, store: openHsmStore(home.hsmsDirectory, id) }));
   const trails = new Map(stores.map(({ id, store }) => [id, new AuditTrail(store, silentLog)]));
   const asked: Ask = async <T>(path: string) => (await auditAnswer(trails, path)) as T;

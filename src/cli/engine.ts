@@ -1,8 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
-import { tryLockFile } from '../base/host.js';
 import { openLog } from '../base/log.js';
 import { Applications } from '../bridge/applications.js';
 import { Libraries } from '../bridge/libraries.js';
@@ -16,6 +13,7 @@ import { metricsPage } from './metrics.js';
 import { keepReadiness } from './readiness-file.js';
 import { deviating, type ReadinessReport, readinessReport } from './report.js';
 import { type EngineStatus, engineStatus } from './status.js';
+import { tryLockHome } from './stopped-home.js';
 
 export interface Engine {
   status(): EngineStatus;
@@ -26,8 +24,7 @@ export interface Engine {
 }
 
 async function lockHome(home: Home): Promise<void> {
-  mkdirSync(dirname(home.lockFile), { recursive: true, mode: 0o700 });
-  if (tryLockFile(home.lockFile)) return;
+  if (tryLockHome(home)) return;
   const running = await askEngine<EngineStatus>(home, 'GET', '/status').catch(() => undefined);
   const pid = running === undefined ? '' : ` (pid ${running.pid})`;
   throw commandFailure('ALREADY_RUNNING', `an engine already runs on ${home.directory}${pid}`);
