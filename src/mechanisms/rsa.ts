@@ -139,16 +139,16 @@ function generate(publicTemplate: Template): ReturnType<typeof generateRsaKeyPai
   if (modulusBits === undefined) throw ckr('CKR_TEMPLATE_INCOMPLETE', 'the template has no CKA_MODULUS_BITS');
   checkModulusBits(modulusBits);
   const exponent = findAttribute(publicTemplate, CKA.CKA_PUBLIC_EXPONENT)?.value ?? DEFAULT_EXPONENT;
-  if (!isAllowedExponent(exponent)) {
-    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', 'CKA_PUBLIC_EXPONENT must be odd and at least 65537');
-  }
+  checkPublicExponent(exponent);
   return generateRsaKeyPair(modulusBits, exponent);
 }
 
-/** "exponent odd, ≥ 65537" (reference section 8). More than 64 bits serve nobody and cost everybody. */
-function isAllowedExponent(exponent: Buffer): boolean {
-  const value = exponent.length === 0 || exponent.length > 32 ? 0n : BigInt(`0x${exponent.toString('hex')}`);
-  return value >= 65537n && value % 2n === 1n && value < 2n ** 64n;
+/** "Exponent odd, ≥ 65537" (reference section 8). More than 64 bits serve nobody and cost everybody. Throws
+ * CKR_ATTRIBUTE_VALUE_INVALID. */
+export function checkPublicExponent(exponent: Buffer): void {
+  const value = exponent.length === 0 || exponent.length > 512 ? 0n : BigInt(`0x${exponent.toString('hex')}`);
+  if (value >= 65537n && value % 2n === 1n && value < 2n ** 64n) return;
+  throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', 'CKA_PUBLIC_EXPONENT must be odd and at least 65537');
 }
 
 const generation = { keyType: CKK.CKK_RSA, generate };

@@ -20,7 +20,7 @@ import {
 } from '../crypto/index.js';
 import { octetString, rawPoint } from '../mechanisms/ec-point.js';
 import { curveOfParameters } from '../mechanisms/ecdsa.js';
-import { checkModulusBits } from '../mechanisms/rsa.js';
+import { checkModulusBits, checkPublicExponent } from '../mechanisms/rsa.js';
 import { checkSecretKey } from '../mechanisms/secret-keys.js';
 import { attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -227,6 +227,7 @@ function checkImportedSize(kind: ObjectKind, attributes: Attributes): void {
   const modulus = required(attributes, CKA.CKA_MODULUS);
   const leadingZeros = modulus.findIndex((byte) => byte !== 0);
   checkModulusBits(leadingZeros < 0 ? 0 : bitLength(modulus.subarray(leadingZeros)));
+  checkPublicExponent(required(attributes, CKA.CKA_PUBLIC_EXPONENT));
   for (const type of [CKA.CKA_PUBLIC_EXPONENT, ...secretTypes]) {
     if ((attributes.get(type)?.length ?? 0) > modulus.length) {
       throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${attributeName(type)} is longer than the modulus`);

@@ -1,8 +1,7 @@
 import { CryptoError, type HashName, type KeyPairDer } from '../../src/crypto/index.js';
 import { hex } from '../support/wycheproof.js';
 
-export * from '../support/wycheproof.js';
-
+export { hex };
 export const ascii = (text: string) => Buffer.from(text, 'latin1');
 export const noBytes = Buffer.alloc(0);
 

@@ -8,7 +8,8 @@ import {
   importPrivateKey,
   importPublicKey,
 } from '../../src/crypto/index.js';
-import { bytesOf, codeOf, hashOf, vectors } from './support.js';
+import { bytesOf, hashOf, vectors } from '../support/wycheproof.js';
+import { codeOf } from './support.js';
 
 describe('Wycheproof: EC', () => {
   const files = ['secp224r1_sha256', 'secp256r1_sha256', 'secp384r1_sha384', 'secp521r1_sha512'];

@@ -10,7 +10,8 @@ import {
   rsaSign,
   rsaVerify,
 } from '../../src/crypto/index.js';
-import { bytesOf, codeOf, digestInfo, hashOf, type VectorGroup, vectors } from './support.js';
+import { bytesOf, hashOf, type VectorGroup, vectors } from '../support/wycheproof.js';
+import { codeOf, digestInfo } from './support.js';
 
 describe('Wycheproof: RSA', () => {
   const pkcs1 = { scheme: 'pkcs1' } as const;

@@ -9,7 +9,8 @@ import {
   hmac,
   importSecretKey,
 } from '../../src/crypto/index.js';
-import { bytesOf, codeOf, type VectorGroup, type VectorTest, vectors } from './support.js';
+import { bytesOf, type VectorGroup, type VectorTest, vectors } from '../support/wycheproof.js';
+import { codeOf } from './support.js';
 
 describe('Wycheproof: AES and MACs', () => {
   vectors('aes_gcm_test.json', async (test, group) => {

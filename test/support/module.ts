@@ -62,7 +62,7 @@ export function useModule(
 }
 
 /** The CKR code in what pkcs11js threw: most functions throw a Pkcs11Error, some only a text that ends with it. */
-function codeOf(error: unknown): number | undefined {
+function codeOfError(error: unknown): number | undefined {
   if (error instanceof pkcs11js.Pkcs11Error) return error.code;
   const text = error instanceof Error ? /^CKR_\w+:(\d+)/.exec(error.message)?.[1] : undefined;
   return text === undefined ? undefined : Number(text);
@@ -73,8 +73,20 @@ export function expectCkr(code: number, call: () => unknown): void {
   try {
     call();
   } catch (error) {
-    if (codeOf(error) === code) return;
+    if (codeOfError(error) === code) return;
     throw error;
   }
   throw new Error(`the call succeeded instead of failing with 0x${code.toString(16)}`);
+}
+
+/** The CKR code that a call fails with, or undefined. */
+export function codeOf(call: () => unknown): number | undefined {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    const code = codeOfError(error);
+    if (code === undefined) throw error;
+    return code;
+  }
 }
