@@ -27,9 +27,16 @@ export const curveSizes = {
 const nativeOf = (key: UsableKey): AsymmetricKey => key.native as AsymmetricKey;
 const orderLengthBytes = (key: KeyShape): number => curveByName(key.curve!).orderLengthBytes;
 
+const OBJECT_IDENTIFIER_TAG = 0x06;
+
 /** The curve that the bytes of CKA_EC_PARAMS name. Only the OID form is known: explicit parameters are refused.
- * Throws CKR_CURVE_NOT_SUPPORTED. */
+ * Throws CKR_DOMAIN_PARAMS_INVALID (reference section 8) or CKR_CURVE_NOT_SUPPORTED. */
 export function curveOfParameters(parameters: Buffer): CurveName {
+  if (parameters[0] !== OBJECT_IDENTIFIER_TAG)
+    throw ckr(
+      'CKR_DOMAIN_PARAMS_INVALID',
+      "CKA_EC_PARAMS must be the DER of a named curve's OBJECT IDENTIFIER",
+    );
   const curve = curveByOid(parameters);
   if (curve === undefined) {
     throw ckr(
