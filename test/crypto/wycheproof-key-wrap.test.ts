@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { aesKeyUnwrap, aesKeyWrap, importSecretKey, type KeyWrapMode } from '../../src/crypto/index.js';
-import { bytesOf, codeOf, vectors } from './support.js';
+import { bytesOf, vectors } from '../support/wycheproof.js';
+import { codeOf } from './support.js';
 
 describe('Wycheproof: AES key wrap', () => {
   const files: readonly [string, KeyWrapMode][] = [
