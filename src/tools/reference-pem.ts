@@ -1,0 +1,91 @@
+import forge from 'node-forge';
+
+/*
+ * Key files without a key: programs that want a private key's file get one that parses as such, and CloudHSM's OpenSSL engine
+ * finds in it which key of the HSM is meant ("fake PEM", reference management-tools, section 9.2). The public half is the real one;
+ * where the private one would be stand a magic number and the key's handle. CloudHSM's own layout is not public: this one is
+ * ours [guess], and native/openssl-engine/reference.c reads it.
+ */
+
+/** The public half of a key that stays in an HSM: big-endian numbers; `parameters` (an OID) and `point` (an OCTET STRING) are DER, as
+ * CKA_EC_PARAMS and CKA_EC_POINT have them. */
+export type PublicHalf =
+  | { readonly type: 'RSA'; readonly modulus: Buffer; readonly publicExponent: Buffer }
+  | { readonly type: 'EC'; readonly parameters: Buffer; readonly point: Buffer; readonly orderBytes: number };
+
+export const REFERENCE_MAGIC = Buffer.from('cloudhsm key ref');
+const HANDLE_BYTES = 8;
+const REFERENCE_BYTES = REFERENCE_MAGIC.length + HANDLE_BYTES;
+const MOST_PEM_BYTES = 16 * 1024;
+
+const { asn1 } = forge;
+type Asn1 = forge.asn1.Asn1;
+const { Class, Type } = asn1;
+
+const leaf = (type: number, value: Buffer): Asn1 =>
+  asn1.create(Class.UNIVERSAL, type, false, value.toString('latin1'));
+const tagged = (tag: number, value: Asn1): Asn1 => asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [value]);
+const parsed = (der: Buffer): Asn1 => asn1.fromDer(der.toString('latin1'));
+
+/** A number that is not negative, as short as DER wants it. */
+function integer(bytes: Buffer): Asn1 {
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const significant = first < 0 ? Buffer.of(0) : bytes.subarray(first);
+  return leaf(
+    Type.INTEGER,
+    significant[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), significant]) : significant,
+  );
+}
+
+function pem(label: string, children: Asn1[]): string {
+  const der = asn1.toDer(asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, children)).getBytes();
+  const lines = Buffer.from(der, 'latin1')
+    .toString('base64')
+    .match(/.{1,64}/g)!;
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+}
+
+/** The key file that stands for a private key of the HSM: RSAPrivateKey (RFC 8017, A.1.2) or ECPrivateKey (RFC 5915). */
+export function referencePem(handle: number, half: PublicHalf): string {
+  const reference = Buffer.alloc(REFERENCE_BYTES);
+  REFERENCE_MAGIC.copy(reference);
+  reference.writeBigUInt64BE(BigInt(handle), REFERENCE_MAGIC.length);
+  const one = (): Asn1 => integer(Buffer.of(1));
+  if (half.type === 'RSA') {
+    const numbers = [Buffer.of(0), half.modulus, half.publicExponent, reference].map(integer);
+    return pem('RSA PRIVATE KEY', [...numbers, one(), one(), one(), one(), one()]);
+  }
+  const padding = Buffer.alloc(half.orderBytes - REFERENCE_BYTES);
+  const point = Buffer.from(parsed(half.point).value as string, 'latin1');
+  return pem('EC PRIVATE KEY', [
+    one(),
+    leaf(Type.OCTETSTRING, Buffer.concat([padding, reference])),
+    tagged(0, parsed(half.parameters)),
+    tagged(1, leaf(Type.BITSTRING, Buffer.concat([Buffer.of(0), point]))),
+  ]);
+}
+
+/** The handle in a key file, or undefined where it is another file: a real key's, or none. */
+export function handleOfPem(text: string): number | undefined {
+  if (text.length > MOST_PEM_BYTES) return undefined;
+  const body = /-----BEGIN (RSA|EC) PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END \1 PRIVATE KEY-----/.exec(
+    text,
+  );
+  if (body === null) return undefined;
+  let numbers: Asn1[];
+  try {
+    const { value } = parsed(Buffer.from(body[2]!, 'base64'));
+    if (!Array.isArray(value)) return undefined;
+    numbers = value;
+  } catch {
+    return undefined;
+  }
+  const secret = numbers[body[1] === 'RSA' ? 3 : 1]?.value;
+  if (typeof secret !== 'string' || secret.length < REFERENCE_BYTES) return undefined;
+  const bytes = Buffer.from(secret, 'latin1');
+  const reference = bytes.subarray(-REFERENCE_BYTES);
+  const isPadded = bytes.subarray(0, -REFERENCE_BYTES).every((byte) => byte === 0);
+  if (!isPadded || !reference.subarray(0, REFERENCE_MAGIC.length).equals(REFERENCE_MAGIC)) return undefined;
+  const handle = reference.readBigUInt64BE(REFERENCE_MAGIC.length);
+  return handle <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(handle) : undefined;
+}
