@@ -33,6 +33,7 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   generateRandom: 'basicInformation',
   listUsers: 'basicInformation',
   getUserInfo: 'basicInformation',
+  getHsmInfo: 'basicInformation',
   getChallenge: 'basicInformation',
   changeSecondFactor: 'ownPassword',
   registerPublicKey: 'ownKey',
@@ -47,6 +48,9 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   changePassword: 'ownPassword',
   insertMaskedObject: 'maskedObjects',
   extractMaskedObject: 'maskedObjects',
+  // "A CO may run findAllKeys … on any key"; a CU on its own.
+  findAllKeys: 'maskedObjects',
+  getKeyInfo: 'maskedObjects',
   objectDigests: 'betweenHsms',
   objectVersions: 'betweenHsms',
   synchronize: 'basicInformation',

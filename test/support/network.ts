@@ -36,6 +36,11 @@ export class NetworkCluster {
     return network;
   }
 
+  /** Where the HSMs listen, in their order. */
+  get endpoints(): { readonly host: string; readonly port: number }[] {
+    return [...this.#ports.values()].map((port) => ({ host: '127.0.0.1', port }));
+  }
+
   readonly #members = (): Members => ({
     version: this.version,
     clusterId: this.cluster.settings.id,
@@ -78,7 +83,7 @@ export class NetworkCluster {
   }
 
   async open(client: RemoteClusterOptions['client'] = {}): Promise<RemoteCluster> {
-    const servers = [...this.#ports.values()].map((port) => ({ host: '127.0.0.1', port }));
+    const servers = this.endpoints;
     const remote = await RemoteCluster.open({ servers, identity: this.client, log: silentLog, client });
     this.#remote.push(remote);
     return remote;

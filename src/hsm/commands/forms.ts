@@ -1,3 +1,4 @@
+import { clusterModes, hsmTypes } from '../../base/cluster-kind.js';
 import { limits } from '../../base/limits.js';
 import { curves, messageAlgorithms } from '../../crypto/index.js';
 import type { ReadResult } from '../../objects/reading.js';
@@ -46,6 +47,9 @@ const created = record({ handle: u64, masked: optional(masked) });
 const onData = record({ handle: u64, mechanism, input: data });
 const byHandle = record({ handle: u64 });
 const shared = record({ handle: u64, user: name });
+
+const label = text(limits.attributeBytes);
+const holder = record({ id: u64, name });
 
 const role = oneOf(...roles);
 const password = text(limits.pinBytes);
@@ -173,6 +177,21 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     answer: keyShape,
     repeatable: true,
     anywhere: true,
+  },
+  getKeyInfo: {
+    request: byHandle,
+    answer: record({ owner: holder, sharedWith: list(holder, limits.usersPerHsm), token: flag, label }),
+    repeatable: true,
+  },
+  findAllKeys: {
+    request: record({ user: optional(name), template }),
+    answer: list(record({ handle: u64, shared: flag, label }), limits.foundObjects),
+    repeatable: true,
+  },
+  getHsmInfo: {
+    request: nothing,
+    answer: record({ serialNumber: name, hsmType: oneOf(...hsmTypes), mode: oneOf(...clusterModes) }),
+    repeatable: true,
   },
   sign: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
   verify: {

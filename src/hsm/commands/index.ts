@@ -3,6 +3,8 @@ import type { Command } from './command.js';
 import { createObject, generateKey, generateKeyPair } from './create.js';
 import { deriveKey } from './derive.js';
 import { decrypt, encrypt } from './encrypt.js';
+import { getHsmInfo } from './hsm-info.js';
+import { findAllKeys, getKeyInfo } from './key-info.js';
 import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
 import {
@@ -67,6 +69,9 @@ export const commands = {
   getAttributes,
   findObjects,
   describeKey,
+  getKeyInfo,
+  findAllKeys,
+  getHsmInfo,
   sign,
   verify,
   encrypt,

@@ -1,0 +1,78 @@
+import { boolAttribute, type HsmObject } from '../../objects/hsm-object.js';
+import { isFoundBy } from '../../objects/matching.js';
+import { CKA } from '../../pkcs11/attributes.js';
+import { ckr } from '../../pkcs11/ckr.js';
+import type { Template } from '../../pkcs11/template.js';
+import type { HsmSession } from '../hsm-session.js';
+import { canonicalName } from '../user-rules.js';
+import type { Command } from './command.js';
+
+/* What administrators see of keys: whose they are and what they are called, nothing to use them by (reference
+ * management-tools, sections 4.2, 4.3 and 6.3). */
+
+interface KeyHolder {
+  readonly id: number;
+  readonly name: string;
+}
+
+export interface KeyInfo {
+  readonly owner: KeyHolder;
+  readonly sharedWith: readonly KeyHolder[];
+  readonly token: boolean;
+  readonly label: string;
+}
+
+export interface FoundKey {
+  readonly handle: number;
+  /** The user asked about has it by sharing. */
+  readonly shared: boolean;
+  readonly label: string;
+}
+
+const labelOf = ({ attributes }: HsmObject): string => (attributes.get(CKA.CKA_LABEL) ?? '').toString();
+
+function holder({ hsm }: HsmSession, name: string): KeyHolder {
+  return { id: hsm.users.find(name)?.id ?? 0, name };
+}
+
+/** Whose a key is and who shares it: as a CU of keys that one can use, otherwise of any token key. CKR_OBJECT_HANDLE_INVALID. */
+export const getKeyInfo: Command<{ readonly handle: number }, KeyInfo> = {
+  login: 'maskedObjects',
+  run: (session, { handle }) => {
+    const { object } = session.user.role === 'CU' ? session.key(handle) : session.anyTokenKey(handle);
+    return {
+      owner: holder(session, object.owner),
+      sharedWith: object.sharedWith.map((name) => holder(session, name)),
+      token: boolAttribute(object, CKA.CKA_TOKEN),
+      label: labelOf(object),
+    };
+  },
+};
+
+/** Token keys that a template matches, by ascending handles: those of one user, "public keys only if owned", or everybody's. A CU asks
+ * about itself only. CKR_ACTION_PROHIBITED, CKR_USER_TYPE_INVALID. */
+export const findAllKeys: Command<
+  { readonly user?: string | undefined; readonly template: Template },
+  readonly FoundKey[]
+> = {
+  login: 'maskedObjects',
+  run: (session, { user, template }) => {
+    const { hsm } = session;
+    const name = user === undefined ? undefined : canonicalName(user);
+    if (session.user.role === 'CU' && name !== session.user.name)
+      throw ckr('CKR_ACTION_PROHIBITED', 'a crypto user finds only keys of its own');
+    if (user !== undefined && hsm.users.find(user) === undefined)
+      throw ckr('CKR_USER_TYPE_INVALID', 'there is no user of that name');
+    const found: FoundKey[] = [];
+    for (const handle of hsm.objects.candidates(template)) {
+      const loaded = hsm.objects.get(handle);
+      if (loaded === undefined || loaded.kind === 'certificate') continue;
+      const { object, kind } = loaded;
+      const isOwner = name === undefined || object.owner === name;
+      const shared = !isOwner && object.sharedWith.includes(name);
+      if ((isOwner || shared) && isFoundBy(template, object, kind, false))
+        found.push({ handle, shared, label: labelOf(object) });
+    }
+    return found.sort((one, other) => one.handle - other.handle);
+  },
+};
