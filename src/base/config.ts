@@ -16,6 +16,14 @@ export const configSchema = z
     keyQuota: z.number().int().min(1).max(10_000_000).optional(),
     /** Certificates as objects, which CloudHSM has on hsm2m.medium and only when told so. */
     certificateStorage: z.boolean().optional(),
+    /** The first three numbers of the HSMs' ENI addresses, instead of 127.x.y chosen by the cluster's id. */
+    eniNetwork: z
+      .string()
+      .regex(/^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){2}$/, 'three numbers, as in 127.20.1')
+      .optional(),
+    /** Where HSMs listen: "daemon 2223, CMU 2225 (security group opens 2223-2225)" (tools reference, section 0). Clients are
+     * told the first one. */
+    hsmPorts: z.array(z.number().int().min(1).max(65_535)).min(1).max(8).default([2223, 2224, 2225]),
     logLevel: z.enum(logLevels).default('info'),
   })
   .strict()

@@ -27,6 +27,8 @@ interface Entry {
 
 export interface ClientStatus extends Client {
   readonly sessions: number;
+  /** HSMs it relies on at the moment. */
+  readonly hsms: readonly string[];
 }
 
 /** The programs connected to the engine, each with the token that lets its further channels join it. */
@@ -94,6 +96,7 @@ export class Applications {
     return [...this.#entries.values()].map(({ application }) => ({
       ...application.client,
       sessions: application.sessionCount,
+      hsms: application.hsms,
     }));
   }
 }

@@ -33,6 +33,11 @@ export class Application {
     return this.#sessions.size;
   }
 
+  /** HSMs that all of its tokens' clients rely on at the moment, by id. */
+  get hsms(): readonly string[] {
+    return this.#tokens.flatMap(({ client }) => client.up);
+  }
+
   sessionsOf(token: Token): Session[] {
     return [...this.#sessions.values()].filter((session) => session.token === token);
   }

@@ -60,6 +60,11 @@ export class HsmSession {
     return this.#user;
   }
 
+  /** It is another HSM of the cluster. */
+  get isPeer(): boolean {
+    return this.#user?.role === 'AU';
+  }
+
   /** Throws CKR_USER_NOT_LOGGED_IN unless somebody is who may send such commands. */
   requireLogin(login: Login): void {
     const { role } = this.user;

@@ -20,6 +20,7 @@ import {
   commands,
   type RequestOf,
 } from './commands/index.js';
+import { type Condition, type Fault, failingOnDemand, faults, underCondition } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
 import { LiveLogins } from './live-logins.js';
@@ -29,6 +30,7 @@ import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
 import { TokenObjects } from './token-objects.js';
 import { Traffic } from './traffic.js';
+import { HsmUnavailable } from './unavailable.js';
 import { applianceUser, firstUsers, type NewUser } from './user-records.js';
 import { UserTable, type Write } from './users.js';
 
@@ -115,6 +117,7 @@ export class Hsm {
   readonly logins = new LiveLogins();
   readonly #write: Write = (changes) => this.store.write(changes);
   readonly traffic = new Traffic();
+  #condition: Condition | undefined;
   #sessions = 0;
   #openSessions = 0;
   readonly #commandCounts = new Float64Array(commandCount);
@@ -150,7 +153,9 @@ export class Hsm {
     await trail.write(changes, firstRecords(users).map(entry));
   }
 
-  static async open(store: RecordStore, settings: HsmSettings, log: Log, clock = systemClock): Promise<Hsm> {
+  static async open(disk: RecordStore, settings: HsmSettings, log: Log, clock = systemClock): Promise<Hsm> {
+    let hsm: Hsm | undefined;
+    const store = failingOnDemand(disk, () => hsm?.condition);
     const maskingKey = store.get('settings', MASKING_KEY);
     if (maskingKey === undefined) throw new Error(`${settings.id} is not provisioned`);
     const handles = await HandleAllocator.open(store, settings.ordinal);
@@ -161,7 +166,7 @@ export class Hsm {
     const objects = new TokenObjects(store, counts, (object) => masking.digest(object));
     await objects.versions.complete(objects.count, () => objects.all());
     const trail = new AuditTrail(store, log, clock);
-    return new Hsm(
+    hsm = new Hsm(
       settings,
       users,
       counts,
@@ -173,9 +178,13 @@ export class Hsm {
       log,
       store,
     );
+    return hsm;
   }
 
+  /** Throws HsmUnavailable while it answers nobody. */
   connect(allowed: DeviationListener = () => undefined): HsmConnection {
+    if (this.#condition === 'unreachable')
+      throw new HsmUnavailable('unreachable', `${this.settings.id} does not answer`);
     return this.#connection(this.#session(allowed));
   }
 
@@ -195,7 +204,10 @@ export class Hsm {
   #connection(session: HsmSession): HsmConnection {
     return {
       hsmId: this.settings.id,
-      send: (name, request, cause) => this.#run(session, name, request, cause),
+      send: (name, request, cause) =>
+        this.#condition === undefined
+          ? this.#run(session, name, request, cause)
+          : this.#runUnder(this.#condition, session, name, request, cause),
       close: () => this.#closeSession(session),
     };
   }
@@ -227,9 +239,46 @@ export class Hsm {
     session.close();
   }
 
-  /** Catches up with the other HSMs, if it has been told how to. */
-  synchronize(): Promise<void> {
-    return this.catchUp?.() ?? Promise.resolve();
+  /** Catches up with the other HSMs, if it has been told how to and has not been tampered with. */
+  async synchronize(): Promise<void> {
+    if (this.#condition !== 'tamper' && this.#condition !== 'unreachable') await this.catchUp?.();
+  }
+
+  get condition(): Condition | undefined {
+    return this.#condition;
+  }
+
+  /** Serves peers only until it has caught up with those that can be reached. */
+  async join(): Promise<void> {
+    this.#condition = 'joining';
+    await this.synchronize();
+    if (this.#condition === 'joining') this.#condition = undefined;
+  }
+
+  /** Makes something go wrong, until `heal`. */
+  async fail(fault: Fault): Promise<void> {
+    this.log.warn({ hsm: this.settings.id, fault }, faults[fault]);
+    if (fault === 'tamper') await this.objects.zeroise();
+    this.#condition = fault;
+  }
+
+  /** Ends a fault. What the HSM missed meanwhile, and all keys if it had zeroised them, it gets from the others before it serves
+   * anybody. */
+  async heal(): Promise<void> {
+    this.log.info({ hsm: this.settings.id }, 'healed');
+    await this.join();
+  }
+
+  #runUnder<N extends CommandName>(
+    condition: Condition,
+    session: HsmSession,
+    name: N,
+    request: RequestOf<N>,
+    cause: string | undefined,
+  ): Eventually<AnswerOf<N>> {
+    return underCondition(condition, session.isPeer, this.settings.id, name, request, () =>
+      this.#run(session, name, request, cause),
+    );
   }
 
   #run<N extends CommandName>(

@@ -211,15 +211,20 @@ export class TokenObjects {
   }
 
   async #bury(loaded: LoadedObject, write?: Write): Promise<void> {
+    const { handle } = loaded.object;
+    await this.#erase(loaded, [this.versions.tombstone(handle)], write);
+    this.versions.buried(handle);
+  }
+
+  async #erase(loaded: LoadedObject, more: readonly Change[], write?: Write): Promise<void> {
     const { object, kind } = loaded;
     const { handle } = object;
     const changes: Change[] = [
       { table: 'objects', key: handleKey(handle), value: undefined },
-      this.versions.tombstone(handle),
+      ...more,
       ...indexChanges(object, false),
     ];
     await this.versions.write(changes, object, undefined, write);
-    this.versions.buried(handle);
     this.#index.forget(object);
     this.#cache.delete(handle);
     this.#count--;
@@ -238,6 +243,16 @@ export class TokenObjects {
       this.counts.start(kindOf(object), 1);
       this.#count++;
     });
+  }
+
+  /** Destroys every key, and leaves no tombstones: the cluster's other HSMs still have them. */
+  async zeroise(): Promise<void> {
+    for (const handle of [...this.#index.candidates([])]) {
+      await this.#inTurn(handle, async () => {
+        const loaded = this.get(handle);
+        if (loaded !== undefined) await this.#erase(loaded, []);
+      });
+    }
   }
 
   /** Another HSM has destroyed the object. */

@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure } from '../base/errors.js';
+import { andThen, type Eventually } from '../base/eventually.js';
+import { ckr } from '../pkcs11/ckr.js';
+import type { RecordStore } from '../store/record-store.js';
+import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
+import { HsmUnavailable } from './unavailable.js';
+
+/** What can be wrong with an HSM on demand, and what it is for the people who ask. */
+export const faults = {
+  unreachable: 'answers nobody; its sessions are lost',
+  slow: 'takes a second longer for everything',
+  throttled: 'answers that it is busy',
+  'half-synchronised': 'lacks every other token key',
+  tamper: 'has zeroised its keys and refuses all work',
+  'read-only-disk': 'cannot write: nothing new is durable, what is there serves',
+  'full-disk': 'has no room: nothing new is durable, what is there serves',
+} as const;
+
+export type Fault = keyof typeof faults;
+export const faultKinds = Object.keys(faults) as readonly Fault[];
+
+/** Why an HSM does not simply do what it is told: a fault, or that it has still to catch up with the others. */
+export type Condition = Fault | 'joining';
+
+const SLOW_MS = 1_000;
+
+/** Commands that name an object they cannot work without. */
+const isHidden = (request: unknown): boolean => {
+  const handle = (request as { handle?: number } | undefined)?.handle;
+  return handle !== undefined && hides(handle);
+};
+const hides = (handle: number): boolean => Math.floor(handle / 64) % 2 === 1;
+const usesKey: ReadonlySet<string> = new Set(['sign', 'verify', 'encrypt', 'decrypt', 'describeKey']);
+
+/** What a command comes to under a condition; `run` does it. The other HSMs (`isPeer`) go on as long as anybody can. */
+export function underCondition<N extends CommandName>(
+  condition: Condition,
+  isPeer: boolean,
+  hsmId: string,
+  name: N,
+  request: RequestOf<N>,
+  run: () => Eventually<AnswerOf<N>>,
+): Eventually<AnswerOf<N>> {
+  switch (condition) {
+    case 'unreachable':
+      throw new HsmUnavailable('unreachable', `${hsmId} does not answer`);
+    case 'tamper':
+      throw new HsmUnavailable('zeroised', `${hsmId} was tampered with and has zeroised its keys`);
+    case 'joining':
+      if (isPeer || name === 'synchronize') return run();
+      throw new HsmUnavailable('joining', `${hsmId} has still to catch up with the others`);
+    case 'slow':
+      return sleep(SLOW_MS).then(run);
+    case 'throttled':
+      if (isPeer || name === 'login' || name === 'logout' || name === 'synchronize') return run();
+      // Reference 14.2.
+      throw new HsmUnavailable('throttled', 'Response Code: 187, this operation is already in progress');
+    case 'half-synchronised':
+      if (isPeer) return run();
+      if (isHidden(request)) {
+        const code = usesKey.has(name) ? 'CKR_KEY_HANDLE_INVALID' : 'CKR_OBJECT_HANDLE_INVALID';
+        throw ckr(code, `${hsmId} has not got the object`);
+      }
+      if (name !== 'findObjects') return run();
+      return andThen(
+        run(),
+        (found) => (found as readonly number[]).filter((handle) => !hides(handle)) as AnswerOf<N>,
+      );
+    case 'read-only-disk':
+    case 'full-disk':
+      return run();
+  }
+}
+
+/** The store behind a disk that may fail on demand. */
+export function failingOnDemand(store: RecordStore, condition: () => Condition | undefined): RecordStore {
+  return {
+    ...store,
+    write: async (changes) => {
+      const now = condition();
+      if (now === 'read-only-disk')
+        throw new Failure('CKR_TOKEN_WRITE_PROTECTED', "the HSM's disk is read-only: heal it to write again");
+      if (now === 'full-disk')
+        throw new Failure('CKR_DEVICE_MEMORY', "the HSM's disk is full: heal it to write again");
+      await store.write(changes);
+    },
+  };
+}
