@@ -3,11 +3,16 @@ import type { HsmObject } from '../objects/hsm-object.js';
 import { canonicalRecord, decodeObject, encodeObject } from '../objects/record.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { seal, unseal } from '../store/sealing.js';
+import type { UserRecord } from './user-records.js';
 
 /** A masked object: an object sealed under the masking key that all HSMs of a cluster, and nobody else, have. The one
  * form in which a key travels between HSMs. */
 const IDENTITY = Buffer.from('cloudhsm-local masked object 1');
+const USER_IDENTITY = Buffer.from('cloudhsm-local masked user 1');
 const DIGEST_LABEL = Buffer.from('cloudhsm-local object digest 1');
+
+const OTHER_MASKING_KEY =
+  'the masked object is of a cluster with another masking key: only clusters of one backup share theirs';
 
 export class MaskingKey {
   readonly #key: SecretKey;
@@ -35,11 +40,27 @@ export class MaskingKey {
     return digest;
   }
 
+  /** A user with what it logs in by, for an HSM of the cluster or of a clone. */
+  maskUser(user: UserRecord): Buffer {
+    const record = Buffer.from(JSON.stringify(user));
+    const masked = seal(this.#key, USER_IDENTITY, record);
+    record.fill(0);
+    return masked;
+  }
+
+  /** Throws CKR_FUNCTION_FAILED for anything that HSMs with this masking key did not mask. */
+  unmaskUser(masked: Buffer): UserRecord {
+    const record = unseal(this.#key, USER_IDENTITY, masked);
+    if (record === undefined) throw ckr('CKR_FUNCTION_FAILED', OTHER_MASKING_KEY);
+    const user = JSON.parse(record.toString('utf8')) as UserRecord;
+    record.fill(0);
+    return user;
+  }
+
   /** Throws CKR_FUNCTION_FAILED for anything this cluster's HSMs did not mask. */
   unmask(masked: Buffer): HsmObject {
     const record = unseal(this.#key, IDENTITY, masked);
-    if (record === undefined)
-      throw ckr('CKR_FUNCTION_FAILED', 'the masked object is not one of this cluster');
+    if (record === undefined) throw ckr('CKR_FUNCTION_FAILED', OTHER_MASKING_KEY);
     const object = decodeObject(record);
     record.fill(0);
     return object;

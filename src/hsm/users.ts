@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { HsmType } from '../base/cluster-kind.js';
 import type { Log } from '../base/log.js';
 import {
@@ -57,6 +58,8 @@ export class UserTable {
   /** Work on one user waits for the work on it that came before: guesses in parallel are counted like guesses in turn, and
    * no change undoes another. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** Ids on their way to the disk. */
+  readonly #arriving = new Set<number>();
   /** On their way out: nobody shares with them any more. */
   readonly #leaving = new Set<string>();
   /** Passwords that were right before, as MACs under a key of this run, so that a program that logs in often does not
@@ -145,18 +148,47 @@ export class UserTable {
     return this.#inTurn(name, async () => {
       if (this.#read(name) !== undefined)
         throw ckr('CKR_ACTION_PROHIBITED', `there is a user ${name} already`);
-      if (this.#count >= this.max)
-        throw ckr('CKR_DEVICE_MEMORY', `the HSM has ${this.max} users already: delete some`);
-      this.#count++;
-      const id = this.nextId++;
-      const record: UserRecord = { ...user, name, id, wrongPasswords: 0 };
-      try {
-        await write([userChange(record), nextIdChange(this.nextId)]);
-      } catch (error) {
-        this.#count--;
-        throw error;
-      }
+      const record: UserRecord = { ...user, name, id: this.nextId, wrongPasswords: 0 };
+      await this.#add(record, write);
       return identityOf(record);
+    });
+  }
+
+  async #add(record: UserRecord, write: Write): Promise<void> {
+    if (this.#count >= this.max)
+      throw ckr('CKR_DEVICE_MEMORY', `the HSM has ${this.max} users already: delete some`);
+    this.#count++;
+    this.#arriving.add(record.id);
+    this.nextId = Math.max(this.nextId, record.id + 1);
+    try {
+      await write([userChange(record), nextIdChange(this.nextId)]);
+    } catch (error) {
+      this.#count--;
+      throw error;
+    } finally {
+      this.#arriving.delete(record.id);
+    }
+  }
+
+  /** The user with what it logs in by. Throws CKR_USER_TYPE_INVALID. */
+  record(name: string, role: Role): UserRecord {
+    return this.#require(name, role);
+  }
+
+  /** Adds a user that another HSM has, with its id and what it logs in by; the same user again is no error: whether it was added.
+   * Durable when it resolves. Throws CKR_ACTION_PROHIBITED when the name or the id is another user's, CKR_DEVICE_MEMORY. */
+  insert(user: UserRecord, write: Write): Promise<boolean> {
+    return this.#inTurn(user.name, async () => {
+      const present = this.#read(user.name);
+      if (present !== undefined) {
+        if (isDeepStrictEqual({ ...present, wrongPasswords: 0 }, { ...user, wrongPasswords: 0 }))
+          return false;
+        throw ckr('CKR_ACTION_PROHIBITED', `there is another user ${user.name} already`);
+      }
+      if (this.#arriving.has(user.id) || this.list().some(({ id }) => id === user.id))
+        throw ckr('CKR_ACTION_PROHIBITED', `id ${user.id} is another user's here`);
+      await this.#add(user, write);
+      return true;
     });
   }
 

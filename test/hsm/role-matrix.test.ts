@@ -46,6 +46,8 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   createUser: 'users',
   deleteUser: 'users',
   changePassword: 'ownPassword',
+  extractMaskedUser: 'users',
+  insertMaskedUser: 'users',
   insertMaskedObject: 'maskedObjects',
   extractMaskedObject: 'maskedObjects',
   // "A CO may run findAllKeys … on any key"; a CU on its own.

@@ -77,6 +77,8 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
   },
   deleteUser: { before: (_session, request) => aboutUser('CN_DELETE_USER', request) },
   changePassword: { before: (_session, request) => aboutUser('CN_CHANGE_PSWD', request) },
+  extractMaskedUser: { before: (_session, request) => aboutUser('CN_EXTRACT_MASKED_OBJECT_USER', request) },
+  insertMaskedUser: { before: () => minimal('CN_INSERT_MASKED_OBJECT_USER') },
   changeSecondFactor: { before: (_session, request) => aboutUser('CN_REGISTER_MOFN_PUB_KEY', request) },
   registerPublicKey: { before: ({ user }) => aboutUser('CN_REGISTER_MOFN_PUB_KEY', user) },
   setQuorumValue: { before: () => minimal('CN_SET_M_VALUE') },

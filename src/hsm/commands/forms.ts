@@ -98,6 +98,8 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   createUser: { request: whomAndPassword, answer: record({ id: u64 }), secret: true },
   deleteUser: { request: whom, answer: nothing },
   changePassword: { request: whomAndPassword, answer: nothing, secret: true },
+  extractMaskedUser: { request: whom, answer: masked },
+  insertMaskedUser: { request: record({ masked }), answer: nothing },
   listUsers: { request: nothing, answer: list(userInfo, limits.usersPerHsm) },
   getUserInfo: { request: record({ name }), answer: userInfo },
   getChallenge: { request: nothing, answer: bytes(CHALLENGE_BYTES) },

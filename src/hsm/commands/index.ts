@@ -7,6 +7,7 @@ import { getHsmInfo } from './hsm-info.js';
 import { findAllKeys, getKeyInfo } from './key-info.js';
 import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
+import { extractMaskedUser, insertMaskedUser } from './masked-users.js';
 import {
   destroyObject,
   endSessionObject,
@@ -39,6 +40,8 @@ export const commands = {
   createUser,
   deleteUser,
   changePassword,
+  extractMaskedUser,
+  insertMaskedUser,
   listUsers,
   getUserInfo,
   getChallenge,

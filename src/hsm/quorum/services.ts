@@ -23,6 +23,7 @@ const ofOthers: Guard<{ readonly name: string }> = ({ user }, { name }) =>
 export const guards: { readonly [N in CommandName]?: Guard<RequestOf<N>> } = {
   createUser: () => ['user'],
   deleteUser: () => ['user'],
+  insertMaskedUser: () => ['user'],
   changePassword: ofOthers,
   changeSecondFactor: ofOthers,
   setQuorumValue: (_session, { service }) => ['quorum', service],
