@@ -74,6 +74,7 @@ export interface NativeSecretKey {
     output: Uint8Array,
   ): void;
   wrap(padded: boolean, encrypt: boolean, input: Uint8Array, output: Uint8Array): number;
+  wrapLater(padded: boolean, encrypt: boolean, input: Uint8Array): Promise<Buffer>;
   hmac(hash: number, data: Uint8Array, output: Uint8Array): void;
   cmac(data: Uint8Array, output: Uint8Array): void;
 }

@@ -119,6 +119,7 @@ Napi::Function SecretKey::define(Napi::Env env) {
                          InstanceMethod<&Key::guarded<&Key::gcmEncrypt>>("gcmEncrypt"),
                          InstanceMethod<&Key::guarded<&Key::gcmDecrypt>>("gcmDecrypt"),
                          InstanceMethod<&Key::guarded<&Key::wrap>>("wrap"),
+                         InstanceMethod<&Key::guarded<&Key::wrapLater>>("wrapLater"),
                          InstanceMethod<&Key::guarded<&Key::hmac>>("hmac"),
                          InstanceMethod<&Key::guarded<&Key::cmac>>("cmac"),
                      });

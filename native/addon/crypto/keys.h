@@ -77,6 +77,7 @@ class SecretKey : public Napi::ObjectWrap<SecretKey> {
   Napi::Value gcmEncrypt(const Napi::CallbackInfo& info);
   Napi::Value gcmDecrypt(const Napi::CallbackInfo& info);
   Napi::Value wrap(const Napi::CallbackInfo& info);
+  Napi::Value wrapLater(const Napi::CallbackInfo& info);
   Napi::Value hmac(const Napi::CallbackInfo& info);
   Napi::Value cmac(const Napi::CallbackInfo& info);
 
