@@ -31,6 +31,8 @@ export const commandFailures = {
   BAD_CONFIGURATION: 6,
   /** What is on disk was not written by this program, or was changed behind its back. */
   CORRUPT_STORE: 7,
+  /** An HSM does not restore the backup: it is damaged, of other HSMs, or for another kind of HSM. */
+  BACKUP_REFUSED: 8,
 } as const;
 
 export type CommandFailure = keyof typeof commandFailures;

@@ -68,6 +68,9 @@ export const limits = {
   configurationBytes: 64 * 1024,
   /** Clusters of one engine, and slots of one application: "4 per account and region (raisable)". */
   clusters: 16,
+  /** The header of a backup, and what is inside of one: twenty times a full HSM of the largest keys there are. */
+  backupHeaderBytes: 4096,
+  backupStateBytes: 1024 * 1024 * 1024,
   /** sockaddr_un.sun_path without its terminator: 107 on Linux, 103 on macOS. */
   socketPathBytes: process.platform === 'darwin' ? 103 : 107,
 } as const;

@@ -1,0 +1,45 @@
+import { unsuitable } from './refused.js';
+
+/** Bytes that come in pieces of any size, read in lengths that the reader has bounded. */
+export class ByteSource {
+  readonly #pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+  #waiting: Uint8Array = Buffer.alloc(0);
+
+  constructor(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+    this.#pieces =
+      Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+  }
+
+  /** Whether there is more. */
+  async #more(): Promise<boolean> {
+    while (this.#waiting.length === 0) {
+      const { done, value } = await this.#pieces.next();
+      if (done === true) return false;
+      this.#waiting = value;
+    }
+    return true;
+  }
+
+  /** Exactly so many bytes, in a buffer of the caller's own. Throws BACKUP_REFUSED when there are fewer. */
+  async read(lengthBytes: number): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    for (let left = lengthBytes; left > 0; ) {
+      if (!(await this.#more())) throw unsuitable('it is cut off');
+      const part = this.#waiting.subarray(0, left);
+      this.#waiting = this.#waiting.subarray(part.length);
+      parts.push(part);
+      left -= part.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  /** Throws BACKUP_REFUSED unless everything was read. */
+  async end(): Promise<void> {
+    if (await this.#more()) throw unsuitable('there is something behind its end');
+  }
+
+  /** Lets go of what the bytes come from. */
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
+  }
+}
