@@ -102,6 +102,32 @@ export function readClientConfig(file: string): ClientConfigFile | undefined {
   throw unusable(problems.join('; '));
 }
 
+/** What an application's configuration says of one of its clusters. */
+export interface LibraryOptions {
+  /** undefined: it does not say. */
+  readonly keyAvailabilityCheck: boolean | undefined;
+  readonly validateKeyAtInit: boolean;
+  /** What the HSM is told in place of its own settings; undefined: the file does not say. */
+  readonly switches: {
+    readonly certificateStorage: boolean | undefined;
+    readonly ecdhWithoutKdf: boolean | undefined;
+  };
+}
+
+/** The options of a cluster, or what they are where nothing is configured (reference 2.1). */
+export function libraryOptions(cluster: ClientClusterConfig | undefined): LibraryOptions {
+  const options = cluster?.options;
+  const unchecked = options?.disable_key_availability_check;
+  return {
+    keyAvailabilityCheck: unchecked === undefined ? undefined : !unchecked,
+    validateKeyAtInit: options?.disable_validate_key_at_init !== true,
+    switches: {
+      certificateStorage: options?.enable_certificate_storage,
+      ecdhWithoutKdf: options?.enable_ecdh_without_kdf,
+    },
+  };
+}
+
 /** Writes a cloudhsm-pkcs11.cfg, with the fields that this program does not know, in one piece. */
 export function writeClientConfig({ file, config }: ClientConfigFile): void {
   writePrivateFile(file, `${JSON.stringify(clientConfigSchema.parse(config), null, 2)}\n`);
@@ -115,9 +141,8 @@ function pathText(path: readonly PropertyKey[]): string {
     .replace(/^\./, '');
 }
 
-/** Options that are read, and change nothing so far: no key needs a second HSM, Init always asks the HSM, and whether
- * there are certificates, or ECDH without a KDF, is the engine's to say. */
-const idleOptions: readonly string[] = ['disable_key_availability_check', ...Object.keys(ownOptions)];
+/** Options that are read, and change nothing so far: nothing is throttled. */
+const idleOptions: readonly string[] = ['default_retry_mode'];
 
 /** The options in the file that this program knows and does not act upon: nobody may rely on them unawares. */
 export function optionsWithoutEffect({ clusters = [] }: ClientConfig): string[] {

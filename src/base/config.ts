@@ -24,6 +24,10 @@ export const configSchema = z
     /** Where HSMs listen: "daemon 2223, CMU 2225 (security group opens 2223-2225)" (tools reference, section 0). Clients are
      * told the first one. */
     hsmPorts: z.array(z.number().int().min(1).max(65_535)).min(1).max(8).default([2223, 2224, 2225]),
+    /** ECDH gives the shared secret itself (CKD_NULL), which CloudHSM does in NON_FIPS mode and only when told so. */
+    ecdhWithoutKdf: z.boolean().optional(),
+    /** Token keys must be on two HSMs; without it, as CloudHSM has it in the profile `strict`. */
+    keyAvailabilityCheck: z.boolean().optional(),
     logLevel: z.enum(logLevels).default('info'),
   })
   .strict()

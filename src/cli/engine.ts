@@ -49,7 +49,12 @@ export async function startEngine(
   const { profile } = config;
   const readiness = keepReadiness(home, profile, log);
   const libraries = new Libraries(
-    { clusters: [cluster], profile, readiness: readiness.record },
+    {
+      clusters: [cluster],
+      profile,
+      keyAvailabilityCheck: config.keyAvailabilityCheck,
+      readiness: readiness.record,
+    },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );

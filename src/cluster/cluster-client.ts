@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import { andThen, type Eventually } from '../base/eventually.js';
+import { andThen, type Eventually, orElse } from '../base/eventually.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
@@ -13,7 +13,26 @@ import { type HsmLinks, type SeatOptions, Seats } from './seats.js';
 export interface ClientOptions extends SeatOptions {
   /** On how many HSMs a new token object must be (create_object_minimum_nodes, 1 by default: reference 14.1). */
   readonly minimumNodes?: number;
+  /** 'required' without it. */
+  readonly keyAvailability?: KeyAvailability;
 }
+
+/**
+ * What becomes of token keys that are on one HSM only: they are refused, or used all the same. `unless` is asked whether this
+ * one may be, with what the client called its request.
+ */
+export type KeyAvailability =
+  | 'required'
+  | 'off'
+  | { readonly unless: (cause: string | undefined) => boolean };
+
+/** Commands that have a method of their own, which looks whether the key may be used. */
+type KeyCommand = 'describeKey' | 'deriveKey' | 'wrapKey' | 'unwrapKey';
+
+/** "Token keys must exist on at least two HSMs before they can be used" (reference 14.1). */
+const HSMS_WITH_KEY = 2;
+/** Keys that are remembered to be on as many. */
+const REMEMBERED_KEYS = 100_000;
 
 const isLost = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
 
@@ -29,6 +48,8 @@ const isMissing = (error: unknown): boolean =>
  */
 export class ClusterClient {
   readonly #seats: Seats;
+  /** Token keys that were found on enough HSMs: they may be used from then on, also while an HSM is lost (reference 14.3). */
+  readonly #available = new Set<number>();
   #role: Role = 'CU';
 
   constructor(
@@ -55,14 +76,69 @@ export class ClusterClient {
   }
 
   /** A command that one HSM does. `cause` as in HsmConnection. */
-  send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
+  send<N extends Exclude<CommandName, KeyCommand>>(
+    name: N,
+    request: RequestOf<N>,
+    cause?: string,
+  ): Eventually<AnswerOf<N>> {
     return this.#seats.send(name, request, cause);
+  }
+
+  /** Whether a key may be used so, and its shape. Throws what the HSM's command does, and CKR_FUNCTION_FAILED for a token
+   * key on fewer than two HSMs. */
+  describeKey(request: RequestOf<'describeKey'>, cause?: string): Eventually<AnswerOf<'describeKey'>> {
+    return andThen(this.#seats.send('describeKey', request, cause), (key) => {
+      if (!key.token || this.#knownAvailable(request.handle)) return key;
+      return andThen(this.#findOnSeveral(request.handle, cause), () => key);
+    });
+  }
+
+  /** For keys that are used without `describeKey`: throws CKR_FUNCTION_FAILED for a token key on fewer than two HSMs, unless that
+   * is allowed. What is no key is left to the command that uses it. */
+  requireAvailable(handle: number, cause?: string): Eventually<void> {
+    if (this.#knownAvailable(handle)) return undefined;
+    const located = orElse(
+      () => this.#seats.send('locateObject', { handle }),
+      () => ({ token: false }),
+    );
+    return andThen(located, ({ token }) => (token ? this.#findOnSeveral(handle, cause) : undefined));
+  }
+
+  #knownAvailable(handle: number): boolean {
+    return (
+      this.#seats.isSessionKey(handle) ||
+      this.options.keyAvailability === 'off' ||
+      this.#available.has(handle)
+    );
+  }
+
+  #findOnSeveral(handle: number, cause: string | undefined): Eventually<void> {
+    return andThen(this.#seats.isOn(handle, HSMS_WITH_KEY), (found) => {
+      if (!found) this.#refuseUnavailable(handle, cause);
+      else this.#noteAvailable(handle);
+    });
+  }
+
+  #noteAvailable(handle: number): void {
+    if (this.#available.size >= REMEMBERED_KEYS) this.#available.clear();
+    this.#available.add(handle);
+  }
+
+  #refuseUnavailable(handle: number, cause: string | undefined): void {
+    const { keyAvailability } = this.options;
+    if (keyAvailability === 'off') return;
+    if (typeof keyAvailability === 'object' && keyAvailability.unless(cause)) return;
+    // The real library's words (reference 14.1).
+    throw ckr(
+      'CKR_FUNCTION_FAILED',
+      `Key ${handle} does not meet the availability requirements - The key must be available on at least ${HSMS_WITH_KEY} HSMs before being used.`,
+    );
   }
 
   /** The handle of the new key. */
   generateKey(mechanism: number, template: Template, cause?: string): Eventually<number> {
     return andThen(this.#seats.send('generateKey', { mechanism, template }, cause), (created) =>
-      this.#settle(created),
+      this.#settle([created], cause),
     );
   }
 
@@ -75,7 +151,7 @@ export class ClusterClient {
     const request = { mechanism, publicTemplate, privateTemplate };
     const pair = this.#seats.send('generateKeyPair', request, cause);
     return andThen(pair, ({ publicKey, privateKey }) =>
-      andThen(this.#settle(publicKey, privateKey), () => ({
+      andThen(this.#settle([publicKey, privateKey], cause), () => ({
         publicKey: publicKey.handle,
         privateKey: privateKey.handle,
       })),
@@ -84,18 +160,30 @@ export class ClusterClient {
 
   /** The handle of a key derived from another one. */
   deriveKey(handle: number, mechanism: Mechanism, template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#seats.send('deriveKey', { handle, mechanism, template }, cause), (created) =>
-      this.#settle(created),
+    const request = { handle, mechanism, template };
+    return andThen(this.requireAvailable(handle, cause), () =>
+      andThen(this.#seats.send('deriveKey', request, cause), (created) => this.#settle([created], cause)),
     );
   }
 
   createObject(template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#seats.send('createObject', { template }, cause), (created) => this.#settle(created));
+    return andThen(this.#seats.send('createObject', { template }, cause), (created) =>
+      this.#settle([created], cause),
+    );
   }
 
   copyObject(handle: number, template: Template, cause?: string): Eventually<number> {
     return andThen(this.#seats.send('copyObject', { handle, template }, cause), (created) =>
-      this.#settle(created),
+      this.#settle([created], cause),
+    );
+  }
+
+  /** Wraps a key with another one, both of which must be available [guess]. */
+  wrapKey(request: RequestOf<'wrapKey'>, cause?: string): Eventually<AnswerOf<'wrapKey'>> {
+    return andThen(this.requireAvailable(request.wrappingKey, cause), () =>
+      andThen(this.requireAvailable(request.handle, cause), () =>
+        this.#seats.send('wrapKey', request, cause),
+      ),
     );
   }
 
@@ -106,10 +194,13 @@ export class ClusterClient {
     accept: (token: boolean) => void,
     cause?: string,
   ): Eventually<{ handle: number; token: boolean }> {
-    return andThen(this.#seats.send('unwrapKey', request, cause), (created) => {
+    const unwrapped = andThen(this.requireAvailable(request.unwrappingKey, cause), () =>
+      this.#seats.send('unwrapKey', request, cause),
+    );
+    return andThen(unwrapped, (created) => {
       const token = created.masked !== undefined;
       accept(token);
-      return andThen(this.#settle(created), (handle) => ({ handle, token }));
+      return andThen(this.#settle([created], cause), (handle) => ({ handle, token }));
     });
   }
 
@@ -130,7 +221,8 @@ export class ClusterClient {
       andThen(
         onOne(connection),
         (promoted) =>
-          promoted && andThen(this.#settle(promoted), () => connection.send('endSessionObject', { handle })),
+          promoted &&
+          andThen(this.#settle([promoted]), () => connection.send('endSessionObject', { handle })),
       ),
     );
   }
@@ -146,22 +238,43 @@ export class ClusterClient {
 
   /** Brings new token objects to every HSM, or, if one of them refuses or too few take them, to none. Answers the first
    * one's handle. */
-  #settle(...created: readonly [Created, ...Created[]]): Eventually<number> {
+  #settle(created: readonly [Created, ...Created[]], cause?: string): Eventually<number> {
     const [{ handle }] = created;
-    const masked: Buffer[] = [];
+    let isToken = false;
     for (const one of created) {
       if (one.masked === undefined) this.#seats.noteSessionKey(one.handle);
-      else masked.push(one.masked);
+      else isToken = true;
     }
-    return masked.length === 0 ? handle : this.#insert(created, masked).then(() => handle);
+    return isToken ? this.#insertOrGiveUp(created, cause).then(() => handle) : handle;
   }
 
-  async #insert(created: readonly Created[], masked: readonly Buffer[]): Promise<void> {
+  async #insertOrGiveUp(created: readonly Created[], cause: string | undefined): Promise<void> {
+    const key = created.find(({ masked, isKey }) => masked !== undefined && isKey);
+    try {
+      // "Creation also fails when fewer than two HSMs take the key" (reference 14.1).
+      const refuseKey = (): void => {
+        if (key !== undefined) this.#refuseUnavailable(key.handle, cause);
+      };
+      // With none at all it waits for those that come.
+      const known = this.#seats.writable.length;
+      const tooFew = known > 0 && known < HSMS_WITH_KEY;
+      if (tooFew) refuseKey();
+      const taken = await this.#insert(created);
+      if (taken < HSMS_WITH_KEY && !tooFew) refuseKey();
+      if (taken >= HSMS_WITH_KEY)
+        for (const { handle, masked } of created) if (masked !== undefined) this.#noteAvailable(handle);
+    } catch (error) {
+      await this.#giveUp(created);
+      throw error;
+    }
+  }
+
+  /** The number of HSMs that took it. */
+  async #insert(created: readonly Created[]): Promise<number> {
+    const all = created.flatMap(({ masked }) => (masked === undefined ? [] : [masked]));
     const insert = () =>
       this.#seats.sendToAll(async (connection) => {
-        await Promise.all(
-          masked.map(async (object) => connection.send('insertMaskedObject', { masked: object })),
-        );
+        await Promise.all(all.map(async (masked) => connection.send('insertMaskedObject', { masked })));
       });
     let results = await insert();
     // All of them were lost: the next ones take it. Inserting it twice changes nothing.
@@ -170,21 +283,34 @@ export class ClusterClient {
     const refused = failures.find((reason) => !isLost(reason));
     const taken = results.length - failures.length;
     const needed = this.options.minimumNodes ?? 1;
-    if (refused === undefined && taken >= needed) return;
-    // Whoever took it and is lost now learns of its end by the tombstone of the others.
-    await this.#seats.sendToAll(async (connection) => {
-      await Promise.allSettled(
-        created.map(async (one) => connection.send('withdrawObject', { handle: one.handle })),
-      );
-    });
+    if (refused === undefined && taken >= needed) return taken;
     if (refused instanceof Failure) throw refused;
     const text = `${taken} HSMs took the new object, and ${needed} must`;
     throw ckr('CKR_FUNCTION_FAILED', text, refused ?? failures[0]);
   }
 
+  /** No half without the other: takes back what was made. Whoever took a token object and is lost now learns of its end by the
+   * tombstone of the others. */
+  async #giveUp(created: readonly Created[]): Promise<void> {
+    const tokenObjects = created.filter(({ masked }) => masked !== undefined);
+    const onAll = this.#seats.sendToAll(async (connection) => {
+      await Promise.allSettled(
+        tokenObjects.map(async ({ handle }) => connection.send('withdrawObject', { handle })),
+      );
+    });
+    const atHome = created
+      .filter(({ masked }) => masked === undefined)
+      .map(async ({ handle }) => {
+        this.#seats.forgetSessionKey(handle);
+        await (await this.#seats.home()).send('endSessionObject', { handle });
+      });
+    await Promise.allSettled([onAll, ...atHome]);
+  }
+
   /** Removes an object from every HSM that has it. */
   destroyObject(handle: number): Eventually<void> {
     this.#seats.forgetSessionKey(handle);
+    this.#available.delete(handle);
     return this.#whereItIs(handle, (connection) => connection.send('destroyObject', { handle }));
   }
 

@@ -1,8 +1,7 @@
 import type { ClusterKind } from '../base/cluster-kind.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
-import type { DeviationListener } from '../objects/gate.js';
-import { ClusterClient } from './cluster-client.js';
+import { type ClientOptions, ClusterClient } from './cluster-client.js';
 import type { HsmLink } from './seats.js';
 import { Synchronizer } from './synchronizer.js';
 
@@ -21,9 +20,13 @@ export interface ClusterView {
   readonly settings: ClusterSettings;
   readonly mechanisms: MechanismTable;
   readonly hsms: readonly NamedHsm[];
-  /** A client of its own for one application: one login, one set of session keys. It uses all HSMs, or those that `uses`
-   * picks; `allowed` learns of the deviations that they allow. */
-  connect(uses?: (hsm: NamedHsm) => boolean, allowed?: DeviationListener): ClusterClient;
+  /** A client of its own for one application: one login, one set of session keys. */
+  connect(options?: ConnectOptions): ClusterClient;
+}
+
+export interface ConnectOptions<Member extends NamedHsm = NamedHsm> extends ClientOptions {
+  /** Picks the HSMs that it uses: all without it. */
+  readonly uses?: ((hsm: Member) => boolean) | undefined;
 }
 
 /** A cluster whose HSMs run in this process. */
@@ -46,9 +49,9 @@ export class Cluster implements ClusterView {
     for (const synchronizer of this.#synchronizers) synchronizer.start(intervalMs);
   }
 
-  connect(uses: (hsm: Hsm) => boolean = () => true, allowed?: DeviationListener): ClusterClient {
+  connect({ uses = () => true, ...options }: ConnectOptions<Hsm> = {}): ClusterClient {
     const links = this.hsms.filter(uses).map(directLink);
-    return new ClusterClient({ current: () => links, watch: () => () => undefined }, { allowed });
+    return new ClusterClient({ current: () => links, watch: () => () => undefined }, options);
   }
 
   async close(): Promise<void> {
@@ -58,5 +61,9 @@ export class Cluster implements ClusterView {
 }
 
 function directLink(hsm: Hsm): HsmLink {
-  return { hsmId: hsm.settings.id, direct: true, connect: (allowed) => hsm.connect(allowed) };
+  return {
+    hsmId: hsm.settings.id,
+    direct: true,
+    connect: (allowed, switches) => hsm.connect({ ...switches, allowed }),
+  };
 }

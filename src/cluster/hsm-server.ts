@@ -4,7 +4,7 @@ import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
 import type { Hsm } from '../hsm/hsm.js';
 import type { DeviationListener } from '../objects/gate.js';
-import type { Members } from '../wire/hsm-frames.js';
+import type { ClientSwitches, Members } from '../wire/hsm-frames.js';
 import { type PeerTimeouts, ServedConnection } from './served-connection.js';
 import { forShortMessages, hsmIdOf, type TlsIdentity, tlsOptions } from './tls.js';
 
@@ -59,8 +59,8 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
       hsmId,
       timeouts,
       members,
-      connect: (allowed: (deviation: string, cause: string) => void) =>
-        isPeer ? hsm.connectPeer() : hsm.connect(allowed as DeviationListener),
+      connect: (switches: ClientSwitches, allowed: (deviation: string, cause: string) => void) =>
+        isPeer ? hsm.connectPeer() : hsm.connect({ ...switches, allowed: allowed as DeviationListener }),
       admit: () => isPeer || clients() < mostClients,
     };
     const connection = new ServedConnection(socket, served, log);

@@ -2,9 +2,8 @@ import { commandFailure, describeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
-import type { DeviationListener } from '../objects/gate.js';
 import type { Member, Members } from '../wire/hsm-frames.js';
-import type { ClusterSettings, ClusterView, NamedHsm } from './cluster.js';
+import type { ClusterSettings, ClusterView, ConnectOptions, NamedHsm } from './cluster.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
 import type { HsmLink } from './seats.js';
 import type { TlsIdentity } from './tls.js';
@@ -84,7 +83,7 @@ export class RemoteCluster implements ClusterView {
     return typeof this.#monitors.get(`${eniIp}:${port}`) === 'object';
   }
 
-  connect(uses: (hsm: NamedHsm) => boolean = () => true, allowed?: DeviationListener): ClusterClient {
+  connect({ uses = () => true, ...options }: ConnectOptions = {}): ClusterClient {
     const links = {
       current: () =>
         [...this.#links.values()]
@@ -95,7 +94,7 @@ export class RemoteCluster implements ClusterView {
         return () => void this.#watchers.delete(changed);
       },
     };
-    return new ClusterClient(links, { ...this.options.client, allowed });
+    return new ClusterClient(links, { ...this.options.client, ...options });
   }
 
   async #monitor({ host, port }: HsmEndpoint): Promise<void> {
@@ -160,8 +159,15 @@ export class RemoteCluster implements ClusterView {
     return {
       hsmId: id,
       direct: false,
-      connect: (allowed, onLost) =>
-        connectToHsm({ endpoint: { host, port }, identity, allowed, onLost, ...(timeouts && { timeouts }) }),
+      connect: (allowed, switches, onLost) =>
+        connectToHsm({
+          endpoint: { host, port },
+          identity,
+          allowed,
+          switches,
+          onLost,
+          ...(timeouts && { timeouts }),
+        }),
     };
   }
 

@@ -3,6 +3,7 @@ import { isPromise } from '../base/eventually.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
 import type { DeviationListener } from '../objects/gate.js';
+import type { ClientSwitches } from '../wire/hsm-frames.js';
 import type { HsmLink } from './seats.js';
 
 export interface Login {
@@ -34,6 +35,7 @@ export class Seat {
   constructor(
     readonly link: HsmLink,
     private readonly allowed: DeviationListener,
+    private readonly switches: ClientSwitches,
     private readonly owner: SeatOwner,
   ) {}
 
@@ -60,7 +62,7 @@ export class Seat {
       if (this.connection === opened) this.lose();
     };
     try {
-      const connecting = this.link.connect(this.allowed, lost);
+      const connecting = this.link.connect(this.allowed, this.switches, lost);
       if (isPromise(connecting)) {
         connecting.then(
           (connection) => {

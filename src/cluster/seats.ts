@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
-import { type Eventually, isPromise } from '../base/eventually.js';
+import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
 import { forms } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
@@ -8,6 +8,7 @@ import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { type CkrName, ckr } from '../pkcs11/ckr.js';
+import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { Seat } from './seat.js';
 
 /** How a client gets to one HSM. */
@@ -15,7 +16,11 @@ export interface HsmLink {
   readonly hsmId: string;
   /** The HSM is in this process: all its work runs on the same thread, so there is nothing to spread, and it is there at once. */
   readonly direct: boolean;
-  connect(allowed: DeviationListener, onLost: () => void): Eventually<HsmConnection>;
+  connect(
+    allowed: DeviationListener,
+    switches: ClientSwitches,
+    onLost: () => void,
+  ): Eventually<HsmConnection>;
 }
 
 /** The HSMs a client may use, which come and go. */
@@ -27,6 +32,7 @@ export interface HsmLinks {
 
 export interface SeatOptions {
   readonly allowed?: DeviationListener | undefined;
+  readonly switches?: ClientSwitches;
   /** How long a call waits for any HSM at all: beyond it the cluster is lost, and with it the login. */
   readonly patienceMs?: number;
   /** "Modes off and standard" (reference 14.2): whether the answer of a busy HSM is a reason to ask again. */
@@ -104,7 +110,8 @@ export class Seats {
     }
     for (const [hsmId, link] of links) {
       if (this.#seats.has(hsmId)) continue;
-      const seat = new Seat(link, this.options.allowed ?? (() => undefined), {
+      const { allowed = () => undefined, switches = {} } = this.options;
+      const seat = new Seat(link, allowed, switches, {
         login: () =>
           this.#credentials && { ...this.#credentials, password: this.#credentials.password.toString() },
         changed: (which) => this.#changed(which),
@@ -257,9 +264,34 @@ export class Seats {
     );
   }
 
+  /** Whether an object is on this many of the HSMs that the client relies on. */
+  isOn(handle: number, hsms: number): Eventually<boolean> {
+    return this.#isOn(this.#up, 0, handle, hsms);
+  }
+
+  #isOn(seats: readonly Seat[], at: number, handle: number, hsms: number): Eventually<boolean> {
+    if (hsms === 0) return true;
+    const seat = seats[at];
+    if (seat === undefined) return false;
+    const here = orElse(
+      () =>
+        seat.connection === undefined
+          ? false
+          : andThen(seat.connection.send('locateObject', { handle }), () => true),
+      // It has not got it, or cannot say so now.
+      () => false,
+    );
+    return andThen(here, (found) => this.#isOn(seats, at + 1, handle, found ? hsms - 1 : hsms));
+  }
+
   /** The HSM that has the session keys. Rejects with HsmUnavailable. */
   home(): Eventually<HsmConnection> {
     return this.#home?.connection ?? this.#whenUp().then(() => this.#home!.connection!);
+  }
+
+  /** What only the home knows. Where nothing is spread, nobody keeps account of it. */
+  isSessionKey(handle: number): boolean {
+    return this.#sessionKeys.has(handle);
   }
 
   noteSessionKey(handle: number): void {

@@ -11,6 +11,7 @@ import { FrameTooLarge, MalformedFrame, Reader, Writer } from '../wire/bytes.js'
 import { FrameSplitter, frameHeader } from '../wire/frames.js';
 import {
   beat,
+  type ClientSwitches,
   causeShape,
   deviationList,
   fitting,
@@ -36,7 +37,7 @@ export interface Served {
   readonly hsmId: string;
   readonly timeouts: PeerTimeouts;
   /** A session in the HSM; `allowed` learns of its deviations. */
-  connect(allowed: (deviation: string, cause: string) => void): HsmConnection;
+  connect(switches: ClientSwitches, allowed: (deviation: string, cause: string) => void): HsmConnection;
   /** Whether there is room for one client more. */
   admit(): boolean;
   members(): Members;
@@ -119,10 +120,10 @@ export class ServedConnection {
   }
 
   #greet(frame: Buffer): void {
-    const hash = readHsmHello(frame);
+    const { tableHash, switches } = readHsmHello(frame);
     const welcome = (status: HsmWelcome['status'], text: string): void =>
       this.#send(writeHsmWelcome({ status, hsmId: this.served.hsmId, text }));
-    if (hash !== formsHash) {
+    if (tableHash !== formsHash) {
       welcome('otherTables', 'the client and the HSM are of different versions');
       this.socket.destroySoon();
     } else if (!this.served.admit()) {
@@ -130,7 +131,9 @@ export class ServedConnection {
       this.socket.destroySoon();
     } else {
       this.#admitted = true;
-      this.#session = this.served.connect((deviation, cause) => this.#deviations.get(cause)?.push(deviation));
+      this.#session = this.served.connect(switches, (deviation, cause) =>
+        this.#deviations.get(cause)?.push(deviation),
+      );
       welcome('accepted', '');
       this.#send(writeMembers(this.served.members()));
     }

@@ -12,6 +12,7 @@ import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import { FrameSplitter, frameHeader } from '../wire/frames.js';
 import {
   beat,
+  type ClientSwitches,
   causeShape,
   deviationList,
   frameKinds,
@@ -43,6 +44,7 @@ export interface HsmEndpoint {
 export interface TlsConnectionOptions {
   readonly endpoint: HsmEndpoint;
   readonly identity: TlsIdentity;
+  readonly switches?: ClientSwitches;
   /** Learns of deviations that the HSM allows. */
   readonly allowed?: DeviationListener;
   /** Learns of the cluster's HSMs, and whenever they change. */
@@ -87,7 +89,7 @@ class TlsConnection implements HsmConnection {
     return new Promise((resolve, reject) => {
       this.#greeted = resolve;
       this.#pending.set(0, { name: 'logout', cause: undefined, resolve: () => undefined, reject });
-      this.#write(writeHsmHello(formsHash));
+      this.#write(writeHsmHello(formsHash, this.options.switches));
     });
   }
 

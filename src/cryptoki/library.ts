@@ -1,4 +1,9 @@
-import { type ClientClusterConfig, type ClientConfigFile, unusableConfig } from '../base/client-config.js';
+import {
+  type ClientClusterConfig,
+  type ClientConfigFile,
+  libraryOptions,
+  unusableConfig,
+} from '../base/client-config.js';
 import type { ClusterView } from '../cluster/cluster.js';
 import type { Profile } from '../objects/deviations.js';
 import type { LibraryLog } from './library-log.js';
@@ -21,6 +26,8 @@ export interface EngineOffer {
   readonly clusters: readonly ClusterView[];
   readonly profile: Profile;
   readonly readiness: ReadinessRecord;
+  /** The engine's switch for the key availability check; undefined: nobody has stated it. */
+  readonly keyAvailabilityCheck?: boolean | undefined;
 }
 
 /**
@@ -29,21 +36,43 @@ export interface EngineOffer {
  * Throws BAD_CONFIGURATION for clusters that the engine does not have.
  */
 export function slotsFor(offer: Omit<EngineOffer, 'readiness'>, found: ClientConfigFile | undefined): Slot[] {
-  const { clusters, profile } = offer;
+  const { clusters } = offer;
   const entries = found?.config.clusters;
-  if (found === undefined || entries === undefined)
-    return clusters.map((cluster, index) => ({ index, cluster, profile }));
+  if (found === undefined || entries === undefined) {
+    return clusters.map((cluster, index) => slotOf(offer, index, cluster, undefined));
+  }
   if (entries.length === 0) throw unusableConfig(found.file, 'clusters: there is none');
   const slots = entries.map(({ cluster: entry }, index) => {
     const unusable = (field: string, why: string): Error =>
       unusableConfig(found.file, `clusters[${index}].cluster.${field}: ${why}`);
     const cluster = clusterOf(entry, clusters, unusable);
-    return { index, cluster, profile, disabledHsms: disabledHsms(entry, cluster, unusable) };
+    const disabled = disabledHsms(entry, cluster, unusable);
+    return { ...slotOf(offer, index, cluster, entry), disabledHsms: disabled };
   });
   if (new Set(slots.map(({ cluster }) => cluster)).size < slots.length) {
     throw unusableConfig(found.file, 'clusters: two of them are the same cluster');
   }
   return slots;
+}
+
+function slotOf(
+  { profile, keyAvailabilityCheck }: Omit<EngineOffer, 'readiness'>,
+  index: number,
+  cluster: ClusterView,
+  entry: ClientClusterConfig | undefined,
+): Slot {
+  const options = libraryOptions(entry);
+  const stated = options.keyAvailabilityCheck ?? keyAvailabilityCheck;
+  return { index, cluster, profile, options, keyAvailability: keyAvailability(stated, cluster.hsms.length) };
+}
+
+/**
+ * THE switch for the key availability check (reference 14.1): the application's, else the engine's, else it is on as with
+ * CloudHSM. Where there is but one HSM, nobody could use a token key then: the profile decides.
+ */
+function keyAvailability(stated: boolean | undefined, hsms: number): Slot['keyAvailability'] {
+  if (stated !== undefined) return stated ? 'required' : 'off';
+  return hsms < 2 ? 'profile' : 'required';
 }
 
 function clusterOf(

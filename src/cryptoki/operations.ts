@@ -1,3 +1,4 @@
+import type { Eventually } from '../base/eventually.js';
 import type { HashName, RunningDigest } from '../crypto/index.js';
 import type {
   CipherMechanism,
@@ -79,3 +80,17 @@ export interface Operations {
 }
 
 export type OperationKind = keyof Operations;
+
+/** Operations on a key. */
+export type KeyOperationKind = Exclude<OperationKind, 'find' | 'digest'>;
+
+/** An operation that Init has begun without asking the HSM about its key (disable-validate-key-at-init): the first call
+ * that works on it does, and learns what Init would have. */
+export class DeferredOperation<Kind extends KeyOperationKind> {
+  constructor(readonly resolve: () => Eventually<Operations[Kind]>) {}
+}
+
+/** What is active in a session. */
+export type ActiveOperation<Kind extends OperationKind> =
+  | Operations[Kind]
+  | (Kind extends KeyOperationKind ? DeferredOperation<Kind> : never);

@@ -3,13 +3,13 @@ import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { MechanismTable } from '../mechanisms/mechanism-table.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKS } from '../pkcs11/constants.js';
-import type { OperationKind, Operations } from './operations.js';
+import type { ActiveOperation, OperationKind } from './operations.js';
 import type { Token } from './slot.js';
 
 /** A PKCS#11 session: at most one operation of each kind, and the session objects it made. */
 export class Session {
   /** Every kind has its place from the beginning: an object that loses members becomes a slow one. */
-  readonly #operations: { [Kind in OperationKind]: Operations[Kind] | undefined } = {
+  readonly #operations: { [Kind in OperationKind]: ActiveOperation<Kind> | undefined } = {
     find: undefined,
     digest: undefined,
     sign: undefined,
@@ -51,16 +51,27 @@ export class Session {
       throw ckr('CKR_OPERATION_ACTIVE', `a ${kind} operation is active`);
   }
 
-  begin<Kind extends OperationKind>(kind: Kind, operation: Operations[Kind]): void {
+  begin<Kind extends OperationKind>(kind: Kind, operation: ActiveOperation<Kind>): void {
     this.requireIdle(kind);
-    (this.#operations as { [K in Kind]: Operations[K] | undefined })[kind] = operation;
+    (this.#operations as { [K in Kind]: ActiveOperation<K> | undefined })[kind] = operation;
+  }
+
+  /** Puts an operation in the place of the one that stood for it, unless that has ended. */
+  replace<Kind extends OperationKind>(
+    kind: Kind,
+    deferred: ActiveOperation<Kind>,
+    operation: ActiveOperation<Kind>,
+  ): void {
+    if (this.operation(kind) !== deferred)
+      throw ckr('CKR_OPERATION_ACTIVE', 'another call uses the operation');
+    (this.#operations as { [K in Kind]: ActiveOperation<K> | undefined })[kind] = operation;
   }
 
   /** Throws CKR_OPERATION_NOT_INITIALIZED. */
-  operation<Kind extends OperationKind>(kind: Kind): Operations[Kind] {
+  operation<Kind extends OperationKind>(kind: Kind): ActiveOperation<Kind> {
     const operation = this.#operations[kind];
     if (operation === undefined) throw ckr('CKR_OPERATION_NOT_INITIALIZED', `no ${kind} operation is active`);
-    return operation as Operations[Kind];
+    return operation as ActiveOperation<Kind>;
   }
 
   /** Ends an operation, however it ends, and cleanses what it had collected. True if there was one. */

@@ -1,3 +1,4 @@
+import type { LibraryOptions } from '../base/client-config.js';
 import type { ClusterView } from '../cluster/cluster.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { Profile } from '../objects/deviations.js';
@@ -9,6 +10,8 @@ export interface Slot {
   readonly index: number;
   readonly cluster: ClusterView;
   readonly profile: Profile;
+  readonly options: LibraryOptions;
+  readonly keyAvailability: 'required' | 'off' | 'profile';
   /** HSMs that the application's configuration switches off, by id. */
   readonly disabledHsms?: ReadonlySet<string>;
 }
@@ -26,8 +29,15 @@ export class Token {
     readonly slot: Slot,
     allowed: DeviationListener,
   ) {
-    this.client = slot.cluster.connect((hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true, allowed);
     this.gate = new Gate(slot.profile, allowed);
+    const unless = (cause: string | undefined): boolean =>
+      this.gate.permits('key-availability-one-hsm', cause);
+    this.client = slot.cluster.connect({
+      uses: (hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true,
+      allowed,
+      switches: slot.options.switches,
+      keyAvailability: slot.keyAvailability === 'profile' ? { unless } : slot.keyAvailability,
+    });
   }
 
   get user(): string | undefined {

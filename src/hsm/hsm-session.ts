@@ -1,4 +1,5 @@
 import { limits } from '../base/limits.js';
+import type { CertificateSwitch } from '../objects/certificates.js';
 import type { Allow, Gate } from '../objects/gate.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import { isFoundBy, matches } from '../objects/matching.js';
@@ -18,6 +19,12 @@ const REMEMBERED_INSERTS = 64;
 /** An encryption for each session that an application may have. */
 const REMEMBERED_IVS = limits.sessionsPerApplication;
 
+/** What is allowed on a connection: the HSM's setting, or in its place the client's. */
+export interface SessionOptions {
+  readonly certificateStorage: CertificateSwitch;
+  readonly ecdhWithoutKdf: boolean;
+}
+
 /** One connection's state inside an HSM: who is logged in, and its session keys, which end with it. */
 export class HsmSession {
   #user: User | undefined;
@@ -36,6 +43,7 @@ export class HsmSession {
     readonly gate: Gate,
     /** The connection in the audit log. */
     readonly handle: number,
+    readonly options: SessionOptions,
   ) {}
 
   /** Remembers what the client is to sign: for one signature. */
@@ -126,7 +134,7 @@ export class HsmSession {
 
   /** Asks whether the HSM keeps certificates. Throws CKR_TEMPLATE_INCONSISTENT. */
   requireCertificateStorage(allow: Allow): void {
-    const { certificateStorage } = this.hsm.settings;
+    const { certificateStorage } = this.options;
     if (certificateStorage === 'off')
       throw ckr('CKR_TEMPLATE_INCONSISTENT', 'the cluster stores no certificates: see certificateStorage');
     if (certificateStorage === 'unstated') allow('certificate-storage', 'certificateStorage is not set');
@@ -134,7 +142,7 @@ export class HsmSession {
 
   /** Where nobody has stated the switch, certificates are there for whom the profile lets have them. */
   get #showsCertificates(): boolean {
-    const { certificateStorage } = this.hsm.settings;
+    const { certificateStorage } = this.options;
     return certificateStorage === 'on' || (certificateStorage === 'unstated' && !this.gate.refuses);
   }
 
@@ -253,7 +261,7 @@ export class HsmSession {
     cause: string | undefined,
   ): readonly LoadedObject[] {
     const isKey = ({ kind }: LoadedObject): boolean => kind !== 'certificate';
-    if (this.hsm.settings.certificateStorage === 'unstated' && !found.every(isKey)) {
+    if (this.options.certificateStorage === 'unstated' && !found.every(isKey)) {
       this.gate.permits('certificate-storage', cause);
     }
     // "CKA_PRIVATE=FALSE in a search template finds no keys" (reference section 13).

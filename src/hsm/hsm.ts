@@ -4,11 +4,12 @@ import { type Eventually, orElse } from '../base/eventually.js';
 import { type Log, silentLog } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
-import type { CertificateSwitch } from '../objects/certificates.js';
+import { type CertificateSwitch, certificateSwitch } from '../objects/certificates.js';
 import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
 import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES } from '../store/sealing.js';
+import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
 import { type AuditRow, auditRows } from './audit/commands.js';
 import { type AuditDetails, type AuditEntry, aboutUser, minimal } from './audit/entry.js';
@@ -99,6 +100,11 @@ export function newMaskingKey(): Buffer {
   return randomBytes(SEALING_KEY_BYTES);
 }
 
+export interface HsmConnectOptions extends ClientSwitches {
+  /** Learns of the deviations that the HSM allows. */
+  readonly allowed?: DeviationListener | undefined;
+}
+
 /** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
 export interface HsmConnection {
   readonly hsmId: string;
@@ -182,10 +188,10 @@ export class Hsm {
   }
 
   /** Throws HsmUnavailable while it answers nobody. */
-  connect(allowed: DeviationListener = () => undefined): HsmConnection {
+  connect({ allowed = () => undefined, ...switches }: HsmConnectOptions = {}): HsmConnection {
     if (this.#condition === 'unreachable')
       throw new HsmUnavailable('unreachable', `${this.settings.id} does not answer`);
-    return this.#connection(this.#session(allowed));
+    return this.#connection(this.#session(allowed, switches));
   }
 
   /** Another HSM of the cluster, which has proved that it is one. */
@@ -195,10 +201,17 @@ export class Hsm {
     return this.#connection(session);
   }
 
-  #session(allowed: DeviationListener): HsmSession {
+  #session(allowed: DeviationListener, switches: ClientSwitches = {}): HsmSession {
     this.#openSessions++;
+    const { hsmType, profile } = this.settings;
+    const certificateStorage =
+      switches.certificateStorage === undefined
+        ? this.settings.certificateStorage
+        : certificateSwitch(hsmType, switches.certificateStorage);
+    const ecdhWithoutKdf = switches.ecdhWithoutKdf ?? this.settings.ecdhWithoutKdf ?? false;
     const handle = FIRST_SESSION + (this.#sessions++ % SESSION_NUMBERS);
-    return new HsmSession(this, new Gate(this.settings.profile, allowed), handle);
+    const options = { certificateStorage, ecdhWithoutKdf };
+    return new HsmSession(this, new Gate(profile, allowed), handle, options);
   }
 
   #connection(session: HsmSession): HsmConnection {

@@ -250,6 +250,14 @@ const rows = {
     fix: 'collect the data and call C_Encrypt, C_Decrypt, C_Sign or C_Verify once; split long data into messages of their own',
     source: '9.4 [doc] for AES-GCM, 9.1 and the code [guess] for the others',
   },
+  'key-availability-one-hsm': {
+    does: 'makes or uses a token key in a cluster of one HSM',
+    answer: 'CKR_FUNCTION_FAILED',
+    because: 'token keys must be on at least two HSMs before they are used',
+    why: 'one HSM is cheaper, and enough to try things out',
+    fix: 'give the cluster a second HSM, or switch the key availability check off, at the risk of losing keys with their HSM',
+    source: '14.1 [doc]',
+  },
 } as const satisfies Record<string, Deviation>;
 
 export type DeviationId = keyof typeof rows;

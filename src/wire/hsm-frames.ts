@@ -1,7 +1,7 @@
 import { clusterModes, hsmTypes } from '../base/cluster-kind.js';
 import { limits } from '../base/limits.js';
 import { MalformedFrame, Reader, Writer } from './bytes.js';
-import { list, oneOf, optional, record, type Shape, text, u32 } from './shapes.js';
+import { flag, list, oneOf, optional, record, type Shape, text, u32 } from './shapes.js';
 
 /*
  * Frames between a client and an HSM, inside TLS, each behind its u32 length. The first one each way is the hello and the
@@ -54,20 +54,29 @@ export const unavailability = record({ reason: oneOf(...unavailabilities), text:
 export const causeShape = optional(name);
 export const requestId = u32;
 
-export function writeHsmHello(tableHash: bigint): Buffer {
-  const frame = Buffer.alloc(HELLO_MAGIC.length + 8);
-  HELLO_MAGIC.copy(frame);
-  frame.writeBigUInt64LE(tableHash, HELLO_MAGIC.length);
-  return frame;
+const clientSwitches = record({ certificateStorage: optional(flag), ecdhWithoutKdf: optional(flag) });
+/** What CloudHSM leaves to a client's configuration, in place of the HSM's own setting; undefined: the HSM's is in force. */
+export type ClientSwitches = Partial<ReturnType<typeof clientSwitches.read>>;
+
+export interface HsmHello {
+  /** The fingerprint of the client's table. */
+  readonly tableHash: bigint;
+  readonly switches: ClientSwitches;
 }
 
-/** The fingerprint of the client's table. Throws MalformedFrame for a peer that speaks something else. */
-export function readHsmHello(frame: Buffer): bigint {
+export function writeHsmHello(tableHash: bigint, switches: ClientSwitches = {}): Buffer {
+  const hash = Buffer.alloc(8);
+  hash.writeBigUInt64LE(tableHash);
+  const { certificateStorage, ecdhWithoutKdf } = switches;
+  return Buffer.concat([HELLO_MAGIC, hash, written(clientSwitches, { certificateStorage, ecdhWithoutKdf })]);
+}
+
+/** Throws MalformedFrame for a peer that speaks something else. */
+export function readHsmHello(frame: Buffer): HsmHello {
   const reader = new Reader(frame);
   if (!reader.bytes(HELLO_MAGIC.length).equals(HELLO_MAGIC)) throw new MalformedFrame('no client of an HSM');
-  const hash = reader.bytes(8).readBigUInt64LE();
-  reader.end();
-  return hash;
+  const tableHash = reader.bytes(8).readBigUInt64LE();
+  return { tableHash, switches: readRest(clientSwitches, reader) };
 }
 
 function written<T>(shape: Shape<T>, value: T, kind?: number): Buffer {

@@ -110,6 +110,18 @@ describe('the library of an application', () => {
     expect(() => libraries().open(client, join(folder, 'folder'))).to.throw('no regular file');
   });
 
+  it('tells the HSMs what is left to the client, and leaves to them what it does not say', () => {
+    const told = (options: Record<string, unknown> | undefined) =>
+      libraries().open(client, file({ clusters: [{ cluster: { cluster_id: 'cluster-first', options } }] }))
+        .slots[0]!.options.switches;
+    expect(told({ enable_ecdh_without_kdf: true })).to.deep.equal({
+      certificateStorage: undefined,
+      ecdhWithoutKdf: true,
+    });
+    expect(told({ enable_certificate_storage: false }).certificateStorage).to.equal(false);
+    expect(told(undefined)).to.deep.equal({ certificateStorage: undefined, ecdhWithoutKdf: undefined });
+  });
+
   const libraryLog = (path = logFile): string[] => readFileSync(path, 'utf8').trim().split('\n');
 
   it('warns once, in its log, of fields and options without effect', () => {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import type { RemoteCluster } from '../../src/cluster/remote-cluster.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKK } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
@@ -26,7 +27,7 @@ describe('a client of HSMs in other processes', function () {
   beforeEach(async () => {
     network = await NetworkCluster.start({ hsms: 3 });
     remote = await network.open({ patienceMs });
-    client = remote.connect();
+    client = remote.connect({ keyAvailability: 'off' });
     await until(() => client.up.length === 3);
     await client.login('crypto_user', PASSWORD);
   });
@@ -105,11 +106,39 @@ describe('a client of HSMs in other processes', function () {
   });
 
   it('finds a key on the HSM that has it, when others lack it', async () => {
-    const only = network.cluster.connect((hsm) => hsm.settings.id === ids()[2]);
+    const only = network.cluster.connect({
+      uses: (hsm) => hsm.settings.id === ids()[2],
+      keyAvailability: 'off',
+    });
     await only.login('crypto_user', PASSWORD);
     const handle = await only.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
     for (let count = 0; count < 6; count++) await encrypt(handle);
     expect(await codeOf(() => encrypt(1))).to.equal('CKR_KEY_HANDLE_INVALID');
+  });
+
+  it('goes on with a key that was on two HSMs when one is left, which takes no new keys', async () => {
+    const checked = remote.connect();
+    await until(() => checked.up.length === 3);
+    await checked.login('crypto_user', PASSWORD);
+    const handle = await checked.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
+    const [first, second, last] = ids();
+    for (const id of [first!, second!]) {
+      await network.cutOff(id);
+      await until(() => !checked.up.includes(id));
+    }
+    const request = { handle, use: 'encrypt', mechanism: CKM.CKM_AES_ECB, keyTypes: [CKK.CKK_AES] } as const;
+    expect(await codeOf(() => checked.describeKey(request))).to.equal('CKR_OK');
+    const before = network.cluster.hsms.map((hsm) => hsm.objects.count);
+    expect(await codeOf(() => checked.generateKey(CKM.CKM_AES_KEY_GEN, aes(true)))).to.equal(
+      'CKR_FUNCTION_FAILED',
+    );
+    expect(network.cluster.hsms.map((hsm) => hsm.objects.count)).to.deep.equal(before);
+    expect(checked.up).to.deep.equal([last]);
+    const later = remote.connect();
+    await until(() => later.up.length === 1);
+    await later.login('crypto_user', PASSWORD);
+    expect(await codeOf(() => later.describeKey(request))).to.equal('CKR_FUNCTION_FAILED');
+    for (const one of [checked, later]) one.close();
   });
 
   it('leaves no copy behind when too few HSMs take a key', async () => {

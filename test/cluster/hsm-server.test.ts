@@ -8,11 +8,12 @@ import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { commandNames, forms, formsHash } from '../../src/hsm/commands/forms.js';
 import type { Hsm, HsmConnection } from '../../src/hsm/hsm.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKC, CKO } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { Writer } from '../../src/wire/bytes.js';
 import { frameHeader } from '../../src/wire/frames.js';
-import { causeShape, frameKinds, writeHsmHello } from '../../src/wire/hsm-frames.js';
+import { type ClientSwitches, causeShape, frameKinds, writeHsmHello } from '../../src/wire/hsm-frames.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
 import { TestAuthority } from '../support/tls.js';
@@ -135,6 +136,30 @@ describe('an HSM on the network', () => {
     await connection.send('generateKey', { mechanism: CKM.CKM_AES_KEY_GEN, template }, 'C_GenerateKey');
     expect(told).to.deep.equal([['descriptive-attribute', 'C_GenerateKey']]);
     connection.close();
+  });
+
+  it("goes by the client's switches", async () => {
+    const certificate = [
+      attribute(CKA.CKA_CLASS, CKO.CKO_CERTIFICATE),
+      attribute(CKA.CKA_CERTIFICATE_TYPE, CKC.CKC_X_509),
+      attribute(CKA.CKA_TOKEN, true),
+      attribute(CKA.CKA_SUBJECT, Buffer.from('subject')),
+      attribute(CKA.CKA_VALUE, Buffer.from('certificate')),
+    ];
+    const stored = async (switches?: ClientSwitches): Promise<string> => {
+      const connection = await connectToHsm({
+        endpoint: endpoint(),
+        identity: client,
+        ...(switches && { switches }),
+      });
+      await connection.send('login', credentials);
+      const code = await codeOf(() => connection.send('createObject', { template: certificate }));
+      connection.close();
+      return code;
+    };
+    expect(await stored()).to.equal('CKR_OK');
+    expect(await stored({ certificateStorage: true })).to.equal('CKR_OK');
+    expect(await stored({ certificateStorage: false })).to.equal('CKR_TEMPLATE_INCONSISTENT');
   });
 
   it('ends the session keys of a client whose connection ends', async () => {

@@ -24,7 +24,7 @@ describe('HSMs that missed something', () => {
   beforeEach(async () => {
     cluster = await memoryCluster({ hsms: 3 });
     all = cluster.connect();
-    first = cluster.connect((hsm) => hsm === cluster.hsms[0]);
+    first = cluster.connect({ uses: (hsm) => hsm === cluster.hsms[0], keyAvailability: 'off' });
     await all.login('crypto_user', PASSWORD);
     await first.login('crypto_user', PASSWORD);
   });
@@ -70,7 +70,7 @@ describe('HSMs that missed something', () => {
 
   it('agree on one of two changes that were made without knowing of each other', async () => {
     const handle = await generate(all, 'both');
-    const second = cluster.connect((hsm) => hsm === cluster.hsms[1]);
+    const second = cluster.connect({ uses: (hsm) => hsm === cluster.hsms[1], keyAvailability: 'off' });
     await second.login('crypto_user', PASSWORD);
     await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'one')]);
     await second.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'two')]);

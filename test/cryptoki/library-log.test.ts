@@ -149,7 +149,8 @@ describe("the library's log", () => {
 
   it('tells how it connects to each HSM in use', async () => {
     const cluster = await memoryCluster({ hsms: 2 });
-    const slot = { index: 0, cluster, profile: 'strict', disabledHsms: new Set(['hsm-2']) } as const;
+    const [all] = slotsFor({ clusters: [cluster], profile: 'strict' }, undefined);
+    const slot = { ...all!, disabledHsms: new Set(['hsm-2']) };
     logConnecting(logAt('warn'), slot);
     expect(lines).to.equal('');
     logConnecting(logAt('info'), slot);

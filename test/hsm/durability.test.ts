@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKR } from '../../src/pkcs11/ckr.js';
 import { cloudhsmLocal, projectRoot, TestEngine } from '../support/engine.js';
 import { TestModule } from '../support/module.js';
 
@@ -76,7 +77,7 @@ function labelsInEngine(engine: TestEngine): Set<string> {
     found = p11.C_FindObjects(session, 100)
   ) {
     for (const key of found) {
-      p11.C_EncryptInit(session, { mechanism: pkcs11js.CKM_AES_ECB }, key);
+      if (!beginsEncryption(p11, session, key)) continue;
       p11.C_Encrypt(session, Buffer.alloc(16), Buffer.alloc(16));
       const [label] = p11.C_GetAttributeValue(session, key, [{ type: CKA.CKA_LABEL }]);
       labels.add((label!.value as Buffer).toString());
@@ -84,4 +85,15 @@ function labelsInEngine(engine: TestEngine): Set<string> {
   }
   module.close();
   return labels;
+}
+
+/** A key that was on its way when the engine died may be on one HSM only, and is refused (reference 14.1). */
+function beginsEncryption(p11: pkcs11js.PKCS11, session: Buffer, key: Buffer): boolean {
+  try {
+    p11.C_EncryptInit(session, { mechanism: pkcs11js.CKM_AES_ECB }, key);
+    return true;
+  } catch (error) {
+    if (error instanceof pkcs11js.Pkcs11Error && error.code === CKR.CKR_FUNCTION_FAILED) return false;
+    throw error;
+  }
 }

@@ -153,7 +153,7 @@ describe('users of an HSM', () => {
   });
 
   it('are not deleted while they own keys, and leave no shares to a later user of their name', async () => {
-    const owner = cluster.connect();
+    const owner = cluster.connect({ keyAvailability: 'off' });
     await owner.login('crypto_user', PASSWORD);
     const template = [
       attribute(CKA.CKA_VALUE_LEN, 32),

@@ -7,6 +7,7 @@ import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKD, CKK, CKO } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute, type Template } from '../../src/pkcs11/template.js';
+import type { ClientSwitches } from '../../src/wire/hsm-frames.js';
 import { codeOf } from '../support/codes.js';
 import { type ClusterOptions, memoryCluster, PASSWORD } from '../support/in-process.js';
 import { type Curve, curveOids } from '../support/keys.js';
@@ -37,9 +38,12 @@ function peerOn(curve: Curve) {
   return { privateKey, point };
 }
 
-async function loggedIn(options: ClusterOptions): Promise<{ cluster: Cluster; client: ClusterClient }> {
+async function loggedIn(
+  options: ClusterOptions,
+  switches: ClientSwitches = {},
+): Promise<{ cluster: Cluster; client: ClusterClient }> {
   const cluster = await memoryCluster(options);
-  const client = cluster.connect();
+  const client = cluster.connect({ switches });
   await client.login('crypto_user', PASSWORD);
   return { cluster, client };
 }
@@ -235,8 +239,8 @@ describe('ECDH', () => {
 });
 
 describe('ECDH without a KDF', () => {
-  const attempt = async (options: ClusterOptions, lengthBytes: number) => {
-    const { client } = await loggedIn({ hsms: 1, ...options });
+  const attempt = async (options: ClusterOptions, lengthBytes: number, switches?: ClientSwitches) => {
+    const { client } = await loggedIn({ hsms: 1, ...options }, switches);
     const own = await generate(client, 'P-256');
     const peer = peerOn('P-256');
     const handle = await derive(
@@ -254,6 +258,18 @@ describe('ECDH without a KDF', () => {
   it('is refused unless enabled, and in FIPS mode', async () => {
     for (const options of [{ mode: 'NON_FIPS' }, { mode: 'FIPS', ecdhWithoutKdf: true }] as const)
       expect(await codeOf(() => attempt(options, 32))).to.equal('CKR_MECHANISM_PARAM_INVALID');
+  });
+
+  it("is what the client's switch says, where there is one", async () => {
+    const mode = 'NON_FIPS';
+    const on = await attempt({ mode }, 32, { ecdhWithoutKdf: true });
+    expect(on.derived).to.deep.equal(on.z);
+    for (const ecdhWithoutKdf of [false, true])
+      expect(
+        await codeOf(() =>
+          attempt({ mode: ecdhWithoutKdf ? 'FIPS' : mode, ecdhWithoutKdf: true }, 32, { ecdhWithoutKdf }),
+        ),
+      ).to.equal('CKR_MECHANISM_PARAM_INVALID');
   });
 
   it('gives the end of the shared secret, and no more than there is', async () => {

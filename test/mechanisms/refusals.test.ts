@@ -17,11 +17,10 @@ import type { MechanismParameter } from '../../src/pkcs11/layouts.js';
 import { mechanismName } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
-import { memoryCluster, PASSWORD } from '../support/in-process.js';
 import {
   type SampleKey,
-  sampleKeys,
   sampleParameter,
+  useSampleKeys,
   wrongParameters,
 } from '../support/mechanism-samples.js';
 
@@ -48,14 +47,10 @@ const handleOf = (key: SampleKey, operation: KeyOperation): number =>
 for (const kind of clusterKinds) {
   describe(`an HSM of a ${kind.mode} cluster of ${kind.hsmType}`, () => {
     let client: ClusterClient;
-    let usable: SampleKey[];
-    let useless: SampleKey[];
-
-    before(async () => {
-      client = (await memoryCluster({ ...kind, hsms: 1 })).connect();
-      await client.login('crypto_user', PASSWORD);
-      usable = await sampleKeys(client, true, kind);
-      useless = await sampleKeys(client, false, kind);
+    let usable: readonly SampleKey[];
+    let useless: readonly SampleKey[];
+    useSampleKeys(kind, (samples) => {
+      ({ client, usable, useless } = samples);
     });
 
     const attempt = (

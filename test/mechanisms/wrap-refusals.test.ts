@@ -9,8 +9,7 @@ import type { MechanismParameter } from '../../src/pkcs11/layouts.js';
 import { mechanismName } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
-import { memoryCluster, PASSWORD } from '../support/in-process.js';
-import { type SampleKey, sampleKeys, sampleParameter } from '../support/mechanism-samples.js';
+import { type SampleKey, sampleParameter, useSampleKeys } from '../support/mechanism-samples.js';
 
 /* As refusals.test.ts, for wrapping and unwrapping: made from the rows, and sent to the HSM past cryptoki. */
 
@@ -23,14 +22,10 @@ const template = [attribute(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY), attribute(CKA.CK
 for (const kind of clusterKinds) {
   describe(`an HSM of a ${kind.mode} cluster of ${kind.hsmType}, wrapping`, () => {
     let client: ClusterClient;
-    let usable: SampleKey[];
-    let useless: SampleKey[];
-
-    before(async () => {
-      client = (await memoryCluster({ ...kind, hsms: 1 })).connect();
-      await client.login('crypto_user', PASSWORD);
-      usable = await sampleKeys(client, true, kind);
-      useless = await sampleKeys(client, false, kind);
+    let usable: readonly SampleKey[];
+    let useless: readonly SampleKey[];
+    useSampleKeys(kind, (samples) => {
+      ({ client, usable, useless } = samples);
     });
 
     const attempt = (
@@ -42,14 +37,17 @@ for (const kind of clusterKinds) {
       codeOf(() => {
         const mechanism = { type, parameter };
         if (operation === 'unwrap')
-          return client.send('unwrapKey', {
-            unwrappingKey: key,
-            mechanism,
-            wrapped: Buffer.alloc(0),
-            template,
-          });
+          return client.unwrapKey(
+            {
+              unwrappingKey: key,
+              mechanism,
+              wrapped: Buffer.alloc(0),
+              template,
+            },
+            () => undefined,
+          );
         const handle = usable[0]!.privateKey;
-        return client.send('wrapKey', { wrappingKey: key, handle, mechanism, roomBytes: 0 });
+        return client.wrapKey({ wrappingKey: key, handle, mechanism, roomBytes: 0 });
       });
 
     for (const row of mechanismRows) {

@@ -23,6 +23,8 @@ export interface Stage {
 export interface Scene {
   /** The function that deviates, as the report names it. */
   readonly call: CallName;
+  /** HSMs of the cluster: 2 without it. */
+  readonly hsms?: number;
   /** Makes, in the compatible profile, a token object that the scene is about. */
   prepare?(module: TestModule, session: Buffer, label: Template): void;
   /** What it does. Throws what the module answers. */
@@ -261,5 +263,10 @@ export const scenes: { readonly [Id in DeviationId]: Scene } = {
       module.p11.C_EncryptUpdate(session, Buffer.from('data'), Buffer.alloc(64));
       return module.p11.C_EncryptFinal(session, Buffer.alloc(64));
     },
+  },
+  'key-availability-one-hsm': {
+    call: 'C_GenerateKey',
+    hsms: 1,
+    act: aesWith({ type: CKA.CKA_TOKEN, value: true }),
   },
 };

@@ -12,6 +12,7 @@ import {
 } from '../../src/pkcs11/layouts.js';
 import { CKM, type MechanismName, mechanismName } from '../../src/pkcs11/mechanisms.js';
 import { attribute, type Template, ulongBytes } from '../../src/pkcs11/template.js';
+import { memoryCluster, PASSWORD } from './in-process.js';
 import { curveOids } from './keys.js';
 
 /* What every mechanism can be tried with, so that tests can be made from the rows. */
@@ -97,12 +98,28 @@ export interface SampleKey {
   readonly privateKey: number;
 }
 
-/** A session key of each type that may be used for everything, or, without `usable`, for nothing. */
-export async function sampleKeys(
-  client: ClusterClient,
-  usable: boolean,
+/** Gives the tests of a suite a client of an HSM of this kind, past cryptoki, with sample keys. */
+export function useSampleKeys(
   kind: ClusterKind,
-): Promise<SampleKey[]> {
+  assign: (samples: {
+    client: ClusterClient;
+    usable: readonly SampleKey[];
+    useless: readonly SampleKey[];
+  }) => void,
+): void {
+  before(async () => {
+    const client = (await memoryCluster({ ...kind, hsms: 1 })).connect();
+    await client.login('crypto_user', PASSWORD);
+    assign({
+      client,
+      usable: await sampleKeys(client, true, kind),
+      useless: await sampleKeys(client, false, kind),
+    });
+  });
+}
+
+/** A session key of each type that may be used for everything, or, without `usable`, for nothing. */
+async function sampleKeys(client: ClusterClient, usable: boolean, kind: ClusterKind): Promise<SampleKey[]> {
   const usage: Template = usages.map((type) => attribute(type, usable));
   const secret = async (keyType: number, value: Buffer): Promise<SampleKey> => {
     const handle = await client.createObject([

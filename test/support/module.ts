@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import pkcs11js from 'pkcs11js';
+import { type ClientConfig, writeClientConfig } from '../../src/base/client-config.js';
 import type { ConfigInput } from '../../src/base/config.js';
 import { CKS } from '../../src/pkcs11/constants.js';
 import { modulePath, TestEngine } from './engine.js';
@@ -7,10 +9,23 @@ import { modulePath, TestEngine } from './engine.js';
 export class TestModule {
   readonly p11 = new pkcs11js.PKCS11();
 
-  constructor(private readonly engine: TestEngine) {
+  /** `config` becomes the cloudhsm-pkcs11.cfg of this application. */
+  constructor(
+    private readonly engine: TestEngine,
+    config?: ClientConfig,
+  ) {
     engine.useInThisProcess();
     this.p11.load(modulePath);
-    this.p11.C_Initialize();
+    const file = join(engine.home, 'run', 'test.cfg');
+    if (config !== undefined) {
+      writeClientConfig({ file, config });
+      process.env['CLOUDHSM_PKCS11_CONFIG'] = file;
+    }
+    try {
+      this.p11.C_Initialize();
+    } finally {
+      delete process.env['CLOUDHSM_PKCS11_CONFIG'];
+    }
   }
 
   get slot(): Buffer {

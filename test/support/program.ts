@@ -8,6 +8,7 @@ import { sessionCalls } from '../../src/cryptoki/calls/sessions.js';
 import { signingCalls } from '../../src/cryptoki/calls/signing.js';
 import { wrappingCalls } from '../../src/cryptoki/calls/wrapping.js';
 import type { SessionCall } from '../../src/cryptoki/handler.js';
+import { slotsFor } from '../../src/cryptoki/library.js';
 import { silentLibraryLog } from '../../src/cryptoki/library-log.js';
 import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import type { Session } from '../../src/cryptoki/session.js';
@@ -102,7 +103,7 @@ export class Program {
     const application = new Application(
       { pid: 1, program: 'test' },
       {
-        slots: [{ index: 0, cluster, profile }],
+        slots: slotsFor({ clusters: [cluster], profile }, undefined),
         log: silentLibraryLog,
         readiness: new ReadinessRecord(silentLog),
       },

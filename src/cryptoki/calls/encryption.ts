@@ -1,13 +1,21 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
 import { limits } from '../../base/limits.js';
 import { longestInput, tooMuchData } from '../../mechanisms/data-limits.js';
-import type { CipherMechanism, Direction } from '../../mechanisms/mechanism.js';
+import type { CipherMechanism, Direction, KeyShape } from '../../mechanisms/mechanism.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { LengthOnly, Room } from '../../wire/arguments.js';
 import { atMost, exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
-import { allowParts, beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
+import {
+  allowParts,
+  beginOrCancel,
+  changedOperation,
+  decideForm,
+  type KeyOperationPlan,
+  onKey,
+  withOperation,
+} from '../operation-flow.js';
 import type { CipherOperation } from '../operations.js';
 import type { Session } from '../session.js';
 import { planUpdate, type UpdatePlan } from '../stream.js';
@@ -21,11 +29,11 @@ function prepare(
   direction: Direction,
   handle: number,
   mechanism: Mechanism,
-): Eventually<CipherOperation> {
+): KeyOperationPlan<Direction> & { readonly cipher: CipherMechanism } {
   session.requireLogin();
   const cipher = session.mechanisms.part(mechanism.type, direction);
   const request = { handle, use: direction, mechanism: mechanism.type, keyTypes: cipher.keyTypes };
-  return andThen(session.client.send('describeKey', request), (key) => {
+  const build = (key: KeyShape): CipherOperation => {
     cipher.check(mechanism.parameter, key, direction);
     const { parameter } = mechanism;
     const maxInputBytes = longestInput(cipher, direction, parameter, key);
@@ -53,7 +61,8 @@ function prepare(
         stream?.held.fill(0);
       },
     };
-  });
+  };
+  return { request, build, cipher };
 }
 
 /**
@@ -151,8 +160,7 @@ function whole(
   input: Buffer,
   room: Room,
 ): Eventually<Buffer | LengthOnly> {
-  const operation = session.operation(direction);
-  return endOnFailure(session, direction, () => {
+  return withOperation(session, direction, (operation) => {
     decideForm(operation, 'whole');
     checkLength(operation, input);
     return last(session, operation, operation.mechanism.parameter, input, room);
@@ -168,8 +176,7 @@ function update(
   part: Buffer,
   room: Room,
 ): Eventually<Buffer | LengthOnly> {
-  const operation = session.operation(direction);
-  return endOnFailure(session, direction, () => {
+  return withOperation(session, direction, (operation) => {
     const { cipher, stream, collected } = operation;
     if (cipher.singlePart) allowParts(session, direction, operation);
     decideForm(operation, 'parts');
@@ -191,8 +198,7 @@ function update(
 }
 
 function final(session: Session, direction: Direction, room: Room): Eventually<Buffer | LengthOnly> {
-  const operation = session.operation(direction);
-  return endOnFailure(session, direction, () => {
+  return withOperation(session, direction, (operation) => {
     const { stream, collected, mechanism, cipher } = operation;
     if (cipher.singlePart) allowParts(session, direction, operation);
     decideForm(operation, 'parts');
@@ -208,14 +214,16 @@ function final(session: Session, direction: Direction, room: Room): Eventually<B
 export const encryptionCalls = {
   C_EncryptInit: (session, { pMechanism, hKey }) => {
     let iv: Buffer | undefined;
-    const begun = beginOrCancel(session, 'encrypt', pMechanism, (mechanism) =>
-      andThen(prepare(session, 'encrypt', hKey, mechanism), (operation) =>
-        andThen(withHsmIv(session, mechanism, operation.cipher), (made) => {
+    const begun = beginOrCancel(session, 'encrypt', pMechanism, (mechanism) => {
+      const plan = prepare(session, 'encrypt', hKey, mechanism);
+      return andThen(onKey(session, 'encrypt', plan), (operation) =>
+        andThen(withHsmIv(session, mechanism, plan.cipher), (made) => {
           iv = made.iv;
-          return iv === undefined ? operation : { ...operation, mechanism: made.mechanism };
+          const use = (known: CipherOperation) => ({ ...known, mechanism: made.mechanism });
+          return iv === undefined ? operation : changedOperation(operation, use);
         }),
-      ),
-    );
+      );
+    });
     return andThen(begun, () => ({ pMechanism: iv }));
   },
 
@@ -230,7 +238,7 @@ export const encryptionCalls = {
 
   C_DecryptInit: (session, { pMechanism, hKey }) =>
     beginOrCancel(session, 'decrypt', pMechanism, (mechanism) =>
-      prepare(session, 'decrypt', hKey, mechanism),
+      onKey(session, 'decrypt', prepare(session, 'decrypt', hKey, mechanism)),
     ),
 
   C_Decrypt: (session, { pEncryptedData, pData }) =>

@@ -2,13 +2,21 @@ import { andThen, type Eventually } from '../../base/eventually.js';
 import { limits } from '../../base/limits.js';
 import { createDigest, digest } from '../../crypto/index.js';
 import { longestMessage, tooMuchData } from '../../mechanisms/data-limits.js';
+import type { KeyShape } from '../../mechanisms/mechanism.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
-import { allowParts, beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
+import {
+  allowParts,
+  beginOrCancel,
+  decideForm,
+  type KeyOperationPlan,
+  onKey,
+  withOperation,
+} from '../operation-flow.js';
 import type { SignatureOperation } from '../operations.js';
 import type { Session } from '../session.js';
 
@@ -18,12 +26,7 @@ const refuseData = (lengthBytes: number, maxBytes: number): Error =>
   tooMuchData('sign', lengthBytes, maxBytes);
 
 /** Decides everything: mechanism, key and permission, sizes, and what happens to the data on its way to the HSM. */
-function prepare(
-  session: Session,
-  use: Use,
-  handle: number,
-  mechanism: Mechanism,
-): Eventually<SignatureOperation> {
+function prepare(session: Session, use: Use, handle: number, mechanism: Mechanism): KeyOperationPlan<Use> {
   session.requireLogin();
   const { mechanisms } = session;
   const { hashedSignature, signature: whole } = mechanisms.row(mechanism.type, use);
@@ -32,7 +35,7 @@ function prepare(
   const type = hashed?.base ?? mechanism.type;
   const signature = mechanisms.part(type, use);
   const request = { handle, use, mechanism: mechanism.type, keyTypes: signature.keyTypes };
-  return andThen(session.client.send('describeKey', request), (key) => {
+  const build = (key: KeyShape): SignatureOperation => {
     signature.check(mechanism.parameter, key);
     if (hashed?.isTooWeak?.(key, mechanisms.kind)) {
       const call = use === 'sign' ? 'C_SignInit' : 'C_VerifyInit';
@@ -55,7 +58,8 @@ function prepare(
         if (data instanceof Collector) data.clear();
       },
     };
-  });
+  };
+  return { request, build };
 }
 
 /** What the HSM gets for data that came in one piece. */
@@ -77,9 +81,8 @@ function decideParts(session: Session, use: Use, operation: SignatureOperation):
   decideForm(operation, 'parts');
 }
 
-function update(session: Session, use: Use, part: Buffer): void {
-  const operation = session.operation(use);
-  endOnFailure(session, use, () => {
+function update(session: Session, use: Use, part: Buffer): Eventually<void> {
+  return withOperation(session, use, (operation) => {
     decideParts(session, use, operation);
     if (operation.data instanceof Collector) operation.data.add(part);
     else operation.data.running.update(part);
@@ -122,8 +125,7 @@ function finish<T>(
   form: 'whole' | 'parts',
   run: (operation: SignatureOperation) => Eventually<T>,
 ): Eventually<T> {
-  const operation = session.operation(use);
-  return endOnFailure(session, use, () => {
+  return withOperation(session, use, (operation) => {
     if (form === 'parts') decideParts(session, use, operation);
     else decideForm(operation, form);
     return run(operation);
@@ -133,7 +135,9 @@ function finish<T>(
 /** Signing and MACing (v2.40 base, 5.11), and verifying them (5.12). */
 export const signingCalls = {
   C_SignInit: (session, { pMechanism, hKey }) =>
-    beginOrCancel(session, 'sign', pMechanism, (mechanism) => prepare(session, 'sign', hKey, mechanism)),
+    beginOrCancel(session, 'sign', pMechanism, (mechanism) =>
+      onKey(session, 'sign', prepare(session, 'sign', hKey, mechanism)),
+    ),
 
   C_Sign: (session, { pData, pSignature }) =>
     finish(session, 'sign', 'whole', (operation) =>
@@ -148,7 +152,9 @@ export const signingCalls = {
     ),
 
   C_VerifyInit: (session, { pMechanism, hKey }) =>
-    beginOrCancel(session, 'verify', pMechanism, (mechanism) => prepare(session, 'verify', hKey, mechanism)),
+    beginOrCancel(session, 'verify', pMechanism, (mechanism) =>
+      onKey(session, 'verify', prepare(session, 'verify', hKey, mechanism)),
+    ),
 
   C_Verify: (session, { pData, pSignature }) =>
     finish(session, 'verify', 'whole', (operation) =>

@@ -22,7 +22,7 @@ export const wrappingCalls = {
       mechanism: given(pMechanism),
       roomBytes: Math.max(room, 0),
     };
-    return andThen(session.client.send('wrapKey', request, 'C_WrapKey'), ({ lengthBytes, wrapped, iv }) => {
+    return andThen(session.client.wrapKey(request, 'C_WrapKey'), ({ lengthBytes, wrapped, iv }) => {
       const produce = (): Buffer => wrapped!;
       const filled = fillRoom(room, exactly(lengthBytes), produce, () => undefined);
       return andThen(filled, (pWrappedKey) => ({ pWrappedKey, pMechanism: iv }));

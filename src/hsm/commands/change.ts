@@ -70,7 +70,7 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
     }
     if (isTokenObject(changed)) {
       session.beginPromotion(handle);
-      return { handle, masked: session.hsm.maskingKey.mask(changed) };
+      return { handle, masked: session.hsm.maskingKey.mask(changed), isKey: true };
     }
     session.requireFreeId(changed.attributes, allow, object);
     session.replaceSessionObject(changed);

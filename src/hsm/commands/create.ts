@@ -8,7 +8,7 @@ import {
   type PairName,
 } from '../../objects/build.js';
 import type { Allow } from '../../objects/gate.js';
-import { isTokenObject } from '../../objects/hsm-object.js';
+import { isTokenObject, kindOf } from '../../objects/hsm-object.js';
 import { type ObjectKind, objectKind } from '../../objects/kinds.js';
 import { kindOfTemplate, validateTemplate } from '../../objects/template-validator.js';
 import { ckr } from '../../pkcs11/ckr.js';
@@ -25,6 +25,8 @@ import type { Command } from './command.js';
 export interface Created {
   readonly handle: number;
   readonly masked?: Buffer;
+  /** False for a certificate. */
+  readonly isKey: boolean;
 }
 
 /** Gives a new object its handle and its owner: who was logged in when the command came, and still is. */
@@ -38,13 +40,14 @@ export function finish(
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
     const object = { handle, version: 1, owner: owner.name, sharedWith: [], attributes, material };
+    const isKey = kindOf(object) !== 'certificate';
     if (!isTokenObject(object)) {
       session.addSessionObject(object);
-      return { handle };
+      return { handle, isKey };
     }
     const masked = session.hsm.maskingKey.mask(object);
     material.fill(0);
-    return { handle, masked };
+    return { handle, masked, isKey };
   });
 }
 

@@ -20,7 +20,7 @@ function derivedKind(template: Template): ObjectKind {
 export const deriveKey: Command<{ handle: number; mechanism: Mechanism; template: Template }, Created> = {
   login: 'CU',
   run: (session, { handle, mechanism: { type, parameter }, template }, cause) => {
-    const { settings, mechanisms } = session.hsm;
+    const { mechanisms } = session.hsm;
     const { derive, keyTypes } = mechanisms.part(type, 'derive');
     const base = keyFor(session, handle, 'derive', type, keyTypes);
     const kind = derivedKind(template);
@@ -31,7 +31,7 @@ export const deriveKey: Command<{ handle: number; mechanism: Mechanism; template
     const lengthBytes = newSecretKeyLength(keyType, template);
     const history = derivedFrom(base.object);
     const owner = session.user;
-    const limits = { kind: mechanisms.kind, ecdhWithoutKdf: settings.ecdhWithoutKdf ?? false };
+    const limits = { kind: mechanisms.kind, ecdhWithoutKdf: session.options.ecdhWithoutKdf };
     const derived = withCkr(base, 'CKR_MECHANISM_PARAM_INVALID', () =>
       derive(base.key, parameter, lengthBytes, limits),
     );

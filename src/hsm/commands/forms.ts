@@ -43,7 +43,7 @@ const data = bytes(limits.hsmFrameBytes);
 const masked = bytes(limits.maskedObjectBytes);
 const name = text(limits.nameBytes);
 const attribute = record({ type: u64, value: bytes(limits.attributeBytes), nested: optional(template) });
-const created = record({ handle: u64, masked: optional(masked) });
+const created = record({ handle: u64, masked: optional(masked), isKey: flag });
 const onData = record({ handle: u64, mechanism, input: data });
 const byHandle = record({ handle: u64 });
 const shared = record({ handle: u64, user: name });
@@ -83,6 +83,7 @@ const readResult: Shape<ReadResult> = {
 const keyShape = record({
   keyType: u64,
   bits: u64,
+  token: flag,
   curve: optional(oneOf(...curves.map((curve) => curve.name))),
   algorithm: optional(oneOf(...messageAlgorithms)),
 });

@@ -1,7 +1,7 @@
 import { type Eventually, orElse } from '../../base/eventually.js';
 import { CryptoError } from '../../crypto/index.js';
 import type { KeyShape } from '../../mechanisms/mechanism.js';
-import { boolAttribute } from '../../objects/hsm-object.js';
+import { boolAttribute, isTokenObject } from '../../objects/hsm-object.js';
 import { attributeName, CKA } from '../../pkcs11/attributes.js';
 import { type CkrName, ckr } from '../../pkcs11/ckr.js';
 import { mechanismName } from '../../pkcs11/mechanisms.js';
@@ -87,11 +87,13 @@ export function withCkr<T>(loaded: LoadedObject, refused: CkrName, work: () => E
 /** What Init asks for: whether the key may be used so, and its shape, from which all sizes follow. */
 export const describeKey: Command<
   { handle: number; use: KeyUse; mechanism: number; keyTypes: readonly number[] },
-  KeyShape
+  KeyShape & { readonly token: boolean }
 > = {
   login: 'CU',
   run: (session, { handle, use, mechanism, keyTypes }) => {
-    const { keyType, bits, curve, algorithm } = keyFor(session, handle, use, mechanism, keyTypes).key;
-    return { keyType, bits, ...(curve && { curve }), ...(algorithm && { algorithm }) };
+    const { key, object } = keyFor(session, handle, use, mechanism, keyTypes);
+    const { keyType, bits, curve, algorithm } = key;
+    const token = isTokenObject(object);
+    return { keyType, bits, token, ...(curve && { curve }), ...(algorithm && { algorithm }) };
   },
 };
