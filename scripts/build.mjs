@@ -61,9 +61,9 @@ const steps = [
   },
   {
     name: 'module',
-    title: 'building the PKCS#11 module',
+    title: 'building the PKCS#11 module and the OpenSSL engine',
     output: 'build/pkcs11/libcloudhsm_pkcs11.so',
-    sources: ['native/pkcs11', 'native/shared'],
+    sources: ['native/pkcs11', 'native/openssl', 'native/shared'],
     command: [
       bin('cmake-js'),
       'build',
@@ -73,6 +73,9 @@ const steps = [
       join(root, 'build', 'pkcs11'),
       '--log-level',
       'error',
+      ...(headers === undefined
+        ? []
+        : [`--CDCLOUDHSM_LOCAL_NODE_HEADERS=${join(headers, 'include', 'node')}`]),
     ],
   },
 ];

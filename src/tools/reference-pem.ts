@@ -4,7 +4,7 @@ import forge from 'node-forge';
  * Key files without a key: programs that want a private key's file get one that parses as such, and CloudHSM's OpenSSL engine
  * finds in it which key of the HSM is meant ("fake PEM", reference management-tools, section 9.2). The public half is the real one;
  * where the private one would be stand a magic number and the key's handle. CloudHSM's own layout is not public: this one is
- * ours [guess], and native/openssl-engine/reference.c reads it.
+ * ours [guess], and native/openssl/reference.c reads it.
  */
 
 /** The public half of a key that stays in an HSM: big-endian numbers; `parameters` (an OID) and `point` (an OCTET STRING) are DER, as
@@ -65,22 +65,30 @@ export function referencePem(handle: number, half: PublicHalf): string {
   ]);
 }
 
+/** The numbers of an RSAPrivateKey or ECPrivateKey, also within a PrivateKeyInfo (RFC 5958), as OpenSSL 3 writes keys. */
+function numbersOf(label: string, der: Buffer): Asn1[] | undefined {
+  const { value } = parsed(der);
+  if (!Array.isArray(value)) return undefined;
+  if (label !== '') return value;
+  const inner = value[2]?.value;
+  return typeof inner === 'string' ? numbersOf('inner', Buffer.from(inner, 'latin1')) : undefined;
+}
+
 /** The handle in a key file, or undefined where it is another file: a real key's, or none. */
 export function handleOfPem(text: string): number | undefined {
   if (text.length > MOST_PEM_BYTES) return undefined;
-  const body = /-----BEGIN (RSA|EC) PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END \1 PRIVATE KEY-----/.exec(
+  const file = /-----BEGIN (RSA |EC |)PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END \1PRIVATE KEY-----/.exec(
     text,
   );
-  if (body === null) return undefined;
-  let numbers: Asn1[];
+  if (file === null) return undefined;
+  let numbers: Asn1[] | undefined;
   try {
-    const { value } = parsed(Buffer.from(body[2]!, 'base64'));
-    if (!Array.isArray(value)) return undefined;
-    numbers = value;
+    numbers = numbersOf(file[1]!, Buffer.from(file[2]!, 'base64'));
   } catch {
     return undefined;
   }
-  const secret = numbers[body[1] === 'RSA' ? 3 : 1]?.value;
+  // An RSAPrivateKey has nine numbers, and the private exponent is the fourth.
+  const secret = numbers?.[numbers.length === 9 ? 3 : 1]?.value;
   if (typeof secret !== 'string' || secret.length < REFERENCE_BYTES) return undefined;
   const bytes = Buffer.from(secret, 'latin1');
   const reference = bytes.subarray(-REFERENCE_BYTES);
