@@ -10,11 +10,18 @@ import type { infoLayouts, StructValue } from '../pkcs11/layouts.js';
 const cryptokiVersion = { major: 2, minor: 40 };
 /** The Client SDK whose behaviour this is. */
 export const libraryVersion = { major: 5, minor: 18 };
-/** "hardware 5.3; firmware 2.06 build 16" of hsm1.medium, which hsm2m is assumed to share. */
-const hardwareVersion = { major: 5, minor: 3 };
-const firmwareVersion = { major: 2, minor: 6 };
-
-const vendor = 'Marvell Semiconductors, Inc.';
+/** "hardware 5.3; firmware 2.06 build 16" of hsm1.medium, which hsm2m is assumed to share (tools reference, section 6.2). */
+export const hardware = {
+  vendor: 'Marvell Semiconductors, Inc.',
+  model: 'NITROX-III CNN35XX-NFBE',
+  hardwareVersion: { major: 5, minor: 3 },
+  firmwareVersion: { major: 2, minor: 6 },
+  firmwareBuild: 16,
+  firmwareId: 'CNN35XX-NFBE-FW-2.06-16',
+} as const;
+const { vendor, hardwareVersion, firmwareVersion } = hardware;
+/** CK_TOKEN_INFO has room for as much of a model's name. */
+const MODEL_CHARACTERS = 16;
 
 export const libraryInfo: StructValue<(typeof infoLayouts)['CK_INFO']> = {
   cryptokiVersion,
@@ -51,7 +58,7 @@ export function tokenInfo(
   return {
     label: 'hsm1',
     manufacturerID: vendor,
-    model: 'NITROX-III CNN35',
+    model: hardware.model.slice(0, MODEL_CHARACTERS),
     // The part of the id that tells clusters apart.
     serialNumber: clusterId.replace(/^cluster-/, ''),
     flags: tokenFlags | (pinInitialized ? CKF.CKF_USER_PIN_INITIALIZED : 0),

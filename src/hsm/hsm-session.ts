@@ -48,7 +48,8 @@ export class HsmSession {
 
   /** Remembers what the client is to sign: for one signature. */
   giveChallenge(challenge: Buffer): Buffer {
-    this.#challenge = challenge;
+    // A copy: what is answered is cleansed when it has left.
+    this.#challenge = Buffer.from(challenge);
     return challenge;
   }
 

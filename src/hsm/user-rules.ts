@@ -42,3 +42,6 @@ export async function hashNewPassword(
   }
   return hashPassword(password);
 }
+
+/** "The default password is the literal `password`": of the `admin` of a cluster that is not activated (section 1.1). */
+export const FIRST_PASSWORD = 'password';

@@ -108,9 +108,11 @@ export class StreamTerminal implements Terminal {
         if (hidden) output.write('\n');
         resolve(answer);
       };
-      this.#interface.setPrompt(prompt);
-      this.#interface.prompt();
+      // Whatever comes after the question must find the echo off already.
       this.#hidden = hidden;
+      this.#interface.setPrompt(hidden ? '' : prompt);
+      this.#interface.prompt();
+      if (hidden) output.write(prompt);
     });
   }
 

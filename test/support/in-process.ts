@@ -9,7 +9,7 @@ import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { Hsm, type HsmConnection, newMaskingKey } from '../../src/hsm/hsm.js';
 import { type Quota, quotaOf } from '../../src/hsm/quotas.js';
 import type { Role } from '../../src/hsm/roles.js';
-import { hashNewPassword } from '../../src/hsm/user-rules.js';
+import { FIRST_PASSWORD, hashNewPassword } from '../../src/hsm/user-rules.js';
 import { certificateSwitch } from '../../src/objects/certificates.js';
 import type { Profile } from '../../src/objects/deviations.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly quota?: Quota;
   readonly certificateStorage?: boolean;
   readonly ecdhWithoutKdf?: boolean;
+  /** false: its admin has the first password still. */
+  readonly activated?: boolean;
 }
 
 /** A connection to one HSM, with somebody logged in. */
@@ -58,10 +60,13 @@ export async function memoryCluster({
   quota = quotaOf(hsmType, keyQuota),
   certificateStorage,
   ecdhWithoutKdf = false,
+  activated = true,
 }: ClusterOptions = {}): Promise<Cluster> {
   passwordHashed ??= hashNewPassword(PASSWORD);
   const passwordHash = await passwordHashed;
-  const users = userRoles.map(([name, role]) => ({ name, role, passwordHash }));
+  const users = activated
+    ? userRoles.map(([name, role]) => ({ name, role, passwordHash }))
+    : [{ name: 'admin', role: 'PRECO' as const, passwordHash: await hashNewPassword(FIRST_PASSWORD) }];
   const maskingKey = newMaskingKey();
   const members: Hsm[] = [];
   for (let ordinal = 1; ordinal <= hsms; ordinal++) {

@@ -1,0 +1,25 @@
+import { Failure } from '../../base/errors.js';
+import { optional } from '../command-row.js';
+import { refused } from '../failure.js';
+import type { CliCluster } from './cluster.js';
+import { readApproval } from './token-files.js';
+
+/** `--approval F`: "approvals travel with the command, there is no separate approve step" (reference management-tools, 6.7). */
+export const approvalOption = {
+  approval: optional<string>('APPROVAL', 'Filepath of signed quorum token file to approve operation'),
+} as const;
+
+/** Brings the approvals of a file to every HSM, for the command that comes next. */
+export async function bringApprovals(cluster: CliCluster, path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const approval = readApproval(path);
+  try {
+    await cluster.sendToAll('Quorum approval', 'approveToken', approval);
+  } catch (error) {
+    const invalid =
+      error instanceof Failure && ['CKR_SIGNATURE_INVALID', 'CKR_ARGUMENTS_BAD'].includes(error.code);
+    // "Bad signature, or token reused" (section 6.8).
+    if (invalid) throw refused('Invalid username-signature pair for quorum authorization', error);
+    throw error;
+  }
+}

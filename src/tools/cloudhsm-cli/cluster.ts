@@ -1,0 +1,85 @@
+import type { Eventually } from '../../base/eventually.js';
+import type { ClusterClient } from '../../cluster/cluster-client.js';
+import type { AnswerOf, CommandName, RequestOf } from '../../hsm/commands/index.js';
+import type { HsmConnection } from '../../hsm/hsm.js';
+import type { ClusterAccess } from '../connection/cluster-access.js';
+import { HsmGroup } from '../connection/hsm-group.js';
+import { refused } from '../failure.js';
+import { messageOf } from './messages.js';
+import type { RoleName } from './names.js';
+
+/** Who is logged in on all HSMs of a cluster. */
+export interface CliLogin {
+  readonly username: string;
+  readonly role: RoleName;
+}
+
+/** A cluster that the CLI is connected to. */
+export class CliCluster {
+  login: CliLogin | undefined;
+
+  private constructor(
+    readonly id: string,
+    readonly access: ClusterAccess,
+    readonly group: HsmGroup,
+  ) {}
+
+  /** Throws REFUSED, also where the cluster is not the one that the configuration says. */
+  static async open(access: ClusterAccess): Promise<CliCluster> {
+    const { group, clusterId } = await HsmGroup.ofCluster(access);
+    if (access.clusterId !== undefined && access.clusterId !== clusterId) {
+      group.close();
+      throw refused(
+        `the HSMs are those of ${clusterId}, not of ${access.clusterId}: configure the tool anew`,
+      );
+    }
+    return new CliCluster(clusterId, access, group);
+  }
+
+  /**
+   * Runs some work on every HSM. All must do it: an HSM that did not, makes it an error that says so ("failed on 1 of 3
+   * connections", section 6.8).
+   */
+  async onAll<T>(what: string, work: (connection: HsmConnection) => Eventually<T>): Promise<T[]> {
+    const results = await this.group.each((connection) => work(connection));
+    const failures = results.flatMap(({ result }) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    if (failures.length === 0)
+      return results.flatMap(({ result }) => (result.status === 'fulfilled' ? [result.value] : []));
+    const reasons = [...new Set(failures.map(messageOf))];
+    const [first] = failures;
+    if (failures.length === results.length && reasons.length === 1) throw first;
+    throw refused(
+      `${what} failed on ${failures.length} of ${results.length} connections: ${reasons.join('; ')}`,
+      first,
+    );
+  }
+
+  sendToAll<N extends CommandName>(what: string, name: N, request: RequestOf<N>): Promise<AnswerOf<N>[]> {
+    return this.onAll(what, (connection) => connection.send(name, request));
+  }
+
+  /** Asks the HSMs that can be reached; an answer of one of them is enough. */
+  async ofReachable<N extends CommandName>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>[]> {
+    const results = await this.group.each((connection) => connection.send(name, request));
+    const answers = results.flatMap(({ result }) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failure = results.find(({ result }) => result.status === 'rejected')?.result;
+    if (answers.length === 0 && failure?.status === 'rejected') throw failure.reason;
+    return answers;
+  }
+
+  /** Works with the HSMs as one, for commands on keys. */
+  async withClient<T>(work: (client: ClusterClient) => Eventually<T>): Promise<T> {
+    const client = this.group.client();
+    try {
+      return await work(client);
+    } finally {
+      client.close();
+    }
+  }
+
+  close(): void {
+    this.group.close();
+  }
+}

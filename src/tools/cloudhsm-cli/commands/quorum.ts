@@ -1,0 +1,102 @@
+import { digest, randomBytes } from '../../../crypto/index.js';
+import type { TokenInfo } from '../../../hsm/quorum/quorum.js';
+import { QUORUM_MAX, QUORUM_MIN } from '../../../hsm/quorum/quorum.js';
+import { serviceNames } from '../../../hsm/quorum/services.js';
+import { integer, oneOf, required } from '../../command-row.js';
+import { approvalOption, bringApprovals } from '../approvals.js';
+import { command } from '../context.js';
+import { agreed, INCONSISTENT } from '../names.js';
+import { writeApproval, writeRegistration } from '../token-files.js';
+
+/** What a registration is made with: any bytes (reference management-tools, section 6.7). */
+const REGISTRATION_BYTES = 245;
+
+const serviceHelp = 'Service the token will be used for';
+
+function tokenEntry(tokens: readonly TokenInfo[], hsms: number): object {
+  const of = <T>(property: (token: TokenInfo) => T) => agreed(tokens.map(property));
+  return {
+    username: tokens[0]!.user,
+    service: tokens[0]!.service,
+    'approvals-required': of(({ required: approvals }) => approvals),
+    'number-of-approvals': of(({ approvers }) => approvers.length),
+    // HSMs do not count the same second.
+    'token-timeout-seconds': Math.min(...tokens.map(({ secondsLeft }) => secondsLeft)),
+    'cluster-coverage': tokens.length === hsms ? 'full' : INCONSISTENT,
+  };
+}
+
+export const quorumCommands = [
+  command({
+    path: ['quorum', 'token-sign', 'generate'],
+    help: 'Generate a token',
+    roles: ['CO', 'CU'],
+    options: {
+      service: required('SERVICE', serviceHelp, oneOf(...serviceNames, 'registration')),
+      token: required<string>('TOKEN', 'Filepath where the unsigned token file will be written'),
+    },
+    run: async ({ cluster }, { service, token }) => {
+      if (service === 'registration') {
+        const data = randomBytes(REGISTRATION_BYTES);
+        writeRegistration(token, data, digest('sha256', data));
+        return { path: token };
+      }
+      const tokens = await cluster.sendToAll('Token generate', 'getToken', { service });
+      const data = Buffer.concat(tokens.map(({ record }) => record));
+      writeApproval(token, data, digest('sha256', data));
+      return { path: token };
+    },
+  }),
+  command({
+    path: ['quorum', 'token-sign', 'list'],
+    help: 'List tokens',
+    roles: ['CO'],
+    options: {},
+    run: async ({ cluster }) => {
+      const lists = await cluster.ofReachable('listTokens', undefined);
+      const byUse = new Map<string, TokenInfo[]>();
+      for (const token of lists.flat()) {
+        const use = `${token.user} ${token.service}`;
+        byUse.set(use, [...(byUse.get(use) ?? []), token]);
+      }
+      return { tokens: [...byUse.values()].map((tokens) => tokenEntry(tokens, lists.length)) };
+    },
+  }),
+  command({
+    path: ['quorum', 'token-sign', 'list-quorum-values'],
+    help: 'List current quorum values',
+    roles: [],
+    options: {},
+    run: async ({ cluster }) => {
+      const values = await cluster.ofReachable('getQuorumValues', undefined);
+      return Object.fromEntries(
+        serviceNames.map((service) => [service, agreed(values.map((value) => value[service]))]),
+      );
+    },
+  }),
+  command({
+    path: ['quorum', 'token-sign', 'set-quorum-value'],
+    help: 'Set a quorum value',
+    roles: ['CO'],
+    options: {
+      service: required('SERVICE', 'Service the quorum value will be used for', oneOf(...serviceNames)),
+      value: required('VALUE', 'Value to be set', integer(QUORUM_MIN, QUORUM_MAX)),
+      ...approvalOption,
+    },
+    run: async ({ cluster }, { service, value, approval }) => {
+      await bringApprovals(cluster, approval);
+      await cluster.sendToAll('Set quorum value', 'setQuorumValue', { service, value });
+      return 'Set quorum value successful';
+    },
+  }),
+  command({
+    path: ['quorum', 'token-sign', 'delete'],
+    help: 'Delete quorum tokens',
+    roles: ['CO'],
+    options: { scope: required('SCOPE', 'Scope of which token(s) will be deleted', oneOf('user', 'all')) },
+    run: async ({ cluster }, { scope }) => {
+      await cluster.sendToAll('Token delete', 'deleteTokens', { scope });
+      return 'Deletion of quorum token(s) successful';
+    },
+  }),
+];

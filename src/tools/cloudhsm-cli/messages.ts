@@ -1,0 +1,14 @@
+import { describeError, Failure } from '../../base/errors.js';
+
+/** THE row per answer of an HSM that CloudHSM's CLI has words of its own for (reference management-tools, section 6.8). */
+const texts: Readonly<Record<string, string>> = {
+  // "Unknown for the CLI": those of JCE [guess].
+  CKR_PIN_INCORRECT:
+    'Incorrect credentials are passed for this operation: Incorrect authentication credentials.',
+};
+
+/** What stands in `data` for an error. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Failure)) return describeError(error);
+  return texts[error.code] ?? error.message;
+}

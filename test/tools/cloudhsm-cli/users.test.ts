@@ -1,0 +1,163 @@
+import { expect } from 'chai';
+import { answersOf, dataOf, runCli } from '../../support/cli.js';
+import { PASSWORD } from '../../support/in-process.js';
+import { NetworkCluster } from '../../support/network.js';
+import { TestPrefix } from '../../support/prefix.js';
+
+const ADMIN = { pin: `admin:${PASSWORD}`, role: 'admin' } as const;
+
+describe('cloudhsm-cli: users', () => {
+  let network: NetworkCluster;
+  let prefix: TestPrefix;
+
+  before(async () => {
+    network = await NetworkCluster.start({ hsms: 2 });
+    prefix = new TestPrefix(network.endpoints.slice(0, 1), network.client);
+  });
+
+  after(async () => {
+    prefix.remove();
+    await network.close();
+  });
+
+  const usernames = async (): Promise<string[]> => {
+    const { users } = dataOf(await runCli(prefix, ['user', 'list'])) as { users: { username: string }[] };
+    return users.map(({ username }) => username);
+  };
+
+  it('are created on every HSM, in lower case, and deleted from every HSM', async () => {
+    const create = [
+      'user',
+      'create',
+      '--username',
+      'Alice',
+      '--role',
+      'crypto-user',
+      '--password',
+      'password1',
+    ];
+    const created = await runCli(prefix, create, ADMIN);
+    expect(created.code).to.equal(0);
+    expect(dataOf(created)).to.deep.equal({ username: 'alice', role: 'crypto-user' });
+    expect(created.stderr).to.contain('--password is visible to other users');
+    expect(await usernames()).to.deep.equal(['admin', 'app_user', 'crypto_user', 'other_user', 'alice']);
+    const deleted = await runCli(
+      prefix,
+      ['user', 'delete', '--username', 'alice', '--role', 'crypto-user'],
+      ADMIN,
+    );
+    expect(dataOf(deleted)).to.deep.equal({ username: 'alice', role: 'crypto-user' });
+    expect(await usernames()).not.to.contain('alice');
+  });
+
+  it('type passwords without echo, twice for a new one', async () => {
+    const input = [
+      'login --username admin --role admin',
+      PASSWORD,
+      'user create --username bob --role crypto-user',
+      'password2',
+      'password3',
+      'user create --username bob --role crypto-user',
+      'password2',
+      'password2',
+      'user delete --username bob --role crypto-user',
+      'logout',
+      'quit',
+    ];
+    const run = await runCli(prefix, ['interactive'], { input, terminal: true });
+    expect(run.stdout).not.to.contain(PASSWORD);
+    expect(run.stdout).not.to.contain('password2');
+    expect(run.stdout).to.contain('Confirm password:');
+    expect(answersOf(run)).to.deep.equal([
+      { error_code: 0, data: { username: 'admin', role: 'admin' } },
+      { error_code: 1, data: 'the two passwords are not the same' },
+      { error_code: 0, data: { username: 'bob', role: 'crypto-user' } },
+      { error_code: 0, data: { username: 'bob', role: 'crypto-user' } },
+      { error_code: 0, data: 'Logout successful' },
+    ]);
+  });
+
+  it('change their own password, and an admin that of others', async () => {
+    const pin = { pin: `other_user:${PASSWORD}` };
+    const words = ['user', 'change-password', '--role', 'crypto-user', '--username'];
+    expect((await runCli(prefix, [...words, 'other_user', '--password', 'password4'], pin)).code).to.equal(0);
+    expect((await runCli(prefix, [...words, 'crypto_user', '--password', 'password4'], pin)).code).to.equal(
+      1,
+    );
+    const stale = await runCli(prefix, [...words, 'other_user', '--password', 'password4'], pin);
+    expect(dataOf(stale)).to.match(/^Incorrect credentials are passed/);
+    expect((await runCli(prefix, [...words, 'other_user', '--password', PASSWORD], ADMIN)).code).to.equal(0);
+  });
+
+  it('are refused a password with a colon, which CLOUDHSM_PIN could not hold', async () => {
+    const words = ['user', 'create', '--username', 'carl', '--role', 'admin', '--password', 'pass:word1'];
+    expect(dataOf(await runCli(prefix, words, ADMIN))).to.equal('a password has no colon');
+  });
+
+  it('that only one HSM has are shown as inconsistent, and what failed on some HSMs says so', async () => {
+    const connection = network.cluster.hsms[0]!.connect();
+    await connection.send('login', { name: 'admin', password: PASSWORD, role: 'CO' });
+    await connection.send('createUser', { name: 'half', role: 'CU', password: 'password5' });
+    const { users } = dataOf(await runCli(prefix, ['user', 'list'])) as { users: object[] };
+    expect(users.at(-1)).to.deep.include({ username: 'half', 'cluster-coverage': 'inconsistent' });
+    const words = [
+      'user',
+      'create',
+      '--username',
+      'half',
+      '--role',
+      'crypto-user',
+      '--password',
+      'password5',
+    ];
+    expect(dataOf(await runCli(prefix, words, ADMIN))).to.match(
+      /^User create failed on 1 of 2 connections: /,
+    );
+    await connection.send('deleteUser', { name: 'half', role: 'CU' });
+    connection.close();
+  });
+
+  it('need a login for what needs one, with the right role', async () => {
+    const words = ['user', 'delete', '--username', 'admin', '--role', 'admin'];
+    const nobody = await runCli(prefix, words);
+    expect(nobody.code).to.equal(1);
+    expect(dataOf(nobody)).to.contain('CLOUDHSM_PIN');
+    const wrong = await runCli(prefix, words, { pin: `crypto_user:${PASSWORD}` });
+    expect(dataOf(wrong)).to.contain('role admin');
+    const typed = await runCli(prefix, ['interactive'], { input: [words.join(' '), 'quit'] });
+    expect(answersOf(typed)[0]?.data).to.contain('login');
+  });
+
+  it('cannot be reached where no HSM answers: that is said, and the exit status tells', async () => {
+    const nowhere = new TestPrefix([{ host: '127.0.0.1', port: 1 }], network.client);
+    const run = await runCli(nowhere, ['user', 'list']);
+    expect(run.code).to.equal(1);
+    expect(run.stdout).to.equal('');
+    expect(run.stderr).to.match(/^Failed to initialize hsm1 context\n/);
+    nowhere.remove();
+  });
+
+  it('are told what is wrong with a command line on stderr, with exit status 2', async () => {
+    const run = await runCli(prefix, ['user', 'create', '--username', 'x']);
+    expect(run).to.deep.include({ code: 2, stdout: '' });
+    expect(run.stderr).to.contain('--role <ROLE>');
+    expect((await runCli(prefix, ['help', 'user'])).stdout).to.contain('Usage: cloudhsm-cli user <COMMAND>');
+  });
+});
+
+describe('cloudhsm-cli: activation', () => {
+  it('sets the password of the first admin, once', async () => {
+    const network = await NetworkCluster.start({ hsms: 1, activated: false });
+    const prefix = new TestPrefix(network.endpoints, network.client);
+    const before = dataOf(await runCli(prefix, ['user', 'list'])) as { users: object[] };
+    expect(before.users[0]).to.deep.include({ username: 'admin', role: 'unactivated-admin' });
+    const activate = await runCli(prefix, ['cluster', 'activate'], { input: ['password9', 'password9'] });
+    expect(activate.stdout).to.contain('Cluster activation successful');
+    const again = await runCli(prefix, ['cluster', 'activate', '--password', 'password9']);
+    expect(again.code).to.equal(1);
+    const after = dataOf(await runCli(prefix, ['user', 'list'])) as { users: object[] };
+    expect(after.users[0]).to.deep.include({ username: 'admin', role: 'admin', locked: 'false' });
+    prefix.remove();
+    await network.close();
+  });
+});
