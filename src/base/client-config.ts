@@ -107,6 +107,8 @@ export interface LibraryOptions {
   /** undefined: it does not say. */
   readonly keyAvailabilityCheck: boolean | undefined;
   readonly validateKeyAtInit: boolean;
+  /** Whether a busy HSM is asked again. undefined: it does not say. */
+  readonly retries: boolean | undefined;
   /** What the HSM is told in place of its own settings; undefined: the file does not say. */
   readonly switches: {
     readonly certificateStorage: boolean | undefined;
@@ -118,9 +120,11 @@ export interface LibraryOptions {
 export function libraryOptions(cluster: ClientClusterConfig | undefined): LibraryOptions {
   const options = cluster?.options;
   const unchecked = options?.disable_key_availability_check;
+  const mode = options?.default_retry_mode;
   return {
     keyAvailabilityCheck: unchecked === undefined ? undefined : !unchecked,
     validateKeyAtInit: options?.disable_validate_key_at_init !== true,
+    retries: mode === undefined ? undefined : mode === 'standard',
     switches: {
       certificateStorage: options?.enable_certificate_storage,
       ecdhWithoutKdf: options?.enable_ecdh_without_kdf,
@@ -139,18 +143,6 @@ function pathText(path: readonly PropertyKey[]): string {
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
     .join('')
     .replace(/^\./, '');
-}
-
-/** Options that are read, and change nothing so far: nothing is throttled. */
-const idleOptions: readonly string[] = ['default_retry_mode'];
-
-/** The options in the file that this program knows and does not act upon: nobody may rely on them unawares. */
-export function optionsWithoutEffect({ clusters = [] }: ClientConfig): string[] {
-  return clusters.flatMap(({ cluster }, at) =>
-    Object.keys(cluster.options ?? {})
-      .filter((name) => idleOptions.includes(name))
-      .map((name) => pathText(['clusters', at, 'cluster', 'options', name])),
-  );
 }
 
 /** The fields that this program does not know, and that are no comments: a comment's name begins with `//`. */

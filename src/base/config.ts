@@ -14,6 +14,8 @@ export const configSchema = z
     mode: z.enum(clusterModes).default('FIPS'),
     /** How many keys the cluster holds, instead of CloudHSM's quota. */
     keyQuota: z.number().int().min(1).max(10_000_000).optional(),
+    /** How many commands of programs an HSM does in a second; beyond it answers that it is busy, as CloudHSM's do. All, without it. */
+    commandsPerSecond: z.number().int().min(1).max(1_000_000).optional(),
     /** Certificates as objects, which CloudHSM has on hsm2m.medium and only when told so. */
     certificateStorage: z.boolean().optional(),
     /** The first three numbers of the HSMs' ENI addresses, instead of 127.x.y chosen by the cluster's id. */

@@ -3,7 +3,6 @@ import {
   type ClientConfig,
   type ClientConfigFile,
   type LogInterval,
-  optionsWithoutEffect,
   readClientConfig,
   unknownFields,
   unusableConfig,
@@ -42,7 +41,7 @@ export class Libraries {
     const slots = slotsFor(this.offer, found);
     const log = this.#openLog(client, found?.config.logging);
     if (found !== undefined) {
-      const idle = [...optionsWithoutEffect(found.config), ...unknownFields(found.config)];
+      const idle = unknownFields(found.config);
       if (idle.length > 0)
         log.write('warn', CONFIG_PATH, [`${found.file}: fields without effect: ${idle.join(', ')}`]);
     }

@@ -158,7 +158,7 @@ function checkUnchanged(file: ClusterFile, requested: Partial<Config>, home: Hom
 
 /** What all HSMs of the cluster have in common. Throws BAD_CONFIGURATION. */
 function hsmSettings(config: Config, { hsmType, mode }: ClusterFile): Omit<HsmSettings, 'id' | 'ordinal'> {
-  const { profile, keyQuota, ecdhWithoutKdf = false } = config;
+  const { profile, keyQuota, ecdhWithoutKdf = false, commandsPerSecond } = config;
   if (config.certificateStorage === true && !mayStoreCertificates(hsmType)) {
     throw commandFailure(
       'BAD_CONFIGURATION',
@@ -166,7 +166,15 @@ function hsmSettings(config: Config, { hsmType, mode }: ClusterFile): Omit<HsmSe
     );
   }
   const certificateStorage = certificateSwitch(hsmType, config.certificateStorage);
-  return { hsmType, mode, profile, quota: quotaOf(hsmType, keyQuota), certificateStorage, ecdhWithoutKdf };
+  return {
+    hsmType,
+    mode,
+    profile,
+    quota: quotaOf(hsmType, keyQuota),
+    certificateStorage,
+    ecdhWithoutKdf,
+    commandsPerSecond,
+  };
 }
 
 /**

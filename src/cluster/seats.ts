@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../base/errors.js';
 import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
 import { forms } from '../hsm/commands/forms.js';
@@ -9,6 +8,7 @@ import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
+import { BUSY_TRIES, backoffMs, type Pause, systemPause } from './pause.js';
 import { Seat } from './seat.js';
 
 /** How a client gets to one HSM. */
@@ -37,6 +37,7 @@ export interface SeatOptions {
   readonly patienceMs?: number;
   /** "Modes off and standard" (reference 14.2): whether the answer of a busy HSM is a reason to ask again. */
   readonly retries?: boolean;
+  readonly pause?: Pause;
 }
 
 interface Credentials {
@@ -46,9 +47,6 @@ interface Credentials {
 }
 
 const PATIENCE_MS = 5_000;
-/** "4 tries, 100 ms doubling, jitter" [guess] (reference, section 20). */
-const BUSY_TRIES = 4;
-const BUSY_BACKOFF_MS = 100;
 
 const missingCodes: ReadonlySet<string> = new Set<CkrName>([
   'CKR_KEY_HANDLE_INVALID',
@@ -181,10 +179,14 @@ export class Seats {
   }
 
   #choose(name: CommandName, request: unknown): Seat | undefined {
-    const { anywhere } = forms[name];
-    const handle = (request as { handle?: number } | undefined)?.handle;
-    if (anywhere !== true || (handle !== undefined && this.#sessionKeys.has(handle))) return this.#home;
+    if (this.#isForHome(name, request)) return this.#home;
     return this.#up[this.#turn++ % this.#up.length];
+  }
+
+  /** What concerns session keys, or may: another HSM would not know them, or would have one that nobody looks for there. */
+  #isForHome(name: CommandName, request: unknown): boolean {
+    const handle = (request as { handle?: number } | undefined)?.handle;
+    return forms[name].anywhere !== true || (handle !== undefined && this.#sessionKeys.has(handle));
   }
 
   #elsewhere<N extends CommandName>(
@@ -198,7 +200,10 @@ export class Seats {
     const handle = (request as { handle?: number } | undefined)?.handle;
     const othersMayHaveIt = isMissing(error) && this.#up.length > 1 && !this.#sessionKeys.has(handle ?? -1);
     const goesOn = seat === undefined || error instanceof HsmUnavailable || othersMayHaveIt;
-    if (!goesOn || (forms[name].repeatable !== true && seat !== undefined)) throw error;
+    if (isBusy(error) && this.options.retries === false) throw error;
+    // A busy HSM has done nothing.
+    const repeatable = forms[name].repeatable === true || seat === undefined || isBusy(error);
+    if (!goesOn || !repeatable) throw error;
     return this.#retry(seat, error, name, request, cause);
   }
 
@@ -210,16 +215,18 @@ export class Seats {
     cause: string | undefined,
   ): Promise<AnswerOf<N>> {
     const tried = new Set([first]);
-    let failure = error;
     let missing = isMissing(error) ? error : undefined;
+    let busy = isBusy(error) ? error : undefined;
     let busyTries = 1;
+    const isForHome = this.#isForHome(name, request);
     for (;;) {
-      const next = this.#up.find((seat) => !tried.has(seat));
+      const home = isForHome && busy !== undefined ? this.#home : undefined;
+      const next = (home === undefined ? this.#up : [home]).find((seat) => !tried.has(seat));
       if (next === undefined) {
-        if (missing !== undefined) throw missing;
-        if (isBusy(failure)) {
-          if (!(await this.#waitsForBusy(busyTries++))) throw failure;
-        }
+        // Who was too busy to say may have it.
+        if (busy === undefined && missing !== undefined) throw missing;
+        if (busy !== undefined && !(await this.#waitsForBusy(busyTries++))) throw busy;
+        busy = undefined;
         await this.#whenUp();
         tried.clear();
         continue;
@@ -231,9 +238,9 @@ export class Seats {
         if (isLoss(again)) next.lose();
         // The first one counts: the home knows the session keys, and why it refuses them.
         else if (isMissing(again)) missing ??= again;
+        else if (isBusy(again)) busy = again;
         if (!isMissing(again) && !(again instanceof HsmUnavailable)) throw again;
-        if (again instanceof HsmUnavailable && forms[name].repeatable !== true) throw again;
-        failure = again;
+        if (isLoss(again) && forms[name].repeatable !== true) throw again;
       }
     }
   }
@@ -241,7 +248,8 @@ export class Seats {
   /** Waits longer each time; false when a busy HSM is not to be asked again. */
   async #waitsForBusy(tries: number): Promise<boolean> {
     if (this.options.retries === false || tries >= BUSY_TRIES) return false;
-    await sleep(BUSY_BACKOFF_MS * 2 ** (tries - 1) * (0.5 + Math.random()));
+    const { pause = systemPause } = this.options;
+    await pause.wait(backoffMs(tries, pause));
     return true;
   }
 
@@ -273,15 +281,26 @@ export class Seats {
     if (hsms === 0) return true;
     const seat = seats[at];
     if (seat === undefined) return false;
-    const here = orElse(
+    return andThen(this.#has(seat, handle), (found) =>
+      this.#isOn(seats, at + 1, handle, found ? hsms - 1 : hsms),
+    );
+  }
+
+  #has(seat: Seat, handle: number, tries = 1): Eventually<boolean> {
+    return orElse(
       () =>
         seat.connection === undefined
           ? false
           : andThen(seat.connection.send('locateObject', { handle }), () => true),
-      // It has not got it, or cannot say so now.
-      () => false,
+      (error) => {
+        // It has not got it, or is lost.
+        if (!isBusy(error)) return false;
+        return this.#waitsForBusy(tries).then((again) => {
+          if (!again) throw error;
+          return this.#has(seat, handle, tries + 1);
+        });
+      },
     );
-    return andThen(here, (found) => this.#isOn(seats, at + 1, handle, found ? hsms - 1 : hsms));
   }
 
   /** The HSM that has the session keys. Rejects with HsmUnavailable. */

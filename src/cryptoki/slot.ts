@@ -32,10 +32,12 @@ export class Token {
     this.gate = new Gate(slot.profile, allowed);
     const unless = (cause: string | undefined): boolean =>
       this.gate.permits('key-availability-one-hsm', cause);
+    const { retries } = slot.options;
     this.client = slot.cluster.connect({
       uses: (hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true,
       allowed,
       switches: slot.options.switches,
+      ...(retries !== undefined && { retries }),
       keyAvailability: slot.keyAvailability === 'profile' ? { unless } : slot.keyAvailability,
     });
   }

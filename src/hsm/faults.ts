@@ -4,6 +4,7 @@ import { andThen, type Eventually } from '../base/eventually.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { RecordStore } from '../store/record-store.js';
 import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
+import { busy, mayBeRefused } from './throttle.js';
 import { HsmUnavailable } from './unavailable.js';
 
 /** What can be wrong with an HSM on demand, and what it is for the people who ask. */
@@ -53,9 +54,8 @@ export function underCondition<N extends CommandName>(
     case 'slow':
       return sleep(SLOW_MS).then(run);
     case 'throttled':
-      if (isPeer || name === 'login' || name === 'logout' || name === 'synchronize') return run();
-      // Reference 14.2.
-      throw new HsmUnavailable('throttled', 'Response Code: 187, this operation is already in progress');
+      if (isPeer || !mayBeRefused(name)) return run();
+      throw busy(hsmId);
     case 'half-synchronised':
       if (isPeer) return run();
       if (isHidden(request)) {

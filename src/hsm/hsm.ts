@@ -29,6 +29,7 @@ import { MaskingKey } from './masking.js';
 import { Quorum } from './quorum/quorum.js';
 import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
+import { busy, mayBeRefused, Throttle } from './throttle.js';
 import { TokenObjects } from './token-objects.js';
 import { Traffic } from './traffic.js';
 import { HsmUnavailable } from './unavailable.js';
@@ -41,6 +42,8 @@ export interface HsmSettings extends ClusterKind {
   readonly ecdhWithoutKdf?: boolean;
   /** The HSM's place in its cluster, from 1. */
   readonly ordinal: number;
+  /** How many commands of clients it does in a second before it says that it is busy; without it, all. */
+  readonly commandsPerSecond?: number | undefined;
   /** Which templates the HSM accepts: CloudHSM's own rules, or those that programs commonly need. */
   readonly profile: Profile;
   readonly quota: Quota;
@@ -124,6 +127,7 @@ export class Hsm {
   readonly #write: Write = (changes) => this.store.write(changes);
   readonly traffic = new Traffic();
   #condition: Condition | undefined;
+  #throttle: Throttle | undefined;
   #sessions = 0;
   #openSessions = 0;
   readonly #commandCounts = new Float64Array(commandCount);
@@ -184,6 +188,8 @@ export class Hsm {
       log,
       store,
     );
+    const { commandsPerSecond } = settings;
+    if (commandsPerSecond !== undefined) hsm.#throttle = new Throttle(commandsPerSecond, clock);
     return hsm;
   }
 
@@ -218,9 +224,9 @@ export class Hsm {
     return {
       hsmId: this.settings.id,
       send: (name, request, cause) =>
-        this.#condition === undefined
+        this.#condition === undefined && this.#throttle === undefined
           ? this.#run(session, name, request, cause)
-          : this.#runUnder(this.#condition, session, name, request, cause),
+          : this.#runUnder(session, name, request, cause),
       close: () => this.#closeSession(session),
     };
   }
@@ -282,16 +288,18 @@ export class Hsm {
     await this.join();
   }
 
+  /** What an HSM that simply does what it is told does not come to. */
   #runUnder<N extends CommandName>(
-    condition: Condition,
     session: HsmSession,
     name: N,
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    return underCondition(condition, session.isPeer, this.settings.id, name, request, () =>
-      this.#run(session, name, request, cause),
-    );
+    const { id } = this.settings;
+    if (!session.isPeer && mayBeRefused(name) && this.#throttle?.admits() === false) throw busy(id);
+    const run = () => this.#run(session, name, request, cause);
+    if (this.#condition === undefined) return run();
+    return underCondition(this.#condition, session.isPeer, id, name, request, run);
   }
 
   #run<N extends CommandName>(

@@ -122,11 +122,25 @@ describe('the library of an application', () => {
     expect(told(undefined)).to.deep.equal({ certificateStorage: undefined, ecdhWithoutKdf: undefined });
   });
 
+  it('asks a busy HSM again unless its configuration says otherwise', () => {
+    const retries = (options: object) =>
+      libraries().open(
+        client,
+        file({ clusters: [{ cluster: { cluster_id: 'cluster-first', options: { ...options } } }] }),
+      ).slots[0]!.options.retries;
+    expect(retries({ default_retry_mode: 'off' })).to.equal(false);
+    expect(retries({ default_retry_mode: 'standard' })).to.equal(true);
+    expect(retries({})).to.equal(undefined);
+  });
+
   const libraryLog = (path = logFile): string[] => readFileSync(path, 'utf8').trim().split('\n');
 
-  it('warns once, in its log, of fields and options without effect', () => {
+  it('warns once, in its log, of fields without effect', () => {
     rmSync(logFile);
-    const cluster = { cluster_id: 'cluster-first', options: { default_retry_mode: 'off' as const } };
+    const cluster = {
+      cluster_id: 'cluster-first',
+      options: { default_retry_mode: 'off' as const, turbo: true },
+    };
     libraries().open(
       client,
       file({ clusters: [{ cluster }], shiny: 1, logging: { loud: true } } as ClientConfig),
@@ -134,7 +148,7 @@ describe('the library of an application', () => {
     const warnings = libraryLog().filter((line) => line.includes(' WARN [4711] ThreadId(1) '));
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.include(
-      'fields without effect: clusters[0].cluster.options.default_retry_mode, logging.loud, shiny',
+      'fields without effect: clusters[0].cluster.options.turbo, logging.loud, shiny',
     );
     expect(lines).to.deep.equal([]);
   });

@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/base/clock.js';
 import type { ClusterMode, HsmType } from '../../src/base/cluster-kind.js';
 import { silentLog } from '../../src/base/log.js';
 import { Applications } from '../../src/bridge/applications.js';
@@ -35,6 +36,8 @@ export interface ClusterOptions {
   readonly ecdhWithoutKdf?: boolean;
   /** false: its admin has the first password still. */
   readonly activated?: boolean;
+  readonly commandsPerSecond?: number;
+  readonly clock?: Clock;
 }
 
 /** A connection to one HSM, with somebody logged in. */
@@ -61,6 +64,8 @@ export async function memoryCluster({
   certificateStorage,
   ecdhWithoutKdf = false,
   activated = true,
+  commandsPerSecond,
+  clock,
 }: ClusterOptions = {}): Promise<Cluster> {
   passwordHashed ??= hashNewPassword(PASSWORD);
   const passwordHash = await passwordHashed;
@@ -80,9 +85,10 @@ export async function memoryCluster({
       profile,
       quota,
       ecdhWithoutKdf,
+      commandsPerSecond,
       certificateStorage: certificateSwitch(hsmType, certificateStorage),
     };
-    members.push(await Hsm.open(store, settings, silentLog));
+    members.push(await Hsm.open(store, settings, silentLog, clock));
   }
   return new Cluster({ id, hsmType, mode }, members);
 }
