@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,7 @@ export function patternOf(printed: string): RegExp {
 /** A shell that keeps its folder and its variables from step to step, and ends at the first command that fails. */
 class Shell {
   readonly #child: ChildProcess;
+  readonly #news = new EventEmitter();
   readonly #folder = mkdtempSync(join(tmpdir(), 'chl-steps-'));
   #output = '';
   #steps = 0;
@@ -52,7 +53,9 @@ class Shell {
     for (const stream of [this.#child.stdout!, this.#child.stderr!])
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#output += text;
+        this.#news.emit('news');
       });
+    this.#child.once('close', () => this.#news.emit('news'));
     this.#child.stdin!.on('error', () => undefined);
     this.#child.stdin!.write('exec 2>&1\nset -eu -o pipefail\n');
   }
@@ -66,7 +69,7 @@ class Shell {
     this.#child.stdin!.write(`. '${file}' </dev/null\necho; echo '${end}'\n`);
     while (!this.#output.includes(end)) {
       if (this.#child.exitCode !== null) throw new Error(`a command failed:\n${this.#output}`);
-      await Promise.race([once(this.#child.stdout!, 'data'), once(this.#child, 'close')]);
+      await once(this.#news, 'news');
     }
     return this.#output.slice(0, this.#output.indexOf(end));
   }
@@ -84,6 +87,8 @@ class Shell {
 export interface TutorialPlace {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
+  /** What somebody would write otherwise whose machine uses the page's ports already. */
+  readonly instead?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -96,10 +101,13 @@ export function followsTutorial(
 ): void {
   const steps = stepsOf(readFileSync(join(projectRoot, 'docs', 'tutorials', page), 'utf8'));
   let shell: Shell;
+  let edited: (text: string) => string;
   let failed = false;
 
   before(async function () {
-    const { cwd, env } = await prepare(this);
+    const { cwd, env, instead = {} } = await prepare(this);
+    edited = (text) =>
+      Object.entries(instead).reduce((before, [old, other]) => before.replaceAll(old, other), text);
     shell = new Shell(cwd, env);
   });
 
@@ -109,8 +117,8 @@ export function followsTutorial(
     it(`line ${line}: ${commands.split('\n', 1)[0]}`, async function () {
       if (failed) this.skip();
       failed = true;
-      const output = await shell.run(commands);
-      if (printed !== undefined) expect(output).to.match(patternOf(printed));
+      const output = await shell.run(edited(commands));
+      if (printed !== undefined) expect(output).to.match(patternOf(edited(printed)));
       failed = false;
     });
   }
