@@ -111,6 +111,8 @@ export interface HsmConnectOptions extends ClientSwitches {
 /** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
 export interface HsmConnection {
   readonly hsmId: string;
+  /** What the HSM has proved to be, DER: of connections over TLS. */
+  readonly certificate?: Buffer;
   /** Runs one command. Throws a Failure with a CKR code. `cause`: the connection's listener learns under this name of the
    * deviations that the HSM allows; they travel with the answer. */
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>>;

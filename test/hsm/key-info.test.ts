@@ -40,6 +40,7 @@ describe('what administrators see of keys', () => {
       sharedWith: [{ id: 4, name: 'other_user' }],
       token: true,
       label: 'two',
+      materialBytes: 32,
     });
     expect(await codeOf(() => admin.send('getAttributes', { handle: handles[1]!, types: [] }))).to.equal(
       'CKR_USER_NOT_LOGGED_IN',
@@ -73,5 +74,16 @@ describe('what administrators see of keys', () => {
     const info = await cluster.hsms[0]!.connect().send('getHsmInfo', undefined);
     expect(info).to.deep.include({ hsmType: 'hsm2m.medium', mode: 'FIPS' });
     expect(info.serialNumber).to.match(/^5\.3G1941-ICM\d{6}$/);
+  });
+
+  it('is a hash that is equal on HSMs with the same users, keys, owners and shares', async () => {
+    const before = await admin.send('getKeysHash', undefined);
+    expect(await owner.send('getKeysHash', undefined)).to.deep.equal(before);
+    await owner.send('unshareKey', { handle: handles[1]!, user: 'other_user' });
+    expect(await admin.send('getKeysHash', undefined)).to.not.deep.equal(before);
+    await owner.send('shareKey', { handle: handles[1]!, user: 'other_user' });
+    expect(await admin.send('getKeysHash', undefined)).to.deep.equal(before);
+    await admin.send('createUser', { name: 'more', role: 'CU', password: PASSWORD });
+    expect(await admin.send('getKeysHash', undefined)).to.not.deep.equal(before);
   });
 });

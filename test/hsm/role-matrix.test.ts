@@ -53,6 +53,7 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   // "A CO may run findAllKeys … on any key"; a CU on its own.
   findAllKeys: 'maskedObjects',
   getKeyInfo: 'maskedObjects',
+  getKeysHash: 'maskedObjects',
   objectDigests: 'betweenHsms',
   objectVersions: 'betweenHsms',
   synchronize: 'basicInformation',

@@ -18,6 +18,7 @@ import {
   u64,
 } from '../../wire/shapes.js';
 import { fingerprint } from '../../wire/table-hash.js';
+import { HASH_BYTES } from '../audit/entry.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
 import { TOKEN_BYTES } from '../quorum/quorum.js';
 import { serviceNames } from '../quorum/services.js';
@@ -183,7 +184,13 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   },
   getKeyInfo: {
     request: byHandle,
-    answer: record({ owner: holder, sharedWith: list(holder, limits.usersPerHsm), token: flag, label }),
+    answer: record({
+      owner: holder,
+      sharedWith: list(holder, limits.usersPerHsm),
+      token: flag,
+      label,
+      materialBytes: u32,
+    }),
     repeatable: true,
   },
   findAllKeys: {
@@ -191,6 +198,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     answer: list(record({ handle: u64, shared: flag, label }), limits.foundObjects),
     repeatable: true,
   },
+  getKeysHash: { request: nothing, answer: bytes(HASH_BYTES) },
   getHsmInfo: {
     request: nothing,
     answer: record({ serialNumber: name, hsmType: oneOf(...hsmTypes), mode: oneOf(...clusterModes) }),

@@ -4,7 +4,7 @@ import { createObject, generateKey, generateKeyPair } from './create.js';
 import { deriveKey } from './derive.js';
 import { decrypt, encrypt } from './encrypt.js';
 import { getHsmInfo } from './hsm-info.js';
-import { findAllKeys, getKeyInfo } from './key-info.js';
+import { findAllKeys, getKeyInfo, getKeysHash } from './key-info.js';
 import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
 import { extractMaskedUser, insertMaskedUser } from './masked-users.js';
@@ -74,6 +74,7 @@ export const commands = {
   describeKey,
   getKeyInfo,
   findAllKeys,
+  getKeysHash,
   getHsmInfo,
   sign,
   verify,

@@ -1,3 +1,4 @@
+import { digest } from '../../crypto/index.js';
 import { boolAttribute, type HsmObject } from '../../objects/hsm-object.js';
 import { isFoundBy } from '../../objects/matching.js';
 import { CKA } from '../../pkcs11/attributes.js';
@@ -20,6 +21,8 @@ export interface KeyInfo {
   readonly sharedWith: readonly KeyHolder[];
   readonly token: boolean;
   readonly label: string;
+  /** "key-length-bytes": of a private key, its PKCS#8 (section 5.4). */
+  readonly materialBytes: number;
 }
 
 export interface FoundKey {
@@ -45,6 +48,7 @@ export const getKeyInfo: Command<{ readonly handle: number }, KeyInfo> = {
       sharedWith: object.sharedWith.map((name) => holder(session, name)),
       token: boolAttribute(object, CKA.CKA_TOKEN),
       label: labelOf(object),
+      materialBytes: object.material.length,
     };
   },
 };
@@ -74,5 +78,24 @@ export const findAllKeys: Command<
         found.push({ handle, shared, label: labelOf(object) });
     }
     return found.sort((one, other) => one.handle - other.handle);
+  },
+};
+
+/** What tells whether two HSMs have the same users, keys, owners and shares: "covers users, owners and shares of all keys"
+ * (section 4.3), as SHA-256 over a canonical listing [guess]. */
+export const getKeysHash: Command<void, Buffer> = {
+  login: 'maskedObjects',
+  run: ({ hsm }) => {
+    const users = hsm.users.list().map(({ id, name, role }) => `user ${id} ${role} ${name}`);
+    const ids = new Map(hsm.users.list().map(({ id, name }) => [name, id]));
+    const keys: string[] = [];
+    for (const handle of hsm.objects.candidates([])) {
+      const loaded = hsm.objects.get(handle);
+      if (loaded === undefined || loaded.kind === 'certificate') continue;
+      const { owner, sharedWith } = loaded.object;
+      const shares = sharedWith.map((name) => ids.get(name) ?? 0).sort((one, other) => one - other);
+      keys.push(`key ${handle} ${ids.get(owner) ?? 0} ${shares.join(',')}`);
+    }
+    return digest('sha256', Buffer.from([...users, ...keys].join('\n')));
   },
 };

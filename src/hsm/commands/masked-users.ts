@@ -10,7 +10,7 @@ export const extractMaskedUser: Command<{ readonly name: string; readonly role: 
   login: 'CO',
   run: ({ hsm }, { name, role }) => {
     if (role !== 'CO' && role !== 'CU')
-      throw ckr('CKR_ACTION_PROHIBITED', `a ${role} is not copied to other HSMs`);
+      throw ckr('CKR_ACTION_PROHIBITED', `users of type ${role} are not copied: each HSM has its own`);
     return hsm.maskingKey.maskUser(hsm.users.record(name, role));
   },
 };
