@@ -84,6 +84,10 @@ class TlsConnection implements HsmConnection {
     this.#timer = setInterval(() => this.#listen(), Math.max(10, silenceMs / 6)).unref();
   }
 
+  get certificate(): Buffer {
+    return this.socket.getPeerCertificate().raw;
+  }
+
   /** Says hello; the HSM's id. */
   greet(): Promise<string> {
     return new Promise((resolve, reject) => {

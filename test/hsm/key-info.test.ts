@@ -16,7 +16,7 @@ describe('what administrators see of keys', () => {
 
   before(async () => {
     cluster = await memoryCluster({ hsms: 1 });
-    const client = cluster.connect();
+    const client = cluster.connect({ keyAvailability: 'off' });
     await client.login('crypto_user', PASSWORD);
     const generate = (label: string) =>
       client.generateKey(CKM.CKM_AES_KEY_GEN, [

@@ -38,6 +38,8 @@ export interface ClusterOptions {
   readonly activated?: boolean;
   readonly commandsPerSecond?: number;
   readonly clock?: Clock;
+  /** A clone has its original's. */
+  readonly maskingKey?: Buffer;
 }
 
 /** A connection to one HSM, with somebody logged in. */
@@ -66,17 +68,17 @@ export async function memoryCluster({
   activated = true,
   commandsPerSecond,
   clock,
+  maskingKey = newMaskingKey(),
 }: ClusterOptions = {}): Promise<Cluster> {
   passwordHashed ??= hashNewPassword(PASSWORD);
   const passwordHash = await passwordHashed;
   const users = activated
     ? userRoles.map(([name, role]) => ({ name, role, passwordHash }))
     : [{ name: 'admin', role: 'PRECO' as const, passwordHash: await hashNewPassword(FIRST_PASSWORD) }];
-  const maskingKey = newMaskingKey();
   const members: Hsm[] = [];
   for (let ordinal = 1; ordinal <= hsms; ordinal++) {
     const store = openMemoryStore();
-    await Hsm.provision(store, { maskingKey, users });
+    await Hsm.provision(store, { maskingKey: Buffer.from(maskingKey), users });
     const settings = {
       id: `hsm-${ordinal}`,
       ordinal,

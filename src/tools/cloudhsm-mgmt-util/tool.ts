@@ -3,15 +3,23 @@ import type { ManagedServer } from '../connection/cluster-access.js';
 import { shortErrorText } from '../sdk3/hsm-errors.js';
 import type { Terminal } from '../terminal.js';
 import { bind, type CommandRow, findCommand, usageOf } from './command.js';
+import { informationCommands } from './information.js';
+import { keyCommands } from './keys.js';
 import { modeCommands } from './modes.js';
 import { confirmed } from './questions.js';
+import { quorumCommands } from './quorum.js';
 import { Server, Session } from './session.js';
+import { synchronizeCommands } from './synchronize.js';
 import { CONNECTING, DISCONNECTING, E2E_IGNORED } from './texts.js';
 import { userCommands } from './users.js';
 
 /** THE row per command of cloudhsm_mgmt_util. */
 export const managementCommands: readonly CommandRow[] = [
   ...userCommands,
+  ...keyCommands,
+  ...synchronizeCommands,
+  ...quorumCommands,
+  ...informationCommands,
   ...modeCommands(() => managementCommands),
 ];
 

@@ -2,10 +2,12 @@ import { Failure } from '../../base/errors.js';
 import type { HsmConnection } from '../../hsm/hsm.js';
 import type { Role } from '../../hsm/roles.js';
 import type { UserInfo } from '../../hsm/user-records.js';
+import { refused } from '../failure.js';
 import { shortErrorText } from '../sdk3/hsm-errors.js';
 import { roleOf } from '../sdk3/users.js';
 import type { CommandRow, Given } from './command.js';
 import { chosen, passwordOf } from './questions.js';
+import { askForSignatures, type Signatures } from './second-factor.js';
 import type { Server, Session } from './session.js';
 
 const whom = [
@@ -19,6 +21,14 @@ function userOf(given: Given) {
   return { userType, name: given.text('user-name'), role: roleOf(userType)! };
 }
 
+/** "2FA is for COs only" in this tool (section 1.4). Throws REFUSED. */
+async function signaturesFor(session: Session, given: Given): Promise<Signatures | undefined> {
+  const { secondFactorFile } = given;
+  if (secondFactorFile === undefined) return undefined;
+  if (userOf(given).role === 'CU') throw refused('-2fa is for COs only');
+  return askForSignatures(session, secondFactorFile);
+}
+
 const loginHSM: CommandRow = {
   name: 'loginHSM',
   purpose: 'logs in to the HSMs',
@@ -29,9 +39,11 @@ const loginHSM: CommandRow = {
     const { userType, name, role } = userOf(given);
     const password = await passwordOf(session, given);
     if (password === undefined) return;
+    const signatures = await signaturesFor(session, given);
     session.print('');
     await session.each('loginHSM', async (connection, server) => {
-      await connection.send('login', { name, role, password });
+      const signature = signatures?.signature(connection.hsmId);
+      await connection.send('login', { name, role, password, signature });
       server.login = { name, userType };
       session.print(`loginHSM success${session.on(server)}`);
     });
@@ -121,8 +133,10 @@ const createUser: CommandRow = {
     const password = await passwordOf(session, given);
     if (password === undefined) return;
     session.print(`Creating User ${name}(${userType}) on ${session.reachable.length} nodes`);
+    const signatures = await signaturesFor(session, given);
     await createEverywhere(session, async (connection) => {
-      await connection.send('createUser', { name, role, password });
+      const secondFactor = signatures?.secondFactor(connection.hsmId);
+      await connection.send('createUser', { name, role, password, secondFactor });
     });
   },
 };
@@ -139,8 +153,10 @@ const changePswd: CommandRow = {
     const password = await passwordOf(session, given);
     if (password === undefined) return;
     session.print(`Changing password for ${name}(${userType}) on ${session.reachable.length} nodes`);
+    const signatures = await signaturesFor(session, given);
     await session.each('changePswd', async (connection, server) => {
-      await connection.send('changePassword', { name, role, password });
+      const secondFactor = signatures?.secondFactor(connection.hsmId);
+      await connection.send('changePassword', { name, role, password, secondFactor });
       session.print(`changePswd success${session.on(server)}`);
     });
   },

@@ -1,75 +1,158 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { runManagementTool } from '../../../src/tools/cloudhsm-mgmt-util/tool.js';
-import type { ManagedServer } from '../../../src/tools/connection/cluster-access.js';
-import { playGolden } from '../../support/golden.js';
+import { CKA } from '../../../src/pkcs11/attributes.js';
+import { CKM } from '../../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../../src/pkcs11/template.js';
+import { toPem } from '../../../src/tools/pem.js';
 import { loggedIn, PASSWORD } from '../../support/in-process.js';
-import { NetworkCluster } from '../../support/network.js';
-import { TestPrefix } from '../../support/prefix.js';
+import { ManagedClusters } from '../../support/managed.js';
+import type { NetworkCluster } from '../../support/network.js';
+import { OfficerKey } from '../../support/officers.js';
+
+/** An AES key of crypto_user, on all HSMs of its cluster. */
+async function generateAes({ cluster }: NetworkCluster, label: string, extractable = false): Promise<number> {
+  const client = cluster.connect({ keyAvailability: 'off' });
+  await client.login('crypto_user', PASSWORD);
+  const handle = await client.generateKey(CKM.CKM_AES_KEY_GEN, [
+    attribute(CKA.CKA_VALUE_LEN, 32),
+    attribute(CKA.CKA_TOKEN, true),
+    attribute(CKA.CKA_LABEL, label),
+    attribute(CKA.CKA_EXTRACTABLE, extractable),
+  ]);
+  client.close();
+  return handle;
+}
 
 describe('cloudhsm_mgmt_util prints what the reference shows', () => {
-  let network: NetworkCluster;
-  let prefix: TestPrefix;
-  let servers: ManagedServer[];
+  let clusters: ManagedClusters;
 
-  beforeEach(async () => {
-    network = await NetworkCluster.start({ hsms: 2 });
-    prefix = new TestPrefix(network.endpoints, network.client);
-    const identity = {
-      certificate: prefix.path('etc/client.crt'),
-      privateKey: prefix.path('etc/client.key'),
-      trustAnchor: prefix.path('etc/customerCA.crt'),
+  afterEach(() => clusters.close());
+
+  describe('of users', () => {
+    beforeEach(async () => {
+      clusters = await ManagedClusters.start({ hsms: 2 });
+    });
+
+    const alice = { name: 'alice', role: 'CU', password: PASSWORD } as const;
+    const onSecond = async (command: 'createUser' | 'deleteUser'): Promise<void> => {
+      const admin = await loggedIn(clusters.network.cluster.hsms[1]!, 'admin', 'CO');
+      await (command === 'createUser' ? admin.send(command, alice) : admin.send(command, alice));
+      admin.close();
     };
-    servers = network.endpoints.map((endpoint, at) => ({ ...endpoint, name: `10.0.0.${at + 1}`, identity }));
+    const happenings = {
+      'user alice is created on the second HSM': () => onSecond('createUser'),
+      'alice is deleted on the second HSM': () => onSecond('deleteUser'),
+      'HSM 2 is out of reach': () => clusters.network.cutOff('hsm-2'),
+      'HSM 2 comes back': () => clusters.network.comeBack('hsm-2'),
+    };
+
+    for (const name of [
+      'login-and-modes',
+      'create-user',
+      'create-user-partly',
+      'delete-user',
+      'change-password',
+      'unreachable-server',
+      'help',
+    ])
+      it(name, () => clusters.play(name, happenings));
   });
 
-  afterEach(async () => {
-    await network.close();
-    prefix.remove();
+  describe('of keys and HSMs', () => {
+    beforeEach(async () => {
+      clusters = await ManagedClusters.start({ hsms: 2 });
+      expect(await generateAes(clusters.network, 'one')).to.equal(65);
+      expect(await generateAes(clusters.network, 'two', true)).to.equal(129);
+    });
+
+    for (const name of ['find-and-share-keys', 'attributes', 'information'])
+      it(name, () =>
+        clusters.play(name, {}, [
+          [/[0-9a-f]{64}$/, 'hash'],
+          [/0x[0-9a-f]{6}$/, 'kcv'],
+        ]),
+      );
+
+    it('writes certificates of the customer', async () => {
+      await clusters.play('certificates');
+      const pem = (path: string): string => readFileSync(path, 'latin1');
+      expect(pem(clusters.prefix.path('root.pem'))).to.equal(clusters.network.client.trustAnchor);
+      expect(pem(clusters.prefix.path('cluster.pem'))).to.match(/^-----BEGIN CERTIFICATE-----\n/);
+    });
   });
 
-  /** What happens outside the tool. */
-  const happenings: Readonly<Record<string, () => Promise<void>>> = {
-    'user alice is created on the second HSM': async () => {
-      const admin = await loggedIn(network.cluster.hsms[1]!, 'admin', 'CO');
-      await admin.send('createUser', { name: 'alice', role: 'CU', password: PASSWORD });
-      admin.close();
-    },
-    'alice is deleted on the second HSM': async () => {
-      const admin = await loggedIn(network.cluster.hsms[1]!, 'admin', 'CO');
-      await admin.send('deleteUser', { name: 'alice', role: 'CU' });
-      admin.close();
-    },
-    'HSM 2 is out of reach': () => network.cutOff('hsm-2'),
-    'HSM 2 comes back': () => network.comeBack('hsm-2'),
-  };
+  describe('of what COs decide together', () => {
+    const keys = { admin: new OfficerKey(), officer2: new OfficerKey() };
+    const path = (name: string): string => clusters.prefix.path(name);
 
-  const play = (name: string) =>
-    playGolden(
-      `cloudhsm-mgmt-util/${name}`,
-      {
-        values: {
-          password: `"${PASSWORD}"`,
-          hidden: PASSWORD,
-          port0: String(servers[0]!.port),
-          port1: String(servers[1]!.port),
-          prefix: prefix.directory,
-        },
-        happen: (what) => {
-          expect(happenings).to.have.property(what);
-          return happenings[what]!();
-        },
-      },
-      (terminal) => runManagementTool(terminal, servers),
-    );
+    beforeEach(async () => {
+      clusters = await ManagedClusters.start({ hsms: 2 });
+      for (const [name, key] of Object.entries(keys)) {
+        const token = Buffer.from(`a token of ${name}`);
+        writeFileSync(path(`${name}.token`), token);
+        writeFileSync(path(`${name}.token.sig`), key.signFile(token));
+        writeFileSync(path(`${name}.pub`), toPem('PUBLIC KEY', key.publicKey));
+      }
+    });
 
-  for (const name of [
-    'login-and-modes',
-    'create-user',
-    'create-user-partly',
-    'delete-user',
-    'change-password',
-    'unreachable-server',
-    'help',
-  ])
-    it(name, () => play(name));
+    it('quorum', () =>
+      clusters.play(
+        'quorum',
+        {
+          'both sign the token': async () => {
+            const token = readFileSync(path('service.token'));
+            for (const [name, key] of Object.entries(keys))
+              writeFileSync(path(`service.token.${name}`), key.signFile(token));
+            const approvers = Object.keys(keys).map(
+              (name) =>
+                `Approver Type = 2; # 2 for CO, 1 for CU\nApprover Name = ${name};\nApproval File = service.token.${name};`,
+            );
+            const head =
+              'Multi Token File Path = service.token;\nToken File Path = ;\nNumber of Approvals = 2;';
+            writeFileSync(path('approval.txt'), [head, ...approvers, ''].join('\n'));
+          },
+        },
+        [[/Token Validity: \d+/, 'validity']],
+      ));
+
+    it('second-factor', () => {
+      const signed =
+        (withKey: boolean, key = keys.officer2) =>
+        async (): Promise<void> => {
+          const data = JSON.parse(readFileSync(path('authdata'), 'utf8'));
+          for (const one of data.Data) {
+            expect(one.Digest).to.have.length(44);
+            one.Signature = key.signDigest(Buffer.from(one.Digest, 'base64')).toString('base64');
+          }
+          if (withKey) data.PublicKey = toPem('PUBLIC KEY', key.publicKey);
+          writeFileSync(path('authdata'), JSON.stringify(data));
+        };
+      return clusters.play('second-factor', {
+        'the digests are signed, and the public key is added': signed(true),
+        'the digests are signed': signed(false),
+        'somebody else signs the digests': signed(false, keys.admin),
+      });
+    });
+  });
+
+  describe('between clusters', () => {
+    const maskingKey = createHash('sha256').update('one backup').digest();
+
+    beforeEach(async () => {
+      clusters = await ManagedClusters.start(
+        { hsms: 1, maskingKey },
+        { hsms: 1, maskingKey, id: 'cluster-clone' },
+        { hsms: 1, id: 'cluster-stranger' },
+      );
+      expect(await generateAes(clusters.network, 'not extractable')).to.equal(65);
+    });
+
+    it('synchronize', () =>
+      clusters.play('synchronize', {
+        'the clone makes a key': async () => {
+          await generateAes(clusters.networks[1]!, 'its own');
+        },
+      }));
+  });
 });

@@ -1,0 +1,148 @@
+import type { HsmInfo } from '../../hsm/commands/hsm-info.js';
+import { readNamedFile } from '../connection/identity.js';
+import { refused } from '../failure.js';
+import { toPem } from '../pem.js';
+import { writeGivenFile } from '../sdk3/files.js';
+import type { CommandRow } from './command.js';
+import type { Server } from './session.js';
+
+const INFO_HEADER =
+  'Id      Name                    Hostname         Port   State           Partition               LoginState';
+
+function infoLine({ index, configured, connection, login }: Server): string {
+  const { name, host, port } = configured;
+  const state = connection === undefined ? 'Not Connected' : 'Connected';
+  const loginState =
+    connection === undefined || login === undefined
+      ? 'Not Logged in'
+      : `Logged in as '${login.name}(${login.userType})'`;
+  const columns = [
+    String(index).padEnd(8),
+    name.padEnd(24),
+    host.padEnd(16),
+    String(port).padEnd(8),
+    state.padEnd(16),
+    (connection?.hsmId ?? '').padEnd(24),
+  ];
+  return `${columns.join('')}${loginState}`;
+}
+
+const info: CommandRow = {
+  name: 'info',
+  purpose: 'tells of a server, or of all: whether it is connected, and who is logged in',
+  who: 'everybody, also without a login',
+  arguments: [
+    { name: 'server', kind: 'text', literal: true },
+    { name: 'server-number', kind: 'number', optional: true },
+  ],
+  run: async (session, given) => {
+    const number = given.find('server-number');
+    const all = session.servers;
+    const asked = number === undefined ? all : all.filter(({ index }) => index === Number(number));
+    if (asked.length === 0) throw refused(`there is no server ${number}`);
+    session.print(INFO_HEADER, ...asked.map(infoLine));
+  },
+};
+
+/** Groups of lines as in the sample of section 4.3; a group's name and value have a line. What our HSMs have is in it; the rest is the
+ * sample's. */
+const infoGroups = ({ serialNumber, mode }: HsmInfo): (readonly (readonly [string, string])[])[] => [
+  [
+    ['Label', 'cavium'],
+    ['Model', 'NITROX-III CNN35XX-NFBE'],
+  ],
+  [
+    ['Serial Number', serialNumber],
+    ['HSM Flags', '0'],
+    [
+      'FIPS state',
+      mode === 'FIPS'
+        ? '2 [FIPS mode with single factor authentication]'
+        : '0 [non-FIPS mode with single factor authentication]',
+    ],
+  ],
+  [
+    ['Manufacturer ID', ''],
+    ['Device ID', '10'],
+    ['Class Code', '100000'],
+    ['System vendor ID', '177D'],
+    ['SubSystem ID', '10'],
+  ],
+  [],
+  [
+    ['TotalPublicMemory', '560596'],
+    ['FreePublicMemory', '294568'],
+    ['TotalPrivateMemory', '0'],
+    ['FreePrivateMemory', '0'],
+  ],
+  [
+    ['Hardware Major', '3'],
+    ['Hardware Minor', '0'],
+  ],
+  [
+    ['Firmware Major', '2'],
+    ['Firmware Minor', '03'],
+  ],
+  [['Temperature', '56 C']],
+  [['Build Number', '13']],
+  [['Firmware ID', 'xxxxxxxxxxxxxxx']],
+];
+
+const getHSMInfo: CommandRow = {
+  name: 'getHSMInfo',
+  purpose: 'tells of the hardware of the HSMs',
+  who: 'everybody, also without a login',
+  arguments: [],
+  run: async (session) => {
+    session.print(`Getting HSM Info on ${session.reachable.length} nodes`);
+    await session.each('getHSMInfo', async (connection, server) => {
+      const groups = infoGroups(await connection.send('getHsmInfo', undefined));
+      const lines = groups.map((group) => [
+        ...group.map(([name, value]) => `${' '.repeat(8)}${name.padEnd(21)}:${value}`),
+        '',
+      ]);
+      session.print(`                *** Server ${server.index} HSM Info ***`, '', ...lines.flat());
+    });
+  },
+};
+
+/** What `getCert` fetches, by the numbers of section 4.2. */
+const certificateTypes: Readonly<Record<number, string>> = {
+  1: "the manufacturer's root certificate",
+  2: "the manufacturer's hardware certificate",
+  4: "the customer's root certificate",
+  8: "the cluster's certificate, signed by the customer's root",
+  16: "the cluster's certificate, chained to the manufacturer's root",
+};
+
+const CUSTOMER_ROOT = 4;
+const CLUSTER = 8;
+
+const getCert: CommandRow = {
+  name: 'getCert',
+  purpose: `writes a certificate to a file: ${Object.entries(certificateTypes)
+    .map(([number, text]) => `${number} ${text}`)
+    .join('; ')}`,
+  who: 'everybody',
+  arguments: [
+    { name: 'file', kind: 'file' },
+    { name: 'certificate-type', kind: 'number' },
+  ],
+  serverMode: true,
+  run: async (session, given) => {
+    const type = given.number('certificate-type');
+    const text = certificateTypes[type];
+    if (text === undefined)
+      throw refused(`a certificate type is one of ${Object.keys(certificateTypes).join(', ')}`);
+    const connection = session.connectionTo(session.mode!);
+    if (connection === undefined) return;
+    const { trustAnchor } = session.mode!.configured.identity;
+    if (type === CUSTOMER_ROOT) writeGivenFile(given.text('file'), readNamedFile(trustAnchor));
+    else if (type === CLUSTER && connection.certificate !== undefined)
+      writeGivenFile(given.text('file'), toPem('CERTIFICATE', connection.certificate));
+    else throw refused(`a simulated HSM does not have ${text}: describe-clusters shows the manufacturer's`);
+    session.print('getCert Success');
+  },
+};
+
+export const informationCommands: readonly CommandRow[] = [info, getHSMInfo, getCert];
