@@ -62,6 +62,9 @@ export const limits = {
   deviationsPerCommand: 256,
   /** HSMs in one cluster: "28 HSMs per cluster". */
   hsmsPerCluster: 28,
+  /** A request to the control plane: the largest legal one has two certificates or a policy, in JSON. */
+  apiRequestBytes: 256 * 1024,
+  apiHeaderBytes: 16 * 1024,
   /** A path that a module names: Linux's PATH_MAX. */
   pathBytes: 4096,
   /** cloudhsm-pkcs11.cfg. The module looks for its socket in as much of it. */

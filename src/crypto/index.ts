@@ -1,4 +1,5 @@
 export * from './aes.js';
+export { type Certificate, parseCertificate } from './certificates.js';
 export { type Curve, type CurveName, curveByName, curveByOid, curves } from './curves.js';
 export * from './des3.js';
 export * from './ec.js';

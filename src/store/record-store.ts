@@ -1,5 +1,5 @@
 /**
- * What an HSM keeps on disk: records under keys, in a few tables. Two layers: drivers (LMDB, memory) move bytes, the
+ * What an HSM, or the control plane, keeps on disk: records under keys, in a few tables. Two layers: drivers (LMDB, memory) move bytes, the
  * sealing layer between them and the HSM encrypts. docs/STORAGE.md describes the bytes.
  */
 
@@ -14,6 +14,8 @@ export const tables = {
   /** Which version of each object is stored (src/hsm/object-versions.ts). */
   versions: { prefix: 6, sealed: false },
   audit: { prefix: 7, sealed: true },
+  /** The control plane's, in a store of its own (src/control-plane/state/catalogue.ts): nothing of it is secret. */
+  catalogue: { prefix: 16, sealed: false },
 } as const;
 
 export type TableName = keyof typeof tables;

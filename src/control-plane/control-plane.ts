@@ -1,0 +1,135 @@
+import { describeError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { randomBytes } from '../crypto/index.js';
+import type { RecordStore } from '../store/record-store.js';
+import type { BackupArchive } from './backup-archive.js';
+import type { HsmHost } from './hsm-host.js';
+import { handlers } from './operations/index.js';
+import type { OperationName, Output } from './service/operations.js';
+import { validateInput } from './service/validate.js';
+import { Catalogue, type CatalogueChange } from './state/catalogue.js';
+import {
+  type Context,
+  type ControlPlaneSettings,
+  type Operation,
+  standardSettings,
+} from './state/context.js';
+import { PageTokens } from './state/pages.js';
+import type { HsmRecord, Realm } from './state/records.js';
+import { type Job, Scheduler } from './state/scheduler.js';
+import { systemTime, type Time } from './state/time.js';
+import { backupJobs } from './work/backup-jobs.js';
+import { activate, clusterJobs, noticeActivation } from './work/cluster-jobs.js';
+import { isBackedUp, noticeFailure, placeOf } from './work/hsm-jobs.js';
+
+const PAGE_KEY_BYTES = 32;
+
+export interface ControlPlaneParts {
+  readonly store: RecordStore;
+  readonly host: HsmHost;
+  readonly archive: BackupArchive;
+  readonly log: Log;
+  readonly time?: Time;
+  readonly settings?: Partial<ControlPlaneSettings>;
+}
+
+/** The key of page tokens: tokens outlive a restart. */
+async function pageTokens(catalogue: Catalogue): Promise<PageTokens> {
+  const fresh = randomBytes(PAGE_KEY_BYTES).toString('hex');
+  const value = await catalogue.transaction((tx) => {
+    const known = tx.get('setting', 'pageKey');
+    if (known === undefined) tx.put('setting', { id: 'pageKey', value: fresh });
+    return known?.value ?? fresh;
+  });
+  return new PageTokens(Buffer.from(value, 'hex'));
+}
+
+/** The cloudhsmv2 API without its HTTP face: clusters, HSMs and backups of several accounts and regions. */
+export class ControlPlane {
+  readonly #scheduler: Scheduler;
+
+  private constructor(readonly context: Context) {
+    this.#scheduler = new Scheduler((id) => this.#jobsOf(id), context.time, context.log);
+  }
+
+  /** Opens what the store has, lets its HSMs run, and goes on with what was under way. Throws CORRUPT_STORE. */
+  static async open({ store, host, archive, log, time, settings }: ControlPlaneParts): Promise<ControlPlane> {
+    const catalogue = await Catalogue.open(store);
+    const controlPlane = new ControlPlane({
+      catalogue,
+      host,
+      archive,
+      log,
+      time: time ?? systemTime,
+      pages: await pageTokens(catalogue),
+      settings: { ...standardSettings, ...settings },
+    });
+    await controlPlane.#begin();
+    return controlPlane;
+  }
+
+  async #begin(): Promise<void> {
+    const { context } = this;
+    const { catalogue, host, log } = context;
+    const reported = (work: Promise<void>): void => {
+      work.catch((error) => log.error(describeError(error)));
+    };
+    host.watch({
+      activated: (hsmId) => reported(activate(context, hsmId)),
+      failed: (hsmId, reason) => reported(noticeFailure(context, hsmId, reason)),
+    });
+    for (const cluster of catalogue.all('cluster'))
+      for (const hsm of cluster.hsms) if (this.#mustRun(hsm)) await host.start(placeOf(cluster, hsm));
+    catalogue.onCommit((changes) => this.#refresh(changes));
+    for (const { id } of catalogue.all('cluster')) {
+      this.#scheduler.refresh(id);
+      reported(noticeActivation(context, id));
+    }
+    for (const { id } of catalogue.all('backup')) this.#scheduler.refresh(id);
+  }
+
+  /** An HSM that is being deleted has to run as long as a backup is taken of it. */
+  #mustRun({ id, state }: HsmRecord): boolean {
+    return state === 'ACTIVE' || (state === 'DELETE_IN_PROGRESS' && isBackedUp(this.context, id));
+  }
+
+  #jobsOf(id: string): Job[] {
+    const cluster = this.context.catalogue.get('cluster', id);
+    if (cluster !== undefined) return clusterJobs(this.context, cluster);
+    const backup = this.context.catalogue.get('backup', id);
+    return backup === undefined
+      ? []
+      : backupJobs(this.context, backup, (key) => this.#scheduler.failuresOf(key));
+  }
+
+  /** A backup concerns its cluster, and every cluster that an HSM begins with it. */
+  #refresh(changes: readonly CatalogueChange[]): void {
+    const { catalogue } = this.context;
+    const owners = new Set<string>();
+    for (const { kind, id } of changes) {
+      if (kind !== 'cluster' && kind !== 'backup') continue;
+      owners.add(id);
+      const clusterId = kind === 'backup' ? catalogue.get('backup', id)?.clusterId : undefined;
+      if (clusterId !== undefined) owners.add(clusterId);
+    }
+    for (const owner of owners) this.#scheduler.refresh(owner);
+  }
+
+  /** Answers one request. Throws ServiceError; anything else is a fault of ours. */
+  async call<N extends OperationName>(name: N, body: unknown, caller: Realm): Promise<Output<N>> {
+    const input = validateInput(name, body);
+    const operation = handlers[name] as Operation<N>;
+    return operation(input, caller, this.context);
+  }
+
+  /** Resolves when nothing runs that could run now. */
+  settled(): Promise<void> {
+    return this.#scheduler.settled();
+  }
+
+  async close(): Promise<void> {
+    await this.#scheduler.close();
+    await this.context.catalogue.close();
+    this.context.pages.close();
+  }
+}

@@ -1,0 +1,58 @@
+import type { ClusterKind } from '../base/cluster-kind.js';
+
+/** Where an HSM is and what it is. */
+export interface HsmPlace extends ClusterKind {
+  readonly hsmId: string;
+  readonly clusterId: string;
+  /** 1 to 63; no two HSMs that a cluster has at the same time have the same. */
+  readonly ordinal: number;
+  /** Where it listens. */
+  readonly eniIp: string;
+}
+
+/** What an HSM that is in no cluster yet shows of itself, PEM (reference section 7.1). */
+export interface HsmIdentity {
+  readonly clusterCsr: string;
+  readonly hsmCertificate: string;
+  readonly awsHardwareCertificate: string;
+  readonly manufacturerHardwareCertificate: string;
+}
+
+/** What a cluster gets from its owner, PEM: its certificate, and what it verifies under. */
+export interface ClusterTrust {
+  readonly certificate: string;
+  readonly trustAnchor: string;
+}
+
+/** What the API learns from HSMs without asking. */
+export interface HsmEvents {
+  /** The PRECO `admin` has changed the first password. */
+  activated(hsmId: string): void;
+  /** The HSM is broken for good and has to be replaced; `reason` is for people. */
+  failed(hsmId: string, reason: string): void;
+}
+
+/**
+ * What the API needs of whatever runs HSMs. Every method is idempotent: after a crash the API calls again what it does not
+ * know to be done. A rejection leaves the API where it is; it tries again later.
+ */
+export interface HsmHost {
+  /** Once, before anything else. */
+  watch(events: HsmEvents): void;
+  /**
+   * Makes an HSM and lets it listen: a new one, or one with the content of a backup's container. What an earlier attempt
+   * has left of it is discarded.
+   */
+  create(place: HsmPlace, container: Buffer | undefined): Promise<void>;
+  /** Lets an HSM that was made before this process began run again. */
+  start(place: HsmPlace): Promise<void>;
+  /** Of an HSM of an uninitialised cluster: the same each time. */
+  identity(hsmId: string): Promise<HsmIdentity>;
+  initialize(hsmId: string, trust: ClusterTrust): Promise<void>;
+  /** Whether `activated` has been due, for the time that nobody listened. */
+  isActivated(hsmId: string): Promise<boolean>;
+  /** The HSM's content in a container that only HSMs can open. */
+  backUp(hsmId: string): Promise<Buffer>;
+  /** Takes the HSM away with all it keeps. One that is not there is no failure. */
+  remove(hsmId: string): Promise<void>;
+}

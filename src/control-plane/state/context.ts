@@ -1,0 +1,51 @@
+import type { Log } from '../../base/log.js';
+import type { BackupArchive } from '../backup-archive.js';
+import type { HsmHost } from '../hsm-host.js';
+import type { Input, OperationName, Output } from '../service/operations.js';
+import type { Catalogue } from './catalogue.js';
+import type { PageTokens } from './pages.js';
+import type { SubnetPlace } from './placement.js';
+import type { Realm } from './records.js';
+import type { Time } from './time.js';
+
+export interface ControlPlaneSettings {
+  /** States last as long as on AWS, or as long as their work takes. */
+  readonly awsTiming: boolean;
+  /** AWS creates no hsm1.medium since April 2025; many scripts still do. */
+  readonly offerHsm1: boolean;
+  /** Per account and region: "4 clusters, 6 HSMs", raisable. */
+  readonly quotas: { readonly clusters: number; readonly hsms: number };
+  /** How long what is DELETED stays listed: undocumented. */
+  readonly tombstoneMs: number;
+  /** Where subnets are, by id; one that is not here is given a place when it is first named. */
+  readonly subnets: Readonly<Record<string, SubnetPlace>>;
+  /** Two control planes on one machine that differ in it give HSMs different addresses. */
+  readonly networkSeed: string;
+}
+
+export const standardSettings: ControlPlaneSettings = {
+  awsTiming: false,
+  offerHsm1: true,
+  quotas: { clusters: 4, hsms: 6 },
+  tombstoneMs: 3_600_000,
+  subnets: {},
+  networkSeed: '',
+};
+
+/** What operations and jobs work with. */
+export interface Context {
+  readonly catalogue: Catalogue;
+  readonly time: Time;
+  readonly host: HsmHost;
+  readonly archive: BackupArchive;
+  readonly pages: PageTokens;
+  readonly settings: ControlPlaneSettings;
+  readonly log: Log;
+}
+
+/** One operation: validated members in, members of the answer out. Throws ServiceError. */
+export type Operation<N extends OperationName> = (
+  input: Input<N>,
+  caller: Realm,
+  context: Context,
+) => Promise<Output<N>>;
