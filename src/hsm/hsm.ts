@@ -317,7 +317,7 @@ export class Hsm {
     const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);
     const details = row?.before(session, request);
     if (row === undefined || details === undefined) return run(this.#write) as Eventually<AnswerOf<N>>;
-    return audited(this.audit, session.handle, row, details, run) as Eventually<AnswerOf<N>>;
+    return audited(this.audit, session.handle, row, request, details, run) as Eventually<AnswerOf<N>>;
   }
 
   /** What takes a quorum uses up its token when it succeeds. */

@@ -7,6 +7,8 @@ import { AuditTrail } from '../../src/hsm/audit/trail.js';
 import type { Hsm } from '../../src/hsm/hsm.js';
 import { handleKey } from '../../src/hsm/object-index.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKK, CKO } from '../../src/pkcs11/constants.js';
+import type { Mechanism } from '../../src/pkcs11/layouts.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
@@ -14,6 +16,7 @@ import type { RecordStore } from '../../src/store/record-store.js';
 import { sealedStore } from '../../src/store/sealing.js';
 import { codeOf } from '../support/codes.js';
 import { loggedIn, memoryCluster, PASSWORD } from '../support/in-process.js';
+import { oaep as oaepSha256 } from '../support/program.js';
 
 const everything = (hsm: Hsm): AuditRecord[] => hsm.audit.read(0, 100_000);
 
@@ -115,6 +118,49 @@ describe('the audit log of an HSM', () => {
       `CN_TOMBSTONE_OBJECT SUCCESS ${token} 0`,
       'CN_APP_FINALIZE SUCCESS',
     ]);
+  });
+
+  it('has keys that go out wrapped, and come in', async () => {
+    const client = cluster.connect();
+    await client.login('crypto_user', PASSWORD);
+    const may = (...types: number[]) => types.map((type) => attribute(type, true));
+    const kek = await client.generateKey(CKM.CKM_AES_KEY_GEN, [
+      ...aes(true),
+      ...may(CKA.CKA_WRAP, CKA.CKA_UNWRAP),
+    ]);
+    const pair = await client.generateKeyPair(
+      CKM.CKM_RSA_PKCS_KEY_PAIR_GEN,
+      [
+        attribute(CKA.CKA_MODULUS_BITS, 2048),
+        attribute(CKA.CKA_PUBLIC_EXPONENT, Buffer.from([1, 0, 1])),
+        ...may(CKA.CKA_WRAP, CKA.CKA_TOKEN),
+      ],
+      may(CKA.CKA_UNWRAP, CKA.CKA_TOKEN),
+    );
+    const key = await client.generateKey(CKM.CKM_AES_KEY_GEN, aes(false));
+    await first.audit.close();
+    const from = first.audit.next;
+    const template = [attribute(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY), attribute(CKA.CKA_KEY_TYPE, CKK.CKK_AES)];
+    const there = async (mechanism: Mechanism, wrappingKey: number): Promise<Buffer> =>
+      (await client.wrapKey({ wrappingKey, handle: key, mechanism, roomBytes: 1024 })).wrapped!;
+    const back = async (mechanism: Mechanism, unwrappingKey: number, wrapped: Buffer): Promise<number> =>
+      (await client.unwrapKey({ unwrappingKey, mechanism, wrapped, template }, () => undefined)).handle;
+    const kwp = { type: CKM.CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD, parameter: undefined };
+    await client.wrapKey({ wrappingKey: kek, handle: key, mechanism: kwp, roomBytes: 0 });
+    const byAes = await back(kwp, kek, await there(kwp, kek));
+    const oaep = { type: CKM.CKM_RSA_PKCS_OAEP, parameter: oaepSha256 };
+    const byRsa = await back(oaep, pair.privateKey, await there(oaep, pair.publicKey));
+    expect(await codeOf(() => back(kwp, kek, Buffer.alloc(40)))).to.equal('CKR_WRAPPED_KEY_INVALID');
+    expect(await since(first, from)).to.deep.equal([
+      `CN_WRAP_KEY SUCCESS ${key} 0`,
+      `CN_NIST_AES_WRAP SUCCESS ${kek} 0`,
+      `CN_NIST_AES_WRAP SUCCESS ${kek} 0`,
+      `CN_UNWRAP_KEY SUCCESS ${byAes} 0`,
+      `CN_WRAP_KEY SUCCESS ${key} 0`,
+      `CN_UNWRAP_KEY SUCCESS ${byRsa} 0`,
+      'CN_UNWRAP_KEY FAILED 0 0',
+    ]);
+    client.close();
   });
 
   it('has nothing of what keys are used for, nor of what only reads', async () => {

@@ -8,10 +8,11 @@ import type { AuditTrail } from './trail.js';
 
 /** Runs a command and logs it: in the write that makes it durable where there is one, else behind it. `run` is given that
  * write, which takes what is to be logged instead of `details`. */
-export function audited<Answer>(
+export function audited<Request, Answer>(
   trail: AuditTrail,
   sessionHandle: number,
-  row: AuditRow<never, Answer>,
+  row: AuditRow<Request, Answer>,
+  request: Request,
   details: AuditDetails,
   run: (write: Write) => Eventually<Answer>,
 ): Eventually<Answer> {
@@ -42,7 +43,7 @@ export function audited<Answer>(
   );
   return andThen(done, (answer) => {
     if (written) return answer;
-    const entries = (row.after?.(answer) ?? [details]).map((one) => entry(one));
+    const entries = (row.after?.(answer, request) ?? [details]).map((one) => entry(one));
     if (entries.length === 0) return answer;
     return andThen(row.lazy ? trail.appendLazily(...entries) : trail.write([], entries), () => answer);
   });

@@ -1,5 +1,8 @@
+import { keyWrapMechanisms } from '../../mechanisms/key-wrap.js';
 import { isTokenObject } from '../../objects/hsm-object.js';
 import { kindOfTemplate } from '../../objects/template-validator.js';
+import { CKK } from '../../pkcs11/constants.js';
+import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { Template } from '../../pkcs11/template.js';
 import type { Created } from '../commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../commands/index.js';
@@ -12,7 +15,7 @@ export interface AuditRow<Request, Answer> {
   /** What is logged if the command fails, and if it succeeds and `after` says nothing else. Asked before the command runs; undefined:
    * this one is not logged. */
   before(session: HsmSession, request: Request): AuditDetails | undefined;
-  after?(answer: Answer): readonly AuditDetails[];
+  after?(answer: Answer, request: Request): readonly AuditDetails[];
   /** What the command does without a write, such as to session keys, is gone when the HSM is: so may be the last records of
    * it. What it writes has its record in that write. */
   readonly lazy?: true;
@@ -49,6 +52,13 @@ const modifying = {
       : aboutKey('CN_MODIFY_OBJECT', handle),
   lazy: true,
 } as const;
+
+/** "exSymKey = WRAP_KEY(key) + NIST_AES_WRAP(wrapping key); imSymKey = NIST_AES_WRAP + UNWRAP_KEY": both wrap with AES. What is
+ * logged of other mechanisms nobody says: that a key was wrapped or unwrapped [guess]. */
+const aesWrap = ({ type }: Mechanism, key: number): AuditDetails[] =>
+  keyWrapMechanisms.some((row) => row.type === type && row.wrap?.keyTypes.includes(CKK.CKK_AES))
+    ? [aboutKey('CN_NIST_AES_WRAP', key)]
+    : [];
 
 const sharing = {
   before: (_session: HsmSession, { handle }: { handle: number }): AuditDetails => ({
@@ -104,6 +114,20 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
     ...making('CN_CREATE_OBJECT'),
     before: (session, { handle }) =>
       isCertificate(session, handle) ? undefined : aboutKey('CN_CREATE_OBJECT', 0),
+  },
+  wrapKey: {
+    before: (_session, { handle }) => aboutKey('CN_WRAP_KEY', handle),
+    // A length was asked for: the key went nowhere. Where it went out, the record is durable first.
+    after: ({ wrapped }, { handle, mechanism, wrappingKey }) =>
+      wrapped === undefined ? [] : [aboutKey('CN_WRAP_KEY', handle), ...aesWrap(mechanism, wrappingKey)],
+  },
+  unwrapKey: {
+    before: () => aboutKey('CN_UNWRAP_KEY', 0),
+    after: (created, { mechanism, unwrappingKey }) => [
+      ...aesWrap(mechanism, unwrappingKey),
+      ...made('CN_UNWRAP_KEY', created),
+    ],
+    lazy: true,
   },
   insertMaskedObject: {
     // Server-side synchronisation: "not in audit logs".

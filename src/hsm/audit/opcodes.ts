@@ -17,6 +17,7 @@ export const opcodes = {
   CN_WRAP_KEY: 0x1a,
   CN_UNWRAP_KEY: 0x1b,
   CN_GEN_PSWD_ENC_KEY: 0x1d,
+  CN_NIST_AES_WRAP: 0x1e,
   CN_INIT_DONE: 0x95,
   CN_DELETE_USER: 0xa1,
   CN_EXTRACT_MASKED_OBJECT_USER: 0xf0,
