@@ -80,5 +80,6 @@ describe('the README', () => {
   it('and env agree on where the module is', async () => {
     const { stdout } = await inFolder('npx', ['cloudhsm-local', 'env', '--home', engine.home]);
     expect(stdout).to.contain(`export PKCS11_MODULE_PATH='${modulePath}'`);
+    expect(stdout).to.match(/^export CLOUDHSM_PKCS11_INCLUDE='.*\/include\/pkcs11'$/m);
   });
 });

@@ -7,5 +7,8 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 /** The C module that programs load. */
 export const modulePath = join(root, 'build', 'pkcs11', 'libcloudhsm_pkcs11.so');
 
+/** The headers that programs for CloudHSM include, as in /opt/cloudhsm/include/pkcs11. */
+export const headersFolder = join(root, 'build', 'pkcs11', 'include', 'pkcs11');
+
 /** Sample configurations of the clients. */
 export const sampleFolder = join(root, 'conf');

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { headersFolder } from '../../src/cli/installation.js';
 import { calls } from '../../src/wire/calls.js';
 import { buildNative, modulePath, nativeProgram, runProgram } from './build-native.js';
 
@@ -62,7 +63,7 @@ int main(void)
   return get(&list) == CKR_OK && list->C_Initialize == 0 ? (int)CKM_MD5 : 0;
 }
 `;
-    const include = `-I${dirname(modulePath)}/include/pkcs11`;
+    const include = `-I${headersFolder}`;
     try {
       for (const [compiler, file] of [
         [['cc', '-std=c99'], 'a.c'],

@@ -1,7 +1,7 @@
 import { commandFailure } from '../../base/errors.js';
 import { pinOf, readCredentials } from '../credentials.js';
 import type { Home } from '../home.js';
-import { modulePath } from '../installation.js';
+import { headersFolder, modulePath } from '../installation.js';
 
 /** A word that a POSIX shell takes as it is. */
 function quoted(value: string): string {
@@ -20,6 +20,7 @@ export function envCommand(home: Home): void {
     ['CLOUDHSM_LOCAL_HOME', home.directory],
     ['CLOUDHSM_LOCAL_SOCKET', home.engineSocket],
     ['PKCS11_MODULE_PATH', modulePath],
+    ['CLOUDHSM_PKCS11_INCLUDE', headersFolder],
     ['CLOUDHSM_PIN', pinOf(credentials.cryptoUser)],
     ['CLOUDHSM_ADMIN_PIN', pinOf(credentials.admin)],
   ];
