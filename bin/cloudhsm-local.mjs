@@ -14,7 +14,7 @@ if (!existsSync(main)) {
 
 // An OpenSSL configuration that loads our own PKCS#11 module must not reach the engine's OpenSSL: it would wait for
 // itself. OpenSSL reads the variable before any of our code runs, so the engine is started again without it.
-if (process.env.OPENSSL_CONF !== undefined && process.argv[2] === 'up') {
+if (process.env.OPENSSL_CONF !== undefined && ['up', 'hsm', 'client'].includes(process.argv[2])) {
   const { OPENSSL_CONF: _, ...env } = process.env;
   // Whoever started us may wait for the engine's word.
   const asked = process.send !== undefined;

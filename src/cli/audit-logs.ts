@@ -1,36 +1,15 @@
 import { silentLog } from '../base/log.js';
 import type { AuditRecord } from '../hsm/audit/entry.js';
 import { type AuditCheck, AuditTrail } from '../hsm/audit/trail.js';
-import { homeHsms, openHsmStore } from './cluster-home.js';
+import { type AuditPage, auditAnswer } from './audit-answer.js';
+import { homeHsms } from './cluster-file.js';
+import { openHsmStore } from './cluster-home.js';
 import { askEngine } from './control.js';
 import type { Home } from './home.js';
 import { askEngineOr } from './stopped-home.js';
 
-const RECORDS_AT_A_TIME = 1000;
 /** A long log is read as a whole. */
 const CHECK_TIMEOUT_MS = 120_000;
-
-/** The audit logs of some HSMs, by their ids. */
-export type AuditTrails = ReadonlyMap<string, AuditTrail>;
-
-/** Some records of a log, and the number of the one to go on with. */
-interface AuditPage {
-  readonly records: readonly AuditRecord[];
-  readonly next: number;
-}
-
-/** What the control socket answers: `/logs` the HSMs, `/logs/ID/N` records from N on, `/logs/ID/check` a verification. */
-export function auditAnswer(trails: AuditTrails, path: string): unknown {
-  const [, , hsmId, what] = path.split('/');
-  if (hsmId === undefined) return [...trails.keys()];
-  const trail = trails.get(hsmId);
-  if (trail === undefined || what === undefined) return undefined;
-  if (what === 'check') return trail.verify();
-  if (!/^\d{1,15}$/.test(what)) return undefined;
-  const from = Math.max(Number(what), trail.first);
-  const records = trail.read(from, RECORDS_AT_A_TIME);
-  return { records, next: Math.min(from + RECORDS_AT_A_TIME, trail.next) } satisfies AuditPage;
-}
 
 /** Where a command reads logs: a running engine, or the home of one that has ended. */
 export interface AuditLogs {

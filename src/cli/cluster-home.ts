@@ -1,7 +1,5 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from '../base/cluster-kind.js';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
@@ -13,50 +11,21 @@ import { quotaOf } from '../hsm/quotas.js';
 import type { NewUser } from '../hsm/user-records.js';
 import { hashNewPassword } from '../hsm/user-rules.js';
 import { certificateSwitch, mayStoreCertificates } from '../objects/certificates.js';
-import { openLmdbStore } from '../store/lmdb-store.js';
+import { isEchoOfFailedCommit, openLmdbStore } from '../store/lmdb-store.js';
 import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES, sealedStore } from '../store/sealing.js';
+import { type ClusterFile, readClusterFile } from './cluster-file.js';
 import { ensureCredentials } from './credentials.js';
 import type { Home } from './home.js';
+import { ensureCertificates } from './network.js';
 
-const clusterSchema = z
-  .object({
-    formatVersion: z.literal(1),
-    id: z.string().regex(/^cluster-[a-z2-7]{11}$/),
-    hsmType: z.enum(hsmTypes),
-    mode: z.enum(clusterModes),
-    hsms: z
-      .array(z.object({ id: z.string().regex(/^hsm-[a-z2-7]{11}$/), ordinal: z.number().int().min(1) }))
-      .min(1),
-  })
-  .refine(isClusterKind, { path: ['mode'], error: noSuchKind });
-
-/** cluster.json: which HSMs the home's cluster has. It is written when all of them are in place. */
-type ClusterFile = z.infer<typeof clusterSchema>;
+/** Clients bring what they write to all HSMs themselves: this is for what they missed. */
+export const SYNCHRONISATION_MS = 10_000;
 
 /** AWS's ids: a prefix and eleven characters of base32. */
 function newId(prefix: 'cluster' | 'hsm'): string {
   const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
   return `${prefix}-${Array.from(randomBytes(11), (byte) => alphabet[byte % 32]).join('')}`;
-}
-
-function readClusterFile(home: Home): ClusterFile | undefined {
-  const contents = readFileIfPresent(home.clusterFile);
-  if (contents === undefined) return undefined;
-  try {
-    return clusterSchema.parse(JSON.parse(contents.toString('utf8')));
-  } catch (error) {
-    throw commandFailure(
-      'BAD_CONFIGURATION',
-      `${home.clusterFile} is not a cluster file of this version`,
-      error,
-    );
-  }
-}
-
-/** The ids of the home's HSMs. Throws BAD_CONFIGURATION. */
-export function homeHsms(home: Home): readonly string[] {
-  return readClusterFile(home)?.hsms.map(({ id }) => id) ?? [];
 }
 
 /** An HSM's store: LMDB under the sealing layer. The sealing key stands in for the one that is fused into an HSM: without it
@@ -178,26 +147,56 @@ function hsmSettings(config: Config, { hsmType, mode }: ClusterFile): Omit<HsmSe
 }
 
 /**
- * The home's cluster, made on the first start, ready to be used. `requested` holds the settings the user stated:
- * those must be the home's. Throws BAD_CONFIGURATION or CORRUPT_STORE.
+ * The home's cluster.json, with all it stands for in place: made on the first start. `requested` holds the settings the user
+ * stated: those must be the home's. Throws BAD_CONFIGURATION or CORRUPT_STORE.
  */
-export async function openCluster(
+export async function prepareCluster(
   home: Home,
   config: Config,
   requested: Partial<Config>,
-  log: Log,
   progress: (step: string) => void,
-): Promise<Cluster> {
+): Promise<ClusterFile> {
   const present = readClusterFile(home);
   if (present !== undefined) checkUnchanged(present, requested, home);
   const file = present ?? (await createCluster(home, config, progress));
   placeNewHsms(home);
-  const shared = hsmSettings(config, file);
+  await ensureCertificates(home, file);
+  return file;
+}
+
+/** A failed commit is reported by the write: its echo must not end the process. */
+export function surviveEchoes(): void {
+  process.on('unhandledRejection', (error) => {
+    if (!isEchoOfFailedCommit(error)) throw error;
+  });
+}
+
+/** Opens one HSM of the home. Throws BAD_CONFIGURATION or CORRUPT_STORE. */
+export function openHsm(
+  home: Home,
+  config: Config,
+  file: ClusterFile,
+  { id, ordinal }: ClusterFile['hsms'][number],
+  log: Log,
+): Promise<Hsm> {
+  const settings = { id, ordinal, ...hsmSettings(config, file) };
+  return Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log);
+}
+
+/** All HSMs of the home in this process, with the same objects. */
+export async function openCluster(
+  home: Home,
+  config: Config,
+  file: ClusterFile,
+  log: Log,
+  progress: (step: string) => void,
+): Promise<Cluster> {
   const hsms: Hsm[] = [];
-  for (const { id, ordinal } of file.hsms) {
-    progress(`starting ${id}`);
-    const settings = { id, ordinal, ...shared };
-    hsms.push(await Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log));
+  for (const member of file.hsms) {
+    progress(`starting ${member.id}`);
+    hsms.push(await openHsm(home, config, file, member, log));
   }
-  return new Cluster({ id: file.id, hsmType: file.hsmType, mode: file.mode }, hsms);
+  const cluster = new Cluster({ id: file.id, hsmType: file.hsmType, mode: file.mode }, hsms);
+  await cluster.keepSynchronised(SYNCHRONISATION_MS);
+  return cluster;
 }

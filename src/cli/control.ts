@@ -2,6 +2,9 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { commandFailure, describeError, type Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import type { Hsm } from '../hsm/hsm.js';
+import { type AuditTrails, auditAnswer } from './audit-answer.js';
+import { type Answer, faultRoute } from './fault-routes.js';
 import type { Home } from './home.js';
 import type { ReadinessReport } from './report.js';
 import type { EngineStatus } from './status.js';
@@ -15,24 +18,25 @@ import type { EngineStatus } from './status.js';
  *   GET  /logs…      audit logs (audit-logs.ts)
  *   GET  /metrics    what the engine counts, as Prometheus reads it
  *   POST /shutdown   202, then the engine ends
+ *
+ * and what fault-routes.ts says. A process of one HSM has a socket of its own, without the report.
  */
 
 const ANSWER_TIMEOUT_MS = 5000;
-
-const noResource = { code: 404, body: { error: 'no such resource' } };
+const nothingThere: Answer = { code: 404, body: { error: 'no such resource' } };
 
 /** What the engine lets others see and do through the control socket. */
 export interface Controlled {
   status(): EngineStatus;
-  report(): ReadinessReport;
-  clearReport(): void;
-  /** What `path` asks of the audit logs; undefined if it asks for nothing there is. */
-  logs(path: string): unknown;
+  readonly report?: () => ReadinessReport;
+  readonly clearReport?: () => void;
+  /** HSMs of this process: they can be made to fail. */
+  readonly hsms: readonly Hsm[];
   metrics(): string;
 }
 
 export async function serveControl(
-  home: Home,
+  socketPath: string,
   engine: Controlled,
   log: Log,
 ): Promise<{ server: Server; stopRequested: Promise<void> }> {
@@ -40,11 +44,11 @@ export async function serveControl(
   const stopRequested = new Promise<void>((resolve) => {
     requestStop = resolve;
   });
-  const routes: Record<string, () => { code: number; body: unknown }> = {
+  const routes: Record<string, () => Answer> = {
     'GET /status': () => ({ code: 200, body: engine.status() }),
-    'GET /report': () => ({ code: 200, body: engine.report() }),
+    'GET /report': () => (engine.report ? { code: 200, body: engine.report() } : nothingThere),
     'DELETE /report': () => {
-      engine.clearReport();
+      engine.clearReport?.();
       return { code: 200, body: {} };
     },
     'POST /shutdown': () => {
@@ -52,10 +56,11 @@ export async function serveControl(
       return { code: 202, body: {} };
     },
   };
+  const trails: AuditTrails = new Map(engine.hsms.map((hsm) => [hsm.settings.id, hsm.audit]));
   const server = createServer((incoming, outgoing) => {
     incoming.resume();
-    const { method, url = '' } = incoming;
-    const answer = ({ code, body }: { code: number; body: unknown }): void => {
+    const { method = '', url = '' } = incoming;
+    const answer = ({ code, body }: Answer): void => {
       outgoing
         .writeHead(code, { 'content-type': 'application/json', connection: 'close' })
         .end(JSON.stringify(body));
@@ -67,33 +72,38 @@ export async function serveControl(
     }
     if (method === 'GET' && /^\/logs(\/|$)/.test(url)) {
       Promise.resolve()
-        .then(() => engine.logs(url))
-        .then((body) => answer(body === undefined ? noResource : { code: 200, body }))
+        .then(() => auditAnswer(trails, url))
+        .then((body) => answer(body === undefined ? nothingThere : { code: 200, body }))
         .catch((error) => answer({ code: 500, body: describeError(error) }));
       return;
     }
-    answer(routes[`${method} ${url}`]?.() ?? noResource);
+    const answered = async (): Promise<Answer> =>
+      routes[`${method} ${url}`]?.() ?? (await faultRoute(engine.hsms, method, url)) ?? nothingThere;
+    void answered().then(answer);
   });
   server.on('clientError', (error, socket) => {
     log.debug({ peer: 'control' }, error.message);
     socket.destroy();
   });
-  rmSync(home.controlSocket, { force: true });
+  rmSync(socketPath, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(home.controlSocket, resolve);
+    server.listen(socketPath, resolve);
   });
-  chmodSync(home.controlSocket, 0o600);
-  server.on('close', () => rmSync(home.controlSocket, { force: true }));
+  chmodSync(socketPath, 0o600);
+  server.on('close', () => rmSync(socketPath, { force: true }));
   return { server, stopRequested };
 }
 
-interface Answer {
+interface Asked {
   readonly code: number | undefined;
   readonly text: string;
 }
 
-const notRunning = (home: Home, cause: unknown): Failure =>
+/** Where somebody listens for commands: an engine, or a process of one HSM. */
+export type Listening = Pick<Home, 'directory' | 'controlSocket'>;
+
+const notRunning = (home: Listening, cause: unknown): Failure =>
   commandFailure(
     'NOT_RUNNING',
     `no engine runs on ${home.directory}: start one with \`cloudhsm-local up\``,
@@ -101,24 +111,22 @@ const notRunning = (home: Home, cause: unknown): Failure =>
   );
 
 function ask(
-  home: Home,
+  home: Listening,
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
   timeoutMs: number,
-): Promise<Answer> {
+): Promise<Asked> {
   return new Promise((resolve, reject) => {
     const failed = (error: unknown): void => reject(notRunning(home, error));
-    const asked = request(
-      { socketPath: home.controlSocket, method, path, timeout: timeoutMs },
-      (response) => {
-        const parts: Buffer[] = [];
-        response.on('data', (part: Buffer) => parts.push(part));
-        response.on('error', failed);
-        response.on('end', () =>
-          resolve({ code: response.statusCode, text: Buffer.concat(parts).toString('utf8') }),
-        );
-      },
-    );
+    const options = { socketPath: home.controlSocket, method, path, timeout: timeoutMs };
+    const asked = request(options, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('error', failed);
+      response.on('end', () =>
+        resolve({ code: response.statusCode, text: Buffer.concat(parts).toString('utf8') }),
+      );
+    });
     asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     asked.on('error', failed);
     asked.end();
@@ -127,7 +135,7 @@ function ask(
 
 /** Asks the engine that runs on `home`. Throws NOT_RUNNING. */
 export async function askEngineText(
-  home: Home,
+  home: Listening,
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
   timeoutMs = ANSWER_TIMEOUT_MS,
@@ -139,7 +147,7 @@ export async function askEngineText(
 
 /** The same for what is answered as JSON. */
 export async function askEngine<T>(
-  home: Home,
+  home: Listening,
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
   timeoutMs?: number,

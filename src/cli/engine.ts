@@ -1,18 +1,21 @@
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
-import { openLog } from '../base/log.js';
+import { type Log, openLog } from '../base/log.js';
 import { Applications } from '../bridge/applications.js';
 import { Libraries } from '../bridge/libraries.js';
 import { listenForModules } from '../bridge/socket-server.js';
-import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
-import { auditAnswer } from './audit-logs.js';
-import { openCluster } from './cluster-home.js';
+import type { Cluster, ClusterView } from '../cluster/cluster.js';
+import { RemoteCluster } from '../cluster/remote-cluster.js';
+import { openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
+import { lockHsm } from './hsm-process.js';
 import { metricsPage } from './metrics.js';
+import { listenAll, membersOf } from './network.js';
 import { keepReadiness } from './readiness-file.js';
 import { deviating, type ReadinessReport, readinessReport } from './report.js';
-import { type EngineStatus, engineStatus } from './status.js';
+import { readServers } from './servers.js';
+import { type ClusterStatus, type EngineStatus, localStatus, remoteStatus } from './status.js';
 import { tryLockHome } from './stopped-home.js';
 
 export interface Engine {
@@ -23,16 +26,34 @@ export interface Engine {
   readonly stopRequested: Promise<void>;
 }
 
-async function lockHome(home: Home): Promise<void> {
+/** Throws ALREADY_RUNNING. */
+export async function takeLock(home: Home): Promise<void> {
   if (tryLockHome(home)) return;
   const running = await askEngine<EngineStatus>(home, 'GET', '/status').catch(() => undefined);
   const pid = running === undefined ? '' : ` (pid ${running.pid})`;
   throw commandFailure('ALREADY_RUNNING', `an engine already runs on ${home.directory}${pid}`);
 }
 
+/** What an engine works with: HSMs of its own, or those of other processes. */
+interface Backing {
+  readonly clusters: readonly ClusterView[];
+  /** Those whose HSMs run in this process. */
+  readonly local: readonly Cluster[];
+  status(): ClusterStatus[];
+  close(): Promise<void>;
+}
+
+/** Takes the home's lock and opens its log. Throws ALREADY_RUNNING. */
+async function takeHome(home: Home, config: Config): Promise<Log> {
+  await takeLock(home);
+  const log = openLog(config.logLevel, home.logFile);
+  surviveEchoes();
+  return log;
+}
+
 /**
- * Starts the engine of a home: takes its lock, opens its cluster, listens for modules and for the other commands.
- * Throws ALREADY_RUNNING, BAD_CONFIGURATION or CORRUPT_STORE.
+ * Starts the engine of a home: takes its lock, opens its cluster, listens for modules, for clients of its HSMs and for the
+ * other commands. Throws ALREADY_RUNNING, BAD_CONFIGURATION or CORRUPT_STORE.
  */
 export async function startEngine(
   home: Home,
@@ -40,21 +61,61 @@ export async function startEngine(
   requested: Partial<Config>,
   progress: (step: string) => void,
 ): Promise<Engine> {
-  await lockHome(home);
-  const log = openLog(config.logLevel, home.logFile);
-  process.on('unhandledRejection', (error) => {
-    if (!isEchoOfFailedCommit(error)) throw error;
-  });
-  const cluster = await openCluster(home, config, requested, log, progress);
-  const { profile } = config;
+  const log = await takeHome(home, config);
+  const file = await prepareCluster(home, config, requested, progress);
+  for (const { id } of file.hsms) lockHsm(home, id);
+  const cluster = await openCluster(home, config, file, log, progress);
+  const members = membersOf(file, config);
+  const servers = await listenAll(home, cluster.hsms, members, config.hsmPorts, log);
+  const backing: Backing = {
+    clusters: [cluster],
+    local: [cluster],
+    status: () => [localStatus(cluster.settings, cluster.hsms, servers)],
+    close: async () => {
+      await Promise.all(servers.map((server) => server.close()));
+      await cluster.close();
+    },
+  };
+  return serve(home, config, backing, log, progress);
+}
+
+/**
+ * Starts an engine whose HSMs run in other processes, which a client configuration names. Throws ALREADY_RUNNING,
+ * BAD_CONFIGURATION, or START_FAILED when none of them can be reached.
+ */
+export async function startClient(
+  home: Home,
+  config: Config,
+  clientConfig: string,
+  progress: (step: string) => void,
+): Promise<Engine> {
+  const log = await takeHome(home, config);
+  progress('connecting to the HSMs');
+  const clusters: RemoteCluster[] = [];
+  for (const options of readServers(clientConfig))
+    clusters.push(await RemoteCluster.open({ ...options, log }));
+  const backing: Backing = {
+    clusters,
+    local: [],
+    status: () => clusters.map(remoteStatus),
+    close: async () => {
+      for (const cluster of clusters) cluster.close();
+    },
+  };
+  return serve(home, config, backing, log, progress);
+}
+
+/** Lets modules and the other commands in. */
+async function serve(
+  home: Home,
+  { profile, keyAvailabilityCheck }: Config,
+  { clusters, local, status: clusterStatus, close }: Backing,
+  log: Log,
+  progress: (step: string) => void,
+): Promise<Engine> {
   const readiness = keepReadiness(home, profile, log);
   const libraries = new Libraries(
-    {
-      clusters: [cluster],
-      profile,
-      keyAvailabilityCheck: config.keyAvailabilityCheck,
-      readiness: readiness.record,
-    },
+    { clusters, profile, keyAvailabilityCheck, readiness: readiness.record },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );
@@ -62,14 +123,18 @@ export async function startEngine(
   progress('opening the module socket');
   const modules = await listenForModules(home.engineSocket, applications, log);
   const report = (): ReadinessReport => readinessReport(profile, readiness.record.uses());
-  const status = (): EngineStatus =>
-    engineStatus(profile, [cluster], applications, new Set(deviating(report()).map(({ id }) => id)).size);
+  const status = (): EngineStatus => ({
+    pid: process.pid,
+    profile,
+    clusters: clusterStatus(),
+    clients: applications.status(),
+    deviations: new Set(deviating(report()).map(({ id }) => id)).size,
+  });
   const clearReport = (): void => readiness.record.clear();
-  const trails = new Map(cluster.hsms.map((hsm) => [hsm.settings.id, hsm.audit]));
-  const logs = (path: string): unknown => auditAnswer(trails, path);
-  const metrics = (): string => metricsPage([cluster], applications);
-  const controlled = { status, report, clearReport, logs, metrics };
-  const { server: control, stopRequested } = await serveControl(home, controlled, log);
+  const metrics = (): string => metricsPage(local, applications);
+  const hsms = local.flatMap((cluster) => cluster.hsms);
+  const controlled = { status, report, clearReport, metrics, hsms };
+  const { server: control, stopRequested } = await serveControl(home.controlSocket, controlled, log);
   log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');
   return {
     status,
@@ -78,7 +143,7 @@ export async function startEngine(
       modules.close();
       control.close();
       control.closeAllConnections();
-      await cluster.close();
+      await close();
       readiness.close();
       log.info({ pid: process.pid }, 'engine stopped');
     },

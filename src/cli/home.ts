@@ -17,6 +17,10 @@ export interface Home {
   /** cloudhsm-pkcs11.cfg, for applications that name none. */
   readonly clientConfigFile: string;
   readonly clusterFile: string;
+  /** customerCA.crt, and a pair of each HSM and of a client. */
+  readonly certificatesDirectory: string;
+  /** What runs: sockets and locks. */
+  readonly runDirectory: string;
   /** What programs did that CloudHSM refuses. */
   readonly readinessFile: string;
   readonly hsmsDirectory: string;
@@ -41,6 +45,8 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     libraryLogFile: join(directory, 'run', 'cloudhsm-pkcs11.log'),
     clientConfigFile: join(directory, 'cloudhsm-pkcs11.cfg'),
     clusterFile: join(directory, 'cluster.json'),
+    certificatesDirectory: join(directory, 'certificates'),
+    runDirectory: join(directory, 'run'),
     readinessFile: join(directory, 'readiness.json'),
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),

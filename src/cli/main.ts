@@ -1,10 +1,13 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { commandFailures, describeError, Failure } from '../base/errors.js';
+import { faultKinds } from '../hsm/faults.js';
 import { downCommand, resetCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
+import { faultCommand, healCommand } from './commands/fault.js';
 import { logsCommand } from './commands/logs.js';
 import { metricsCommand } from './commands/metrics.js';
 import { reportCommand } from './commands/report.js';
+import { clientCommand, hsmCommand, initCommand } from './commands/split.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 import { findHome } from './home.js';
@@ -58,6 +61,32 @@ command(
   'metrics',
   'what the engine counts, as Prometheus reads it: GET /metrics on the control socket',
 ).action((options) => metricsCommand(findHome(options.home)));
+command('init', 'make the cluster of a home whose HSMs run in processes of their own')
+  .option('--hsms <n>', 'HSMs in the cluster (default: 2)')
+  .option('--config <file>', 'settings as JSON; options above override them')
+  .action((options) => initCommand(findHome(options.home), options));
+
+command('hsm', 'run one HSM of a home that `init` has made, until Ctrl-C')
+  .argument('<hsm>', 'its id, or its number in the cluster')
+  .option('--config <file>', 'settings as JSON')
+  .action((hsm, options) => hsmCommand(findHome(options.home), hsm, options));
+
+command('client', 'run what programs connect to, beside HSMs in other processes, until Ctrl-C')
+  .requiredOption(
+    '--servers <file>',
+    'cloudhsm-pkcs11.cfg or cloudhsm_client.cfg: where the HSMs are, and the certificates',
+  )
+  .option('--config <file>', 'settings as JSON')
+  .action((options) => clientCommand(findHome(options.home), options));
+
+command('fault', 'make something go wrong with one HSM')
+  .argument('<hsm-id>')
+  .addArgument(new Argument('<kind>').choices(faultKinds))
+  .action((hsm, kind, options) => faultCommand(findHome(options.home), hsm, kind));
+
+command('heal', 'end what is wrong with an HSM')
+  .argument('<hsm-id>')
+  .action((hsm, options) => healCommand(findHome(options.home), hsm));
 
 command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
   (options) => envCommand(findHome(options.home)),

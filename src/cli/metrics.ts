@@ -1,6 +1,7 @@
 import type { Applications } from '../bridge/applications.js';
-import type { Cluster } from '../cluster/cluster.js';
+import type { ClusterSettings } from '../cluster/cluster.js';
 import { callCounts } from '../cryptoki/dispatch.js';
+import type { Hsm } from '../hsm/hsm.js';
 import { hsmMetrics, isReported } from '../hsm/metrics.js';
 
 interface Sample {
@@ -22,8 +23,14 @@ function family(name: string, type: string, help: string, samples: readonly Samp
     : [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines, ''].join('\n');
 }
 
-/** What the engine counts, as Prometheus reads it: under CloudWatch's names what CloudWatch has of an HSM, and our own beside. */
-export function metricsPage(clusters: readonly Cluster[], applications: Applications): string {
+/** Those HSMs of a cluster that run in this process. */
+export interface ClusterHsms {
+  readonly settings: ClusterSettings;
+  readonly hsms: readonly Hsm[];
+}
+
+/** What this process counts, as Prometheus reads it: under CloudWatch's names what CloudWatch has of an HSM, and our own beside. */
+export function metricsPage(clusters: readonly ClusterHsms[], applications?: Applications): string {
   const all = clusters.flatMap(({ settings, hsms }) =>
     hsms.map((hsm) => ({ hsm, labels: { ClusterId: settings.id, HsmId: hsm.settings.id } })),
   );
@@ -35,12 +42,20 @@ export function metricsPage(clusters: readonly Cluster[], applications: Applicat
   const commands = all.flatMap(({ hsm, labels }) =>
     hsm.commandCounts().map(([command, value]) => ({ labels: { ...labels, command }, value })),
   );
+  const ofCommands = family(
+    'cloudhsm_local_hsm_commands_total',
+    'counter',
+    'Commands that an HSM was given',
+    commands,
+  );
+  return [...ofHsms, ofCommands, ...(applications === undefined ? [] : callFamilies(applications))].join('');
+}
+
+function callFamilies(applications: Applications): string[] {
   const called = callCounts();
   const clients = applications.status();
   const sessions = clients.reduce((sum, client) => sum + client.sessions, 0);
   return [
-    ...ofHsms,
-    family('cloudhsm_local_hsm_commands_total', 'counter', 'Commands that an HSM was given', commands),
     family(
       'cloudhsm_local_calls_total',
       'counter',
@@ -61,5 +76,5 @@ export function metricsPage(clusters: readonly Cluster[], applications: Applicat
     family('cloudhsm_local_sessions', 'gauge', 'PKCS#11 sessions of all programs', [
       { labels: {}, value: sessions },
     ]),
-  ].join('');
+  ];
 }

@@ -1,5 +1,9 @@
-import type { Applications, ClientStatus } from '../bridge/applications.js';
-import type { Cluster } from '../cluster/cluster.js';
+import type { ClientStatus } from '../bridge/applications.js';
+import type { ClusterSettings } from '../cluster/cluster.js';
+import type { HsmServer } from '../cluster/hsm-server.js';
+import type { RemoteCluster } from '../cluster/remote-cluster.js';
+import type { Condition } from '../hsm/faults.js';
+import type { Hsm } from '../hsm/hsm.js';
 import type { Profile } from '../objects/deviations.js';
 
 /** What `cloudhsm-local status --json` prints. */
@@ -23,35 +27,59 @@ export interface ClusterStatus {
 export interface HsmStatus {
   readonly id: string;
   readonly state: string;
-  /** null: the HSM runs inside the engine and listens on no address. */
+  /** What is wrong with it: a fault on demand, or that it has still to catch up. */
+  readonly condition: Condition | null;
+  /** null: it listens on no address; the log says why. */
   readonly eniIp: string | null;
   readonly port: number | null;
-  readonly users: number;
-  readonly tokenKeys: number;
+  /** null for an HSM in another process: only that one knows. */
+  readonly users: number | null;
+  readonly tokenKeys: number | null;
 }
 
-export function engineStatus(
-  profile: Profile,
-  clusters: readonly Cluster[],
-  applications: Applications,
-  deviations: number,
-): EngineStatus {
+/** HSMs of this process, and where they listen. */
+export function localStatus(
+  settings: ClusterSettings,
+  hsms: readonly Hsm[],
+  servers: readonly HsmServer[],
+): ClusterStatus {
   return {
-    pid: process.pid,
-    profile,
-    clusters: clusters.map(({ settings, hsms }) => ({
-      ...settings,
-      state: 'ACTIVE',
-      hsms: hsms.map((hsm) => ({
-        id: hsm.settings.id,
-        state: 'ACTIVE',
-        eniIp: null,
-        port: null,
+    ...settings,
+    state: 'ACTIVE',
+    hsms: hsms.map((hsm) => {
+      const { id } = hsm.settings;
+      const server = servers.find(({ hsmId }) => hsmId === id);
+      return {
+        id,
+        state: hsm.condition === undefined ? 'ACTIVE' : 'DEGRADED',
+        condition: hsm.condition ?? null,
+        eniIp: server?.eniIp ?? null,
+        port: server?.ports[0] ?? null,
         users: hsm.users.count(),
         tokenKeys: hsm.objects.count,
-      })),
-    })),
-    clients: applications.status(),
-    deviations,
+      };
+    }),
+  };
+}
+
+/** HSMs of other processes, as far as their client knows. */
+export function remoteStatus(cluster: RemoteCluster): ClusterStatus {
+  return {
+    ...cluster.settings,
+    state: 'ACTIVE',
+    hsms: cluster.members.map((member) => {
+      const { id, eniIp, port } = member;
+      const reached = cluster.reaches(member);
+      const condition = reached ? null : 'unreachable';
+      return {
+        id,
+        state: reached ? 'ACTIVE' : 'DEGRADED',
+        condition,
+        eniIp,
+        port,
+        users: null,
+        tokenKeys: null,
+      };
+    }),
   };
 }

@@ -8,9 +8,6 @@ import type { ClientSwitches, Members } from '../wire/hsm-frames.js';
 import { type PeerTimeouts, ServedConnection } from './served-connection.js';
 import { forShortMessages, hsmIdOf, type TlsIdentity, tlsOptions } from './tls.js';
 
-/** Where CloudHSM's HSMs listen: "daemon 2223, CMU 2225 (security group opens 2223-2225)" (tools reference, section 0). */
-export const HSM_PORTS: readonly number[] = [2223, 2224, 2225];
-
 const DEFAULT_TIMEOUTS: PeerTimeouts = { helloMs: 10_000, frameMs: 30_000 };
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Beyond the clients there are the other HSMs, and those who are still to be refused. */
@@ -53,6 +50,10 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const clients = (): number => [...connections].filter(({ admitted }) => admitted).length;
 
   const accept = (socket: TLSSocket): void => {
+    if (hsm.condition === 'unreachable') {
+      socket.destroy();
+      return;
+    }
     forShortMessages(socket);
     const isPeer = members().hsms.some(({ id }) => id === hsmIdOf(socket));
     const served = {

@@ -200,7 +200,11 @@ export class ServedConnection {
             if (Buffer.isBuffer(answer)) answer.fill(0);
           });
         }),
-      (error) => this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error)),
+      (error) => {
+        // Who cannot be reached says nothing.
+        if (error instanceof HsmUnavailable && error.reason === 'unreachable') this.socket.destroy();
+        return this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error));
+      },
     );
   }
 

@@ -33,6 +33,7 @@ function requireHome(home: Home): void {
     'run',
     'logs',
     'hsms',
+    'certificates',
     'credentials.json',
     'cluster.json',
     'readiness.json',

@@ -14,8 +14,14 @@ function statusPage(home: Home, { pid, profile, clusters, clients, deviations }:
     lines.push('', bold(`${cluster.id}  ${cluster.state}  ${cluster.hsmType}  ${cluster.mode}`));
     lines.push(
       table([
-        ['HSM', 'STATE', 'USERS', 'TOKEN KEYS'],
-        ...cluster.hsms.map((hsm) => [hsm.id, hsm.state, String(hsm.users), String(hsm.tokenKeys)]),
+        ['HSM', 'STATE', 'ADDRESS', 'USERS', 'TOKEN KEYS'],
+        ...cluster.hsms.map(({ id, state, condition, eniIp, port, users, tokenKeys }) => [
+          id,
+          condition === null ? state : `${state} (${condition})`,
+          eniIp === null ? '-' : `${eniIp}:${port}`,
+          String(users ?? '-'),
+          String(tokenKeys ?? '-'),
+        ]),
       ]),
     );
   }

@@ -6,6 +6,7 @@ import { askEngine } from '../control.js';
 import { startEngine } from '../engine.js';
 import type { Home } from '../home.js';
 import { readyPage } from '../ready-page.js';
+import { type StartMessage, sayReady, tellParent, untilStopped } from '../run.js';
 import type { EngineStatus } from '../status.js';
 import { progressLine } from '../terminal.js';
 
@@ -15,11 +16,6 @@ export interface UpOptions {
   readonly config?: string;
   readonly detach?: boolean;
 }
-
-/** What a detached engine tells the command that started it. */
-type StartMessage =
-  | { readonly ready: true }
-  | { readonly failed: { readonly code: string; readonly message: string } };
 
 const binary = fileURLToPath(new URL('../../../../bin/cloudhsm-local.mjs', import.meta.url));
 
@@ -39,16 +35,7 @@ async function runEngine(home: Home, options: UpOptions): Promise<void> {
     const { config, stated } = loadConfig(options.config, overridesOf(options));
     const engine = await startEngine(home, config, stated, progress.step);
     progress.done();
-    const stopped = new Promise<void>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-    });
-    if (process.send === undefined) console.log(readyPage(home, engine.status()));
-    else await tellParent({ ready: true });
-    await Promise.race([stopped, engine.stopRequested]);
-    await engine.stop();
-    if (process.stdout.isTTY) console.log('cloudhsm-local has ended.');
-    // A program that is still being answered must not keep the engine.
-    process.exit(0);
+    await untilStopped(engine, () => sayReady(() => readyPage(home, engine.status())));
   } catch (error) {
     progress.done();
     if (process.send === undefined) throw error;
@@ -56,15 +43,6 @@ async function runEngine(home: Home, options: UpOptions): Promise<void> {
     await tellParent({ failed: { code, message: describeError(error) } });
     process.exit(1);
   }
-}
-
-function tellParent(message: StartMessage): Promise<void> {
-  return new Promise((resolve) => {
-    process.send!(message, undefined, undefined, () => {
-      if (process.connected) process.disconnect();
-      resolve();
-    });
-  });
 }
 
 /** Starts the engine in a process of its own and waits for its word. Throws what the engine failed with. */

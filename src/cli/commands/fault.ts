@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { commandFailure } from '../../base/errors.js';
+import { faults } from '../../hsm/faults.js';
+import { askEngine } from '../control.js';
+import type { Home } from '../home.js';
+import { hsmControlSocket } from '../hsm-process.js';
+
+/** Asks the process that has the HSM: one of its own, or the engine. */
+async function ask(home: Home, method: 'POST' | 'DELETE', hsmId: string, path: string): Promise<void> {
+  const own = hsmControlSocket(home, hsmId);
+  const listening = existsSync(own) ? { ...home, controlSocket: own } : home;
+  const { error } = await askEngine<{ error?: string }>(listening, method, `/hsms/${hsmId}/fault${path}`);
+  if (error !== undefined) throw commandFailure('BAD_CONFIGURATION', error);
+}
+
+export async function faultCommand(home: Home, hsmId: string, kind: keyof typeof faults): Promise<void> {
+  await ask(home, 'POST', hsmId, `/${kind}`);
+  console.log(`${hsmId} ${faults[kind]}. \`cloudhsm-local heal ${hsmId}\` ends it.`);
+}
+
+export async function healCommand(home: Home, hsmId: string): Promise<void> {
+  await ask(home, 'DELETE', hsmId, '');
+  console.log(`${hsmId} is healed, and has what the other HSMs have.`);
+}

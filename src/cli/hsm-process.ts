@@ -1,0 +1,98 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../base/config.js';
+import { commandFailure } from '../base/errors.js';
+import { tryLockFile } from '../base/host.js';
+import { openLog } from '../base/log.js';
+import { Synchronizer } from '../cluster/synchronizer.js';
+import { type ClusterFile, readClusterFile } from './cluster-file.js';
+import { openHsm, SYNCHRONISATION_MS, surviveEchoes } from './cluster-home.js';
+import { serveControl } from './control.js';
+import type { Home } from './home.js';
+import { metricsPage } from './metrics.js';
+import { listen, membersOf, remotePeers } from './network.js';
+import { type EngineStatus, localStatus } from './status.js';
+
+/** How often a process of one HSM looks whether its cluster has changed. */
+const CLUSTER_FILE_POLL_MS = 1_000;
+
+/** Two processes must not have the same HSM. Throws ALREADY_RUNNING. */
+export function lockHsm(home: Home, hsmId: string): void {
+  mkdirSync(home.runDirectory, { recursive: true, mode: 0o700 });
+  if (!tryLockFile(join(home.runDirectory, `${hsmId}.lock`)))
+    throw commandFailure('ALREADY_RUNNING', `${hsmId} of ${home.directory} already runs in another process`);
+}
+
+/** Where an HSM in a process of its own can be asked and made to fail. */
+export function hsmControlSocket(home: Home, hsmId: string): string {
+  return join(home.runDirectory, `${hsmId}.sock`);
+}
+
+export interface HsmProcess {
+  status(): EngineStatus;
+  stop(): Promise<void>;
+  readonly stopRequested: Promise<void>;
+}
+
+function chosen(file: ClusterFile, idOrOrdinal: string): ClusterFile['hsms'][number] {
+  const member = file.hsms.find(({ id, ordinal }) => id === idOrOrdinal || String(ordinal) === idOrOrdinal);
+  if (member !== undefined) return member;
+  const there = file.hsms.map(({ id, ordinal }) => `${ordinal} (${id})`).join(', ');
+  throw commandFailure('BAD_CONFIGURATION', `there is no HSM ${idOrOrdinal} in ${file.id}: it has ${there}`);
+}
+
+/** Runs one HSM of a home that `init` has made. Throws ALREADY_RUNNING, BAD_CONFIGURATION, CORRUPT_STORE or START_FAILED. */
+export async function startHsm(home: Home, config: Config, idOrOrdinal: string): Promise<HsmProcess> {
+  let file = readClusterFile(home);
+  if (file === undefined)
+    throw commandFailure(
+      'BAD_CONFIGURATION',
+      `${home.directory} has no cluster: \`cloudhsm-local init\` makes it`,
+    );
+  const member = chosen(file, idOrOrdinal);
+  lockHsm(home, member.id);
+  const log = openLog(config.logLevel, join(home.directory, 'logs', `${member.id}.log`));
+  surviveEchoes();
+  const hsm = await openHsm(home, config, file, member, log);
+  const members = () => membersOf(file!, config);
+  const synchronizer = new Synchronizer(hsm, remotePeers(home, member.id, members));
+  // Others may ask it what it has while it asks them.
+  const joined = hsm.join();
+  const server = await listen(home, hsm, members, config.hsmPorts);
+  await joined;
+  synchronizer.start(SYNCHRONISATION_MS);
+  const watch = setInterval(() => {
+    const now = readClusterFile(home);
+    if (now === undefined || (now.version ?? 1) <= (file!.version ?? 1)) return;
+    file = now;
+    server.announce();
+  }, CLUSTER_FILE_POLL_MS);
+  const { id, hsmType, mode } = file;
+  const settings = { id, hsmType, mode };
+  const status = (): EngineStatus => ({
+    pid: process.pid,
+    profile: config.profile,
+    clusters: [localStatus(settings, [hsm], [server])],
+    clients: [],
+    deviations: 0,
+  });
+  const { server: control, stopRequested } = await serveControl(
+    hsmControlSocket(home, member.id),
+    { status, metrics: () => metricsPage([{ settings, hsms: [hsm] }]), hsms: [hsm] },
+    log,
+  );
+  log.info({ pid: process.pid, hsm: member.id, eniIp: server.eniIp, ports: server.ports }, 'HSM started');
+  return {
+    status,
+    stopRequested,
+    stop: async () => {
+      clearInterval(watch);
+      synchronizer.stop();
+      control.close();
+      control.closeAllConnections();
+      await server.close();
+      await hsm.close();
+      log.info({ pid: process.pid, hsm: member.id }, 'HSM stopped');
+    },
+  };
+}

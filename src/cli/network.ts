@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import type { Config } from '../base/config.js';
+import { commandFailure, describeError } from '../base/errors.js';
+import { readFileIfPresent, writePrivateFile } from '../base/files.js';
+import type { Log } from '../base/log.js';
+import { type HsmServer, serveHsm } from '../cluster/hsm-server.js';
+import type { Peer } from '../cluster/synchronizer.js';
+import type { TlsIdentity } from '../cluster/tls.js';
+import { connectToHsm } from '../cluster/tls-connection.js';
+import { digest } from '../crypto/index.js';
+import type { Hsm } from '../hsm/hsm.js';
+import type { Member, Members } from '../wire/hsm-frames.js';
+import type { ClusterFile } from './cluster-file.js';
+import type { Home } from './home.js';
+import { type IssuedIdentity, newIdentity, newStandInAuthority } from './stand-in-authority.js';
+
+type Network = Pick<Config, 'eniNetwork' | 'hsmPorts'>;
+
+/** Two clusters of one machine have addresses that differ: 127.x.y.z, where x and y come from the cluster's id. */
+export function eniIpOf(file: Pick<ClusterFile, 'id'>, ordinal: number, { eniNetwork }: Network): string {
+  const hash = digest('sha256', Buffer.from(file.id));
+  // 127.0.y.z is where other programs listen.
+  const network = eniNetwork ?? `127.${1 + (hash[0]! % 254)}.${hash[1]}`;
+  return `${network}.${9 + ordinal}`;
+}
+
+export function membersOf(file: ClusterFile, network: Network): Members {
+  const hsms: Member[] = file.hsms.map(({ id, ordinal }) => ({
+    id,
+    ordinal,
+    eniIp: eniIpOf(file, ordinal, network),
+    port: network.hsmPorts[0]!,
+  }));
+  return { version: file.version ?? 1, clusterId: file.id, hsmType: file.hsmType, mode: file.mode, hsms };
+}
+
+const certificateFile = (home: Home, name: string): string => join(home.certificatesDirectory, name);
+
+/** Certificates of every HSM and of one client, issued when the cluster is initialised: all of them or, after a crash in between,
+ * all of them anew. */
+export async function ensureCertificates(home: Home, file: ClusterFile): Promise<void> {
+  if (readFileIfPresent(certificateFile(home, 'customerCA.crt')) !== undefined) return;
+  const authority = await newStandInAuthority(`cloudhsm-local customer CA of ${file.id}`);
+  const write = (name: string, { certificate, privateKey }: IssuedIdentity): void => {
+    writePrivateFile(certificateFile(home, `${name}.crt`), certificate);
+    writePrivateFile(certificateFile(home, `${name}.key`), privateKey);
+  };
+  for (const { id } of file.hsms) write(id, await newIdentity(authority, id, 'hsm'));
+  write('client', await newIdentity(authority, 'client', 'client'));
+  authority.forget();
+  writePrivateFile(certificateFile(home, 'customerCA.crt'), authority.trustAnchor);
+}
+
+function readPem(path: string): string {
+  const contents = readFileIfPresent(path);
+  if (contents === undefined)
+    throw commandFailure('BAD_CONFIGURATION', `there is no certificate file ${path}`);
+  return contents.toString('utf8');
+}
+
+/** Reads a certificate, its key and the certificate that must have issued the other end's. Throws BAD_CONFIGURATION. */
+export function readIdentity(certificate: string, privateKey: string, trustAnchor: string): TlsIdentity {
+  return {
+    certificate: readPem(certificate),
+    privateKey: readPem(privateKey),
+    trustAnchor: readPem(trustAnchor),
+  };
+}
+
+function identityOf(home: Home, name: string): TlsIdentity {
+  const file = (ending: string): string => certificateFile(home, ending);
+  return readIdentity(file(`${name}.crt`), file(`${name}.key`), file('customerCA.crt'));
+}
+
+/** What a client beside the HSMs needs to find them, in the form of CloudHSM's own file. */
+export function clientConfigOf(home: Home, file: ClusterFile, network: Network): object {
+  const cluster = {
+    cluster_id: file.id,
+    hsm_ca_file: certificateFile(home, 'customerCA.crt'),
+    client_cert_path: certificateFile(home, 'client.crt'),
+    client_key_path: certificateFile(home, 'client.key'),
+    servers: membersOf(file, network).hsms.map(({ eniIp, port }) => ({
+      hostname: eniIp,
+      port,
+      enable: true,
+    })),
+    options: { disable_key_availability_check: file.hsms.length < 2 },
+  };
+  return { clusters: [{ type: 'hsm1', cluster }] };
+}
+
+/** Lets one HSM listen where its cluster says. Throws START_FAILED. */
+export function listen(
+  home: Home,
+  hsm: Hsm,
+  members: () => Members,
+  ports: readonly number[],
+): Promise<HsmServer> {
+  const { id } = hsm.settings;
+  const { eniIp } = members().hsms.find((member) => member.id === id)!;
+  return serveHsm({ hsm, identity: identityOf(home, id), eniIp, ports, members, log: hsm.log });
+}
+
+/** Lets all HSMs of this process listen; one that cannot is there for this process alone, and the log says so. */
+export async function listenAll(
+  home: Home,
+  hsms: readonly Hsm[],
+  members: Members,
+  ports: readonly number[],
+  log: Log,
+): Promise<HsmServer[]> {
+  const servers: HsmServer[] = [];
+  for (const hsm of hsms) {
+    try {
+      servers.push(await listen(home, hsm, () => members, ports));
+    } catch (error) {
+      log.warn({ hsm: hsm.settings.id }, describeError(error));
+    }
+  }
+  return servers;
+}
+
+/** The other HSMs of an HSM in a process of its own. */
+export function remotePeers(home: Home, hsmId: string, members: () => Members): () => Peer[] {
+  const identity = identityOf(home, hsmId);
+  const timeouts = { connectMs: 1_000, silenceMs: 3_000 };
+  return () =>
+    members().hsms.map(({ id, eniIp: host, port }) => ({
+      hsmId: id,
+      connect: () => connectToHsm({ endpoint: { host, port }, identity, timeouts }),
+    }));
+}

@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConfigInput } from '../../src/base/config.js';
+import type { TlsIdentity } from '../../src/cluster/tls.js';
+import { binary, cloudhsmLocal, modulePath } from './engine.js';
+
+/** A process of `cloudhsm-local` that runs until it is ended. */
+class Member {
+  #child: ChildProcess | undefined;
+
+  constructor(private readonly words: readonly string[]) {}
+
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [binary, ...this.words], {
+      env: { ...process.env, OPENSSL_CONF: undefined },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    let complaint = '';
+    child.stderr?.on('data', (text) => {
+      complaint += text;
+    });
+    const ready = await Promise.race([
+      once(child, 'message').then(() => true),
+      once(child, 'exit').then(() => false),
+    ]);
+    if (!ready) throw new Error(`${this.words.join(' ')} did not start: ${complaint}`);
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+  }
+}
+
+/** A home whose HSMs are processes of their own, and a client in another home. */
+export class SplitCluster {
+  readonly home = mkdtempSync(join(tmpdir(), 'chl-'));
+  readonly clientHome = mkdtempSync(join(tmpdir(), 'chl-'));
+  readonly #hsms = new Map<string, Member>();
+  #client: Member | undefined;
+
+  private constructor() {}
+
+  static async start(hsms: number): Promise<SplitCluster> {
+    const split = new SplitCluster();
+    const made = await cloudhsmLocal(['init', '--home', split.home, '--hsms', String(hsms)]);
+    if (made.code !== 0) throw new Error(made.stderr);
+    for (const id of split.cluster.hsms.map((hsm) => hsm.id))
+      split.#hsms.set(id, new Member(['hsm', id, '--home', split.home]));
+    await Promise.all([...split.#hsms.values()].map((member) => member.start()));
+    return split;
+  }
+
+  async startClient(settings: ConfigInput = {}): Promise<void> {
+    const servers = join(this.home, 'certificates', 'cloudhsm-pkcs11.cfg');
+    const config = join(this.clientHome, 'settings.json');
+    writeFileSync(config, JSON.stringify(settings));
+    const options = ['--servers', servers, '--config', config];
+    this.#client = new Member(['client', '--home', this.clientHome, ...options]);
+    await this.#client.start();
+  }
+
+  async endClient(): Promise<void> {
+    await this.#client?.end('SIGINT');
+  }
+
+  get cluster(): { id: string; hsms: { id: string; ordinal: number }[] } {
+    return JSON.parse(readFileSync(join(this.home, 'cluster.json'), 'utf8'));
+  }
+
+  get ids(): string[] {
+    return this.cluster.hsms.map(({ id }) => id);
+  }
+
+  kill(id: string): Promise<void> {
+    return this.#hsms.get(id)!.end('SIGKILL');
+  }
+
+  restart(id: string): Promise<void> {
+    return this.#hsms.get(id)!.start();
+  }
+
+  get account(): { name: string; password: string } {
+    return JSON.parse(readFileSync(join(this.home, 'credentials.json'), 'utf8')).cryptoUser;
+  }
+
+  /** What a program of the client needs. */
+  get env(): NodeJS.ProcessEnv {
+    const { name, password } = this.account;
+    return {
+      ...process.env,
+      CLOUDHSM_LOCAL_SOCKET: join(this.clientHome, 'run', 'engine.sock'),
+      PKCS11_MODULE_PATH: modulePath,
+      CLOUDHSM_PIN: `${name}:${password}`,
+    };
+  }
+
+  identity(name: string): TlsIdentity {
+    const pem = (file: string) => readFileSync(join(this.home, 'certificates', file), 'utf8');
+    return {
+      certificate: pem(`${name}.crt`),
+      privateKey: pem(`${name}.key`),
+      trustAnchor: pem('customerCA.crt'),
+    };
+  }
+
+  /** What the control socket of the client, or of one HSM, answers. */
+  // biome-ignore lint/suspicious/noExplicitAny: JSON
+  ask(path: string, hsmId?: string, method = 'GET'): Promise<any> {
+    const socketPath =
+      hsmId === undefined
+        ? join(this.clientHome, 'run', 'control.sock')
+        : join(this.home, 'run', `${hsmId}.sock`);
+    return new Promise((resolve, reject) => {
+      const asked = request({ socketPath, path, method }, (response) => {
+        let body = '';
+        response.on('data', (part) => {
+          body += part;
+        });
+        response.on('end', () => resolve(JSON.parse(body)));
+      });
+      asked.on('error', reject);
+      asked.end();
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#client?.end('SIGKILL');
+    await Promise.all([...this.#hsms.values()].map((member) => member.end('SIGKILL')));
+    for (const home of [this.home, this.clientHome]) rmSync(home, { recursive: true, force: true });
+  }
+}
