@@ -48,6 +48,11 @@ export class Seat {
     return this.#state === 'up';
   }
 
+  /** It is connected, and nobody is logged in there. */
+  get needsLogin(): boolean {
+    return this.connection !== undefined && !this.#loggedIn;
+  }
+
   /** It takes what is written: at the latest now it must, because it has caught up with what was written before. */
   get writable(): boolean {
     return this.connection !== undefined && (this.isUp || this.#loggedIn);

@@ -328,7 +328,12 @@ export class Seats {
     await this.#whenUp();
     const done: Seat[] = [];
     let lost: unknown;
-    for (const seat of [...this.#seats.values()].filter(({ connection }) => connection !== undefined)) {
+    const tried = new Set<HsmConnection | undefined>();
+    // Also those that are connected meanwhile: they do not know of the login yet.
+    const next = (): Seat | undefined =>
+      [...this.#seats.values()].find((seat) => seat.needsLogin && !tried.has(seat.connection));
+    for (let seat = next(); seat !== undefined; seat = next()) {
+      tried.add(seat.connection);
       try {
         await seat.login({ name, password, role });
         done.push(seat);

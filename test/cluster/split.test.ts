@@ -37,7 +37,10 @@ class Worker {
     });
     this.#child = child;
     const lines = createInterface({ input: child.stdout! });
-    this.begun = once(lines, 'line');
+    this.begun = Promise.race([
+      once(lines, 'line'),
+      once(child, 'exit').then(() => Promise.reject(new Error(`${name} ended before it had begun`))),
+    ]);
     lines.on('line', (line) => {
       const said = JSON.parse(line);
       if ('label' in said) this.keys.push(said);
@@ -47,8 +50,10 @@ class Worker {
   }
 
   async end(): Promise<void> {
-    const gone = once(this.#child, 'close');
-    this.#child.stdin!.end();
+    const child = this.#child;
+    if (child.exitCode !== null) return;
+    const gone = once(child, 'close');
+    child.stdin!.end();
     await gone;
   }
 }
