@@ -4,23 +4,47 @@ import { fileURLToPath } from 'node:url';
 
 /** Compiled, this file is dist/test/native/build-native.js. */
 export const projectRoot = fileURLToPath(new URL('../../../', import.meta.url));
-const buildFolder = `${projectRoot}build/native-test`;
 
-export const modulePath = `${buildFolder}/libcloudhsm_pkcs11.so`;
-export const nativeProgram = (name: string): string => `${buildFolder}/${name}`;
+/** The module and its test programs, built into a folder of their own. */
+class NativeBuild {
+  #built = false;
 
-let built = false;
+  constructor(
+    private readonly folder: string,
+    private readonly option: string,
+  ) {}
 
-/** Builds the module and its test programs into a folder of their own, once per test run. */
-export function buildNative(): void {
-  if (built) return;
-  const options = ['-DCLOUDHSM_LOCAL_SANITIZE=ON', '-DCLOUDHSM_LOCAL_TESTS=ON', '-DCMAKE_BUILD_TYPE=Release'];
-  execFileSync('cmake', ['-S', `${projectRoot}native/pkcs11`, '-B', buildFolder, ...options], {
-    stdio: 'pipe',
-  });
-  execFileSync('cmake', ['--build', buildFolder, '--parallel', '2'], { stdio: 'pipe' });
-  built = true;
+  get modulePath(): string {
+    return `${this.folder}/libcloudhsm_pkcs11.so`;
+  }
+
+  program(name: string): string {
+    return `${this.folder}/${name}`;
+  }
+
+  /** Builds once per test run. */
+  build(): void {
+    if (this.#built) return;
+    const options = [`-D${this.option}=ON`, '-DCLOUDHSM_LOCAL_TESTS=ON', '-DCMAKE_BUILD_TYPE=Release'];
+    execFileSync('cmake', ['-S', `${projectRoot}native/pkcs11`, '-B', this.folder, ...options], {
+      stdio: 'pipe',
+    });
+    execFileSync('cmake', ['--build', this.folder, '--parallel', '2'], { stdio: 'pipe' });
+    this.#built = true;
+  }
 }
+
+/** As programs get it, but for one test that is all of its own. */
+export const plainBuild = new NativeBuild(`${projectRoot}build/native-test`, 'CLOUDHSM_LOCAL_SANITIZE');
+/** Everything under AddressSanitizer and UndefinedBehaviorSanitizer. */
+export const sanitizedBuild = new NativeBuild(
+  `${projectRoot}build/native-sanitized`,
+  'CLOUDHSM_LOCAL_SANITIZE_ALL',
+);
+
+export const { modulePath } = plainBuild;
+export const nativeProgram = (name: string): string => plainBuild.program(name);
+export const buildNative = (): void => plainBuild.build();
 
 export interface Outcome {
   readonly code: number | null;

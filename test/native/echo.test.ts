@@ -3,16 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { CKA } from '../../src/pkcs11/attributes.js';
-import { type Field, infoLayouts } from '../../src/pkcs11/layouts.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
-import type { AnyInput, AnyOutput } from '../../src/wire/arguments.js';
+import type { AnyInput } from '../../src/wire/arguments.js';
 import { type ArgumentRow, type CallRow, calls } from '../../src/wire/calls.js';
 import { buildNative, modulePath, nativeProgram, runProgram } from './build-native.js';
+import { echo, numberOf } from './echo-handler.js';
 import { FakeEngine } from './fake-engine.js';
-
-/* Both sides derive every value from the name of the argument: see native/pkcs11/test/echo_client.c. */
-const numberOf = (name: string): number =>
-  [...Buffer.from(name)].reduce((sum, byte) => sum + byte, 0x1234567800);
 
 function expectedInput({ name, kind }: ArgumentRow, call: string): unknown {
   switch (kind) {
@@ -62,41 +58,6 @@ function expectedInput({ name, kind }: ArgumentRow, call: string): unknown {
   }
 }
 
-function structOf(fields: readonly Field[]): Record<string, unknown> {
-  const memberOf = (field: Field): unknown => {
-    if (field.kind === 'text') return field.name;
-    if (field.kind === 'version') return { major: 2, minor: 40 };
-    return field.kind === 'slot' ? 2 : numberOf(field.name);
-  };
-  return Object.fromEntries(fields.map((field) => [field.name, memberOf(field)]));
-}
-
-function echoed({ name, kind, layout }: ArgumentRow): unknown {
-  switch (kind) {
-    case 'mechanism':
-      return Buffer.from('IV from HSM!');
-    case 'query':
-      return [{ lengthBytes: 5, value: Buffer.from('label') }, { lengthBytes: 99 }, { lengthBytes: -1 }];
-    case 'room':
-      return Buffer.from(name);
-    case 'list':
-    case 'upTo':
-      return [1, 2, 3];
-    case 'slots':
-      return [0, 1, 2];
-    case 'fill':
-      return Buffer.alloc(32, name);
-    case 'outUlong':
-      return numberOf(name);
-    case 'outSlot':
-      return 4;
-    case 'outStruct':
-      return structOf(infoLayouts[layout!]);
-    default:
-      return undefined;
-  }
-}
-
 const remote: readonly CallRow[] = calls.filter(
   ({ name }) => !['C_Initialize', 'C_Finalize', 'C_GetFunctionList'].includes(name),
 );
@@ -110,8 +71,7 @@ describe('the C interpreter and the TypeScript one', function () {
     folder = mkdtempSync(join(tmpdir(), 'echo-'));
     const engine = new FakeEngine((call, input) => {
       if (call.name !== 'C_Finalize') received.set(call.name, input);
-      const output: AnyOutput = Object.fromEntries(call.arguments.map((row) => [row.name, echoed(row)]));
-      return { rv: 'CKR_OK', output };
+      return echo(call);
     });
     const socket = join(folder, 'engine.sock');
     await engine.listen(socket);

@@ -166,3 +166,18 @@ export function sessionsHandler(): Handler {
     }
   };
 }
+
+const inverted = (bytes: Buffer): Buffer => {
+  const result = Buffer.alloc(bytes.length);
+  for (let i = 0; i < bytes.length; i++) result[i] = ~bytes[i]!;
+  return result;
+};
+
+/** A handler with one slot, which encrypts by turning each byte's bits over. */
+export function invertingHandler(sessions: Handler): Handler {
+  return (call, input, application) => {
+    if (call.name === 'C_GetSlotList') return { rv: 'CKR_OK', output: { pSlotList: [0] } };
+    if (call.name !== 'C_Encrypt') return sessions(call, input, application);
+    return { rv: 'CKR_OK', output: { pEncryptedData: inverted(input['pData'] as Buffer) } };
+  };
+}

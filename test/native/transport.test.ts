@@ -3,20 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { buildNative, modulePath, nativeProgram, runProgram } from './build-native.js';
-import { FakeEngine, type Handler, sessionsHandler } from './fake-engine.js';
-
-const inverted = (bytes: Buffer): Buffer => {
-  const result = Buffer.alloc(bytes.length);
-  for (let i = 0; i < bytes.length; i++) result[i] = ~bytes[i]!;
-  return result;
-};
-
-const sessions = sessionsHandler();
-const encrypting: Handler = (call, input, application) => {
-  if (call.name === 'C_GetSlotList') return { rv: 'CKR_OK', output: { pSlotList: [0] } };
-  if (call.name !== 'C_Encrypt') return sessions(call, input, application);
-  return { rv: 'CKR_OK', output: { pEncryptedData: inverted(input['pData'] as Buffer) } };
-};
+import { FakeEngine, invertingHandler, sessionsHandler } from './fake-engine.js';
 
 for (const transport of ['socket', 'memory']) {
   describe(`frames over ${transport}`, function () {
@@ -29,7 +16,7 @@ for (const transport of ['socket', 'memory']) {
     after(() => rmSync(folder, { recursive: true }));
 
     it('of every size around what one turn holds, of 1 MiB and of 48 MiB, travel both ways', async () => {
-      const engine = new FakeEngine(encrypting);
+      const engine = new FakeEngine(invertingHandler(sessionsHandler()));
       const socket = join(folder, 'engine.sock');
       await engine.listen(socket);
       const env = { CLOUDHSM_LOCAL_SOCKET: socket, CLOUDHSM_LOCAL_TRANSPORT: transport };

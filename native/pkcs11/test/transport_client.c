@@ -55,6 +55,8 @@ static void scene_sizes(void)
   for (CK_ULONG size = 1; size <= 33; size++) good += travels(session, bytes, back, size);
   good += travels(session, bytes, back, MEBIBYTE);
   good += travels(session, bytes, back, 48 * MEBIBYTE);
+  free(bytes);
+  free(back);
   printf("%u sizes travel\n", good);
 }
 
