@@ -11,7 +11,7 @@ export class ByteSource {
   }
 
   /** Whether there is more. */
-  async #more(): Promise<boolean> {
+  async more(): Promise<boolean> {
     while (this.#waiting.length === 0) {
       const { done, value } = await this.#pieces.next();
       if (done === true) return false;
@@ -22,20 +22,21 @@ export class ByteSource {
 
   /** Exactly so many bytes, in a buffer of the caller's own. Throws BACKUP_REFUSED when there are fewer. */
   async read(lengthBytes: number): Promise<Buffer> {
-    const parts: Uint8Array[] = [];
-    for (let left = lengthBytes; left > 0; ) {
-      if (!(await this.#more())) throw unsuitable('it is cut off');
-      const part = this.#waiting.subarray(0, left);
+    const bytes = Buffer.alloc(lengthBytes);
+    for (let at = 0; at < lengthBytes; ) {
+      if (!(await this.more())) throw unsuitable('it is cut off');
+      // Copied at once: whoever gives the pieces may cleanse one when the next is asked for.
+      const part = this.#waiting.subarray(0, lengthBytes - at);
+      bytes.set(part, at);
       this.#waiting = this.#waiting.subarray(part.length);
-      parts.push(part);
-      left -= part.length;
+      at += part.length;
     }
-    return Buffer.concat(parts);
+    return bytes;
   }
 
   /** Throws BACKUP_REFUSED unless everything was read. */
   async end(): Promise<void> {
-    if (await this.#more()) throw unsuitable('there is something behind its end');
+    if (await this.more()) throw unsuitable('there is something behind its end');
   }
 
   /** Lets go of what the bytes come from. */

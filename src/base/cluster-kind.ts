@@ -23,5 +23,16 @@ export function isClusterKind({ hsmType, mode }: ClusterKind): boolean {
   return clusterKinds.some((kind) => kind.hsmType === hsmType && kind.mode === mode);
 }
 
+/** THE row per type: "hsm1 backup → hsm1 or hsm2m; hsm2m backup → hsm2m only" (reference control-plane-and-backups, section 8.5). */
+const restoredOn: { readonly [Type in HsmType]: readonly HsmType[] } = {
+  'hsm1.medium': ['hsm1.medium', 'hsm2m.medium'],
+  'hsm2m.medium': ['hsm2m.medium'],
+};
+
+/** Whether HSMs of one type restore backups of another. */
+export function mayRestoreOn(from: HsmType, to: HsmType): boolean {
+  return restoredOn[from].includes(to);
+}
+
 /** What to tell somebody who asks for a kind that there is not. */
 export const noSuchKind = 'hsm1.medium is always in FIPS mode: choose mode FIPS, or hsmType hsm2m.medium';

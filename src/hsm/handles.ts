@@ -1,6 +1,8 @@
 import { limits } from '../base/limits.js';
-import type { RecordStore } from '../store/record-store.js';
+import { randomBytes } from '../crypto/index.js';
+import type { Change, RecordStore } from '../store/record-store.js';
 import { Reader, Writer } from '../wire/bytes.js';
+import { settingKey } from './setting-rows.js';
 
 /**
  * Handles: one number space per cluster, never used twice, not even after a restart.
@@ -12,7 +14,26 @@ import { Reader, Writer } from '../wire/bytes.js';
  */
 const STRIDE = 64;
 const BLOCK = 65_536;
-const SETTING = Buffer.from('handles-reserved');
+const SETTING = settingKey('handles-reserved');
+
+/** The counter that a handle was made of. */
+export const counterOf = (handle: number): number => Math.floor(handle / STRIDE);
+
+export function reservedChange(reserved: number): Change {
+  const writer = new Writer(8);
+  writer.u64(reserved);
+  return { table: 'settings', key: SETTING, value: writer.finish() };
+}
+
+/**
+ * Where an HSM goes on counting that was given content in which all counters up to `last` may have been used, by whichever HSM. What was
+ * made after that content was saved nobody knows here: a leap of some blocks keeps HSMs of the same ordinal apart, in this
+ * cluster and in clones.
+ */
+export function counterAfterRestore(last: number): number {
+  const leapBlocks = 1 + randomBytes(2).readUInt16BE();
+  return (Math.ceil((last + 1) / BLOCK) + leapBlocks) * BLOCK;
+}
 
 export class HandleAllocator {
   #next: number;
@@ -44,9 +65,7 @@ export class HandleAllocator {
 
   async #reserve(): Promise<void> {
     const reserved = this.#reserved + BLOCK;
-    const writer = new Writer(8);
-    writer.u64(reserved);
-    await this.store.write([{ table: 'settings', key: SETTING, value: writer.finish() }]);
+    await this.store.write([reservedChange(reserved)]);
     this.#reserved = reserved;
   }
 

@@ -1,3 +1,4 @@
+import type { BackupKeys } from '../backup/keys.js';
 import { systemClock } from '../base/clock.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
 import { type Eventually, orElse } from '../base/eventually.js';
@@ -12,8 +13,9 @@ import { SEALING_KEY_BYTES } from '../store/sealing.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
 import { type AuditRow, auditRows } from './audit/commands.js';
-import { type AuditDetails, type AuditEntry, aboutUser, minimal } from './audit/entry.js';
+import { type AuditDetails, type AuditEntry, aboutUser, byItself, minimal } from './audit/entry.js';
 import { AuditTrail } from './audit/trail.js';
+import { backUp } from './backup/back-up.js';
 import {
   type AnswerOf,
   type AnyCommand,
@@ -29,6 +31,7 @@ import { MaskingKey } from './masking.js';
 import { Quorum } from './quorum/quorum.js';
 import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
+import { settingKey } from './setting-rows.js';
 import { busy, mayBeRefused, Throttle } from './throttle.js';
 import { TokenObjects } from './token-objects.js';
 import { Traffic } from './traffic.js';
@@ -49,6 +52,8 @@ export interface HsmSettings extends ClusterKind {
   readonly quota: Quota;
   /** Whether it keeps certificates: they are nowhere to be seen otherwise. */
   readonly certificateStorage: CertificateSwitch;
+  /** What the manufacturer and the installation gave it, to make and restore backups. */
+  readonly backupKeys?: BackupKeys;
 }
 
 /** What the cluster gives an HSM that joins it. */
@@ -97,7 +102,7 @@ function firstRecords(users: readonly NewUser[]): AuditDetails[] {
   ];
 }
 
-const MASKING_KEY = Buffer.from('masking-key');
+const MASKING_KEY = settingKey('masking-key');
 
 export function newMaskingKey(): Buffer {
   return randomBytes(SEALING_KEY_BYTES);
@@ -156,12 +161,7 @@ export class Hsm {
       ...firstUsers(users),
       { table: 'settings', key: MASKING_KEY, value: maskingKey } as const,
     ];
-    const entry = (details: AuditDetails): AuditEntry => ({
-      timeUs: trail.nowUs(),
-      sessionHandle: 0,
-      response: 'SUCCESS',
-      ...details,
-    });
+    const entry = (details: AuditDetails): AuditEntry => ({ ...byItself(trail.nowUs()), ...details });
     await trail.write(changes, firstRecords(users).map(entry));
   }
 
@@ -193,6 +193,18 @@ export class Hsm {
     const { commandsPerSecond } = settings;
     if (commandsPerSecond !== undefined) hsm.#throttle = new Throttle(commandsPerSecond, clock);
     return hsm;
+  }
+
+  /**
+   * The HSM's content as it is now, in a container that only HSMs open, piece by piece. Clients are served meanwhile.
+   * @throws HsmUnavailable from an HSM that answers nobody or has zeroised its keys; CORRUPT_STORE
+   */
+  backUp(clusterId: string): AsyncGenerator<Buffer> {
+    if (this.#condition === 'unreachable' || this.#condition === 'tamper')
+      throw new HsmUnavailable('unreachable', `no backup of ${this.settings.id}: ${faults[this.#condition]}`);
+    const commandsGiven = (): number => this.#commandCounts.reduce((sum, count) => sum + count, 0);
+    const { settings, store, maskingKey, audit } = this;
+    return backUp({ settings, store, maskingKey, audit, commandsGiven }, clusterId);
   }
 
   /** Throws HsmUnavailable while it answers nobody. */

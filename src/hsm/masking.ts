@@ -9,6 +9,8 @@ import type { UserRecord } from './user-records.js';
  * form in which a key travels between HSMs. */
 const IDENTITY = Buffer.from('cloudhsm-local masked object 1');
 const USER_IDENTITY = Buffer.from('cloudhsm-local masked user 1');
+const ID_LABEL = Buffer.from('cloudhsm-local masking key id 1');
+const ID_BYTES = 8;
 const DIGEST_LABEL = Buffer.from('cloudhsm-local object digest 1');
 
 const OTHER_MASKING_KEY =
@@ -38,6 +40,16 @@ export class MaskingKey {
     const digest = hmac('sha256', this.#digestKey, record);
     record.fill(0);
     return digest;
+  }
+
+  /** Tells whether two HSMs have the same masking key, and nothing else of it. */
+  get id(): Buffer {
+    return hmac('sha256', this.#key, ID_LABEL).subarray(0, ID_BYTES);
+  }
+
+  destroy(): void {
+    this.#key.destroy();
+    this.#digestKey.destroy();
   }
 
   /** A user with what it logs in by, for an HSM of the cluster or of a clone. */

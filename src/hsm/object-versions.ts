@@ -51,6 +51,12 @@ function entryOf(key: Buffer): ObjectVersion {
   return { handle: handleIn(key), version: key.readUInt32BE(8), digest: key.subarray(12) };
 }
 
+/** The entry of an object that has this digest, to be written along with it. */
+export function versionChange({ handle, version }: HsmObject, objectDigest: Buffer): Change {
+  const state = objectDigest.subarray(0, OBJECT_DIGEST_BYTES);
+  return { table: 'versions', key: entryKey({ handle, version, digest: state }), value: NOTHING };
+}
+
 function tombstoneOf(handle: number): ObjectVersion {
   const state = digest('sha256', Buffer.concat([Buffer.from('destroyed'), handleKey(handle)]));
   return { handle, version: DESTROYED, digest: state.subarray(0, OBJECT_DIGEST_BYTES) };

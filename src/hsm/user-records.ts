@@ -2,6 +2,7 @@ import { limits } from '../base/limits.js';
 import type { Change, RecordStore } from '../store/record-store.js';
 import { Reader, Writer } from '../wire/bytes.js';
 import type { Role } from './roles.js';
+import { settingKey } from './setting-rows.js';
 
 /** Who somebody is. Ids are given in the order of creation and never again; backups carry them. */
 export interface User {
@@ -48,7 +49,7 @@ export const ADMIN_ID = 1;
 export const applianceUser: User = { id: 2, name: 'app_user', role: 'AU' };
 const FIRST_OTHER_ID = 3;
 
-const NEXT_ID = Buffer.from('users-next-id');
+const NEXT_ID = settingKey('users-next-id');
 
 export function userChange(record: UserRecord): Change {
   return { table: 'users', key: Buffer.from(record.name), value: Buffer.from(JSON.stringify(record)) };

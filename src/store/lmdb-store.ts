@@ -67,6 +67,21 @@ export function openLmdbStore(directory: string): RecordStore {
         throw new Failure('CKR_DEVICE_MEMORY', 'the record could not be written to disk', { cause: error });
       }
     },
+    snapshot: () => {
+      const transaction = db.useReadTransaction();
+      return {
+        get: (table, key) => {
+          const value = db.get(recordKey(table, key), { transaction });
+          return value && Buffer.from(value);
+        },
+        keys: function* (table: TableName) {
+          const start = recordKey(table, Buffer.alloc(0));
+          for (const key of db.getKeys({ start, end: endOfPrefix(start), transaction }))
+            yield Buffer.from(key.subarray(1));
+        },
+        release: () => transaction.done(),
+      };
+    },
     close: () => db.close(),
   };
 }

@@ -2,7 +2,10 @@ import { type Change, type RecordStore, recordKey, type TableName } from './reco
 
 /** A store that forgets: for tests, and for everything that needs an HSM without a disk. */
 export function openMemoryStore(): RecordStore {
-  const records = new Map<string, Buffer>();
+  return storeOn(new Map());
+}
+
+function storeOn(records: Map<string, Buffer>): RecordStore {
   const name = (table: TableName, key: Buffer): string => recordKey(table, key).toString('latin1');
   const keys = (table: TableName, prefix: Buffer = Buffer.alloc(0)): Buffer[] => {
     const start = name(table, prefix);
@@ -23,6 +26,10 @@ export function openMemoryStore(): RecordStore {
         if (value === undefined) records.delete(name(table, key));
         else records.set(name(table, key), Buffer.from(value));
       }
+    },
+    snapshot: () => {
+      const { get, keys: keysThen } = storeOn(new Map(records));
+      return { get, keys: keysThen, release: () => undefined };
     },
     close: async () => records.clear(),
   };

@@ -27,6 +27,14 @@ export interface Change {
   readonly value: Buffer | undefined;
 }
 
+/** A store as it was when the snapshot was taken, whatever is written meanwhile. */
+export interface Snapshot {
+  get(table: TableName, key: Buffer): Buffer | undefined;
+  keys(table: TableName): Iterable<Buffer>;
+  /** To be called: old records are kept for it. */
+  release(): void;
+}
+
 export interface RecordStore {
   get(table: TableName, key: Buffer): Buffer | undefined;
   /** Keys that start with `prefix`, in byte order. */
@@ -35,6 +43,7 @@ export interface RecordStore {
   count(table: TableName, prefix: Buffer): number;
   /** All of the changes or none; synced to disk when the promise resolves. */
   write(changes: readonly Change[]): Promise<void>;
+  snapshot(): Snapshot;
   close(): Promise<void>;
 }
 

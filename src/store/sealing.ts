@@ -6,7 +6,7 @@ import {
   randomBytes,
   type SecretKey,
 } from '../crypto/index.js';
-import { type RecordStore, recordKey, tables } from './record-store.js';
+import { type RecordStore, recordKey, type TableName, tables } from './record-store.js';
 
 /** sealed value = u8 version, 12 bytes nonce, ciphertext, 16 bytes tag; AES-256-GCM. */
 const VERSION = 1;
@@ -49,16 +49,16 @@ export function unseal(key: SecretKey, identity: Buffer, sealed: Buffer): Buffer
 export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: string): RecordStore {
   const key = importSecretKey(sealingKey);
   const identityOf = (at: Buffer): Buffer => Buffer.concat([Buffer.from(`${hsmId}\0`), at]);
+  const opened = (table: TableName, recordAt: Buffer, value: Buffer | undefined): Buffer | undefined => {
+    if (value === undefined || !tables[table].sealed) return value;
+    const plaintext = unseal(key, identityOf(recordKey(table, recordAt)), value);
+    if (plaintext === undefined) {
+      throw commandFailure('CORRUPT_STORE', `a record of table ${table} of ${hsmId} was damaged or moved`);
+    }
+    return plaintext;
+  };
   return {
-    get: (table, recordAt) => {
-      const value = inner.get(table, recordAt);
-      if (value === undefined || !tables[table].sealed) return value;
-      const plaintext = unseal(key, identityOf(recordKey(table, recordAt)), value);
-      if (plaintext === undefined) {
-        throw commandFailure('CORRUPT_STORE', `a record of table ${table} of ${hsmId} was damaged or moved`);
-      }
-      return plaintext;
-    },
+    get: (table, recordAt) => opened(table, recordAt, inner.get(table, recordAt)),
     keys: (table, prefix) => inner.keys(table, prefix),
     count: (table, prefix) => inner.count(table, prefix),
     write: (changes) =>
@@ -69,6 +69,13 @@ export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: strin
             : { ...change, value: seal(key, identityOf(recordKey(change.table, change.key)), change.value) },
         ),
       ),
+    snapshot: () => {
+      const snapshot = inner.snapshot();
+      return {
+        ...snapshot,
+        get: (table, recordAt) => opened(table, recordAt, snapshot.get(table, recordAt)),
+      };
+    },
     close: async () => {
       key.destroy();
       await inner.close();

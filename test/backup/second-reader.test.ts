@@ -5,7 +5,9 @@ import { expect } from 'chai';
 import { openBackupKeys } from '../../src/backup/keys.js';
 import { silentLog } from '../../src/base/log.js';
 import { digest, randomBytes } from '../../src/crypto/index.js';
+import { backupOfHsm, newHsm } from '../support/backups.js';
 import { projectRoot, type Ran, run } from '../support/engine.js';
+import { manyKeys } from '../support/many-keys.js';
 import { backupOf, knownFields } from './support.js';
 
 const script = join(projectRoot, 'test', 'support', 'check_backup.py');
@@ -14,10 +16,14 @@ describe('a second reader of backups, in Python', () => {
   let folder: string;
   const files = () => ({ manufacturer: join(folder, 'mkbk.json'), installation: join(folder, 'akbk.json') });
 
-  const check = (backup: Buffer, options: readonly string[] = []): Promise<Ran> => {
+  const check = (
+    backup: Buffer,
+    options: readonly string[] = [],
+    words: readonly string[] = [],
+  ): Promise<Ran> => {
     const file = join(folder, 'backup');
     writeFileSync(file, backup);
-    return run('python3', [...options, script, files().manufacturer, files().installation, file]);
+    return run('python3', [...options, script, files().manufacturer, files().installation, file, ...words]);
   };
 
   before(async function () {
@@ -60,6 +66,16 @@ describe('a second reader of backups, in Python', () => {
       });
     });
   }
+
+  it("reads an HSM's", async () => {
+    const hsm = await newHsm({ backupKeys: openBackupKeys(files(), silentLog) });
+    await manyKeys(hsm, 3);
+    const { code, stdout, stderr } = await check(await backupOfHsm(hsm), [], ['records']);
+    expect(code, stderr).to.equal(0);
+    expect(JSON.parse(stdout)).to.deep.include({
+      records: { settings: 3, users: hsm.users.count(), objects: 3, tombstones: 0 },
+    });
+  });
 
   it('refuses what was changed', async () => {
     const backup = await backupOf(randomBytes(100), { keys: openBackupKeys(files(), silentLog) });

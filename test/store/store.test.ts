@@ -55,6 +55,26 @@ for (const [driver, open] of [
       expect(['', '01', 'ff', '03'].map(counted)).to.deep.equal([6, 3, 2, 0]);
     });
 
+    it('keeps a snapshot as it was, whatever is written meanwhile', async () => {
+      await store.write([
+        { table: 'users', key: a, value: Buffer.from('then') },
+        { table: 'users', key: b, value: Buffer.from('then') },
+      ]);
+      const snapshot = store.snapshot();
+      await store.write([
+        { table: 'users', key: a, value: Buffer.from('now') },
+        { table: 'users', key: b, value: undefined },
+        { table: 'users', key: Buffer.from('c'), value: Buffer.from('now') },
+      ]);
+      expect([...snapshot.keys('users')]).to.deep.equal([a, b]);
+      expect([a, b].map((key) => snapshot.get('users', key)?.toString())).to.deep.equal(['then', 'then']);
+      snapshot.release();
+      expect([...store.keys('users')].join()).to.equal('a,c');
+      const sealed = sealedStore(store, sealingKey, 'hsm-a');
+      await sealed.write([{ table: 'users', key: b, value: Buffer.from('sealed') }]);
+      expect(sealed.snapshot().get('users', b)?.toString()).to.equal('sealed');
+    });
+
     it('removes records', async () => {
       await store.write([{ table: 'users', key: a, value: b }]);
       await store.write([{ table: 'users', key: a, value: undefined }]);

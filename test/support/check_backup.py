@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A second reader of backups, written from docs/BACKUP.md alone.
 
-usage: check_backup.py MANUFACTURER-KEYS INSTALLATION-KEYS BACKUP
+usage: check_backup.py MANUFACTURER-KEYS INSTALLATION-KEYS BACKUP [records]
 
 Needs Python's standard library; `cryptography`, where it is installed, makes it faster. Prints what the header says, and
-the length and SHA-256 of what is inside, as JSON. Ends with status 1 and a reason when the backup does not check out.
+the length and SHA-256 of what is inside, as JSON; with `records`, also how many records of each table. Ends with status 1 and a reason when the backup does not check out.
 """
 
 import base64
@@ -195,6 +195,20 @@ def read_state(backup, header, ebk, chunk_size, chunk_count):
     return state
 
 
+def count_records(state):
+    names = {1: "settings", 2: "users", 3: "objects", 5: "tombstones"}
+    counts, at, before = dict.fromkeys(names.values(), 0), 0, b""
+    while at < len(state):
+        require(at + 7 <= len(state), "a record is cut off")
+        table, key_size, value_size = struct.unpack(">BHI", state[at : at + 7])
+        place = bytes([table]) + state[at + 7 : at + 7 + key_size]
+        require(table in names and place > before, f"a record of table {table} is out of place")
+        counts[names[table]] += 1
+        before, at = place, at + 7 + key_size + value_size
+    require(at == len(state), "a record is cut off")
+    return counts
+
+
 def key_of(file, version):
     with open(file, encoding="utf8") as stream:
         keys = json.load(stream)["keys"]
@@ -202,7 +216,7 @@ def key_of(file, version):
     return base64.b64decode(keys[str(version)])
 
 
-def main(manufacturer_keys, installation_keys, backup_file):
+def main(manufacturer_keys, installation_keys, backup_file, what=None):
     with open(backup_file, "rb") as stream:
         backup = stream.read()
     fields, context, header, chunk_size, chunk_count = read_header(backup)
@@ -211,7 +225,10 @@ def main(manufacturer_keys, installation_keys, backup_file):
     ebk = unwrap_kw(derive_pbk(mkbk, akbk, context), header[-40:])
     state = read_state(backup, header, ebk, chunk_size, chunk_count)
     digest = hashlib.sha256(state).hexdigest()
-    print(json.dumps({"header": fields, "state": {"lengthBytes": len(state), "sha256": digest}}))
+    answer = {"header": fields, "state": {"lengthBytes": len(state), "sha256": digest}}
+    if what == "records":
+        answer["records"] = count_records(state)
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

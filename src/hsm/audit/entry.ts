@@ -29,6 +29,9 @@ export interface AuditRecord extends AuditEntry {
 
 export const minimal = (opcode: Opcode): AuditDetails => ({ opcode, logType: 'MINIMAL_LOG_ENTRY' });
 
+/** What nobody's session did. */
+export const byItself = (timeUs: number) => ({ timeUs, sessionHandle: 0, response: 'SUCCESS' as const });
+
 /** Of what is no name nothing is logged: it may be a password at the wrong place. */
 export function aboutUser(opcode: Opcode, { name, role }: { name: string; role: Role }): AuditDetails {
   return { opcode, logType: 'MGMT_USER_DETAILS_LOG', user: { name: canonicalName(name) ?? '', role } };

@@ -33,6 +33,10 @@ export const opcodes = {
   CN_APPROVE_TOKEN: 0x1007,
   CN_DELETE_TOKEN: 0x1008,
   CN_REGISTER_MOFN_PUB_KEY: 0x1009,
+  CN_BACKUP_BEGIN: 0x100a,
+  CN_BACKUP_END: 0x100b,
+  CN_RESTORE_BEGIN: 0x100c,
+  CN_RESTORE_END: 0x100d,
 } as const;
 
 export type Opcode = keyof typeof opcodes;

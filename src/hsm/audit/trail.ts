@@ -6,6 +6,7 @@ import type { Log } from '../../base/log.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../../store/record-store.js';
 import { handleKey } from '../object-index.js';
+import { settingKey } from '../setting-rows.js';
 import {
   type AuditEntry,
   type AuditRecord,
@@ -34,7 +35,7 @@ interface Job {
   failed(error: unknown): void;
 }
 
-const HEAD = Buffer.from('audit-head');
+const HEAD = settingKey('audit-head');
 const NO_HASH = Buffer.alloc(HASH_BYTES).toString('hex');
 /** Entries that nobody waits for are on disk this soon. */
 const LAZY_MS = 10;

@@ -4,6 +4,7 @@ import { randomBytes } from '../../crypto/index.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../../store/record-store.js';
 import { signsData } from '../second-factor.js';
+import { settingKey } from '../setting-rows.js';
 import type { User } from '../user-records.js';
 import { type Service, services } from './services.js';
 
@@ -17,7 +18,7 @@ export type QuorumValues = { readonly [S in Service]: number };
 export const QUORUM_MIN = 2;
 export const QUORUM_MAX = 8;
 
-const VALUES = Buffer.from('quorum-values');
+const VALUES = settingKey('quorum-values');
 const NO_QUORUM: QuorumValues = { user: 1, quorum: 1 };
 
 interface Token {

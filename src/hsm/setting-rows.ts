@@ -1,0 +1,21 @@
+/**
+ * THE row per setting that an HSM's store has: whether it belongs to the content, which backups carry from HSM to HSM, or
+ * to this one HSM.
+ */
+export const settingRows = {
+  /** Its presence says that the HSM has been provisioned. */
+  'masking-key': { isContent: true },
+  'users-next-id': { isContent: true },
+  'quorum-values': { isContent: true },
+  /** Whoever restores it begins behind it (backup/restore.ts). */
+  'handles-reserved': { isContent: true },
+  'audit-head': { isContent: false },
+} as const satisfies Record<string, { isContent: boolean }>;
+
+export type SettingName = keyof typeof settingRows;
+
+export const settingKey = (name: SettingName): Buffer => Buffer.from(name);
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settingRows, name);
+}
