@@ -8,6 +8,9 @@ import { refused } from '../failure.js';
 import { messageOf } from './messages.js';
 import type { RoleName } from './names.js';
 
+const TOO_FEW_HSMS =
+  'Cannot perform the requested key operation as the key must be available on at least 2 HSMs';
+
 /** Who is logged in on all HSMs of a cluster. */
 export interface CliLogin {
   readonly username: string;
@@ -61,8 +64,12 @@ export class CliCluster {
   }
 
   /** Asks the HSMs that can be reached; an answer of one of them is enough. */
-  async ofReachable<N extends CommandName>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>[]> {
-    const results = await this.group.each((connection) => connection.send(name, request));
+  ofReachable<N extends CommandName>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>[]> {
+    return this.onReachable((connection) => connection.send(name, request));
+  }
+
+  async onReachable<T>(work: (connection: HsmConnection) => Eventually<T>): Promise<T[]> {
+    const results = await this.group.each((connection) => work(connection));
     const answers = results.flatMap(({ result }) => (result.status === 'fulfilled' ? [result.value] : []));
     const failure = results.find(({ result }) => result.status === 'rejected')?.result;
     if (answers.length === 0 && failure?.status === 'rejected') throw failure.reason;
@@ -71,9 +78,18 @@ export class CliCluster {
 
   /** Works with the HSMs as one, for commands on keys. */
   async withClient<T>(work: (client: ClusterClient) => Eventually<T>): Promise<T> {
-    const client = this.group.client();
+    let lacking = false;
+    const notice = (): boolean => {
+      lacking = true;
+      return false;
+    };
+    const client = this.group.client({
+      keyAvailability: this.access.availabilityCheck ? { unless: notice } : 'off',
+    });
     try {
       return await work(client);
+    } catch (error) {
+      throw lacking ? refused(TOO_FEW_HSMS, error) : error;
     } finally {
       client.close();
     }

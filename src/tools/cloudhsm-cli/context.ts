@@ -11,6 +11,8 @@ export interface CliContext {
   readonly clusters: CliClusters;
   /** The cluster that the command is about. */
   readonly cluster: CliCluster;
+  /** Single-command mode: credentials come from the environment. */
+  readonly single: boolean;
 }
 
 /** Makes the rows of the CLI: what they answer stands in `data`. */

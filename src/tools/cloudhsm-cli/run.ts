@@ -7,8 +7,9 @@ import type { CliCluster } from './cluster.js';
 import { cliCommands, cliGroups, commonOptions } from './commands/index.js';
 import { logIn } from './commands/login.js';
 import type { CliClusters, CliContext } from './context.js';
+import { environmentLogin } from './environment.js';
 import { messageOf } from './messages.js';
-import { isRoleName, roleNames, roleOf } from './names.js';
+import { roleNames, roleOf } from './names.js';
 
 export const TOOL = 'cloudhsm-cli';
 
@@ -46,26 +47,13 @@ interface Runner {
   readonly single: boolean;
 }
 
-/** `user:password`, split at the first colon. */
-function credentialsOf(env: NodeJS.ProcessEnv, prefix = '') {
-  const pin = env[`${prefix}CLOUDHSM_PIN`];
-  const role = env[`${prefix}CLOUDHSM_ROLE`];
-  const at = pin?.indexOf(':') ?? -1;
-  if (pin === undefined || at < 1 || role === undefined || !isRoleName(role)) {
-    throw refused(
-      `this command needs a login: set ${prefix}CLOUDHSM_ROLE to admin or crypto-user and ${prefix}CLOUDHSM_PIN to <username>:<password>`,
-    );
-  }
-  return { username: pin.slice(0, at), password: pin.slice(at + 1), role };
-}
-
 async function requireRole(
   { roles }: CommandRow<CliContext>,
   cluster: CliCluster,
   { single, env }: Runner,
 ): Promise<void> {
   if (roles.length === 0) return;
-  if (single && cluster.login === undefined) await logIn(cluster, credentialsOf(env));
+  if (single && cluster.login === undefined) await logIn(cluster, environmentLogin(env));
   const role = cluster.login?.role;
   if (role === undefined) throw refused('this command needs a login: use the login command first');
   if (!roles.includes(roleOf(role))) {
@@ -82,11 +70,12 @@ export async function runCommand(
   runner: Runner,
 ): Promise<Envelope> {
   try {
-    const { terminal, env, clusters } = runner;
-    const cluster = await clusters.get(values['cluster-id'] as string | undefined);
+    const { terminal, env, clusters, single } = runner;
+    const named = values['cluster-id'] ?? values['source-cluster-id'];
+    const cluster = await clusters.get(named as string | undefined);
     await cluster.group.connect();
     await requireRole(row, cluster, runner);
-    const data = await row.run({ terminal, env, clusters, cluster }, values);
+    const data = await row.run({ terminal, env, clusters, cluster, single }, values);
     return { error_code: 0, data };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'USAGE') throw error;

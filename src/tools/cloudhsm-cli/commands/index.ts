@@ -4,9 +4,14 @@ import { refused } from '../../failure.js';
 import type { GroupHelp } from '../../help.js';
 import { type CliContext, command } from '../context.js';
 import { clusterCommands } from './cluster.js';
+import { cryptoCommands } from './crypto.js';
+import { keyGenerationCommands } from './key-generation.js';
+import { keyCommands } from './keys.js';
 import { loginCommands } from './login.js';
 import { quorumCommands } from './quorum.js';
+import { replicationCommands } from './replication.js';
 import { userCommands } from './users.js';
+import { wrappingCommands } from './wrapping.js';
 
 /** How the tool is started for more than one command. */
 export const interactiveCommand = command({
@@ -23,6 +28,11 @@ export const interactiveCommand = command({
 export const cliCommands: readonly CommandRow<CliContext>[] = [
   interactiveCommand,
   ...clusterCommands,
+  ...cryptoCommands,
+  ...keyCommands,
+  ...keyGenerationCommands,
+  ...wrappingCommands,
+  ...replicationCommands,
   ...loginCommands,
   ...quorumCommands,
   ...userCommands,
@@ -30,6 +40,15 @@ export const cliCommands: readonly CommandRow<CliContext>[] = [
 
 export const cliGroups: GroupHelp = {
   cluster: 'Perform cluster operations',
+  crypto: 'Perform crypto operations',
+  'crypto sign': 'Perform a signature operation',
+  'crypto verify': 'Perform a verification operation',
+  key: 'Perform key management operations',
+  'key generate-symmetric': 'Generate a symmetric key',
+  'key generate-asymmetric-pair': 'Generate an asymmetric key pair',
+  'key import': 'Import a key',
+  'key wrap': 'Wrap a key',
+  'key unwrap': 'Unwrap a key',
   quorum: 'Perform quorum operations',
   'quorum token-sign': 'Perform token sign operations',
   user: 'Perform user operations',

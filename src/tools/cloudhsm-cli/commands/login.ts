@@ -4,15 +4,10 @@ import { required, secret } from '../../command-row.js';
 import { refused } from '../../failure.js';
 import type { CliCluster, CliLogin } from '../cluster.js';
 import { command } from '../context.js';
-import { type RoleName, roleKind, roleOf } from '../names.js';
+import type { Credentials } from '../environment.js';
+import { roleKind, roleOf } from '../names.js';
 import { passwordFor } from '../passwords.js';
 import { signChallenges } from '../second-factor.js';
-
-interface Credentials {
-  readonly username: string;
-  readonly role: RoleName;
-  readonly password: string;
-}
 
 /** Logs in on every HSM, or on none. `signatureOn` is there for users with a second factor. */
 export async function logIn(

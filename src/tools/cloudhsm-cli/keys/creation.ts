@@ -1,0 +1,79 @@
+import { CKA } from '../../../pkcs11/attributes.js';
+import { type Attribute, attribute, type Template } from '../../../pkcs11/template.js';
+import { flag, many, required } from '../../command-row.js';
+import { refused } from '../../failure.js';
+import type { CliCluster } from '../cluster.js';
+import { templateFrom } from './attributes.js';
+import { readKey, verboseKey } from './description.js';
+
+/* What all commands that make a key have in common (reference management-tools, section 6.3). */
+
+const session = flag(
+  'Creates a session key that exists only in the current session. The key cannot be recovered after the session ends',
+);
+const shares = many('SHARE_CRYPTO_USERS', 'Space separated list of Crypto User usernames to share key with');
+
+export const creationOptions = {
+  label: required<string>('LABEL', 'Label for the key'),
+  session,
+  attributes: many(
+    'KEY_ATTRIBUTES',
+    'Space separated list of key attributes in the form of KEY_ATTRIBUTE_NAME=KEY_ATTRIBUTE_VALUE for the generated key',
+  ),
+  'share-crypto-users': shares,
+};
+
+export const pairOptions = {
+  'public-label': required<string>('PUBLIC_KEY_LABEL', 'Label for the public key'),
+  'private-label': required<string>('PRIVATE_KEY_LABEL', 'Label for the private key'),
+  session,
+  'public-attributes': many(
+    'PUBLIC_KEY_ATTRIBUTES',
+    'Space separated list of key attributes to set for the generated public key',
+  ),
+  'private-attributes': many(
+    'PRIVATE_KEY_ATTRIBUTES',
+    'Space separated list of key attributes to set for the generated private key',
+  ),
+  'share-crypto-users': shares,
+};
+
+/** The template of a new key: what the command's own options say, then `--attributes`, which may not say it again. */
+export function newKeyTemplate(
+  label: string,
+  isSession: boolean,
+  own: Template,
+  words: readonly string[],
+): Attribute[] {
+  const given = templateFrom(words);
+  const said = [attribute(CKA.CKA_LABEL, label), ...own];
+  if (isSession) said.push(attribute(CKA.CKA_TOKEN, false));
+  const twice = given.find(({ type }) => said.some((one) => one.type === type));
+  if (twice !== undefined) throw refused('an option and an attribute say the same: leave one of them out');
+  // "Default true: token" (section 6.4); the HSM's own default is the standard's.
+  const hasToken = [...said, ...given].some(({ type }) => type === CKA.CKA_TOKEN);
+  return [...said, ...given, ...(hasToken ? [] : [attribute(CKA.CKA_TOKEN, true)])];
+}
+
+/** Shares a key that was just made; it does not stay when that fails. */
+export async function shareNewKey(
+  cluster: CliCluster,
+  handle: number,
+  users: readonly string[],
+  alsoMade: readonly number[] = [],
+): Promise<void> {
+  if (users.length === 0) return;
+  await cluster.withClient(async (client) => {
+    try {
+      for (const user of users) await client.shareKey(handle, user);
+    } catch (error) {
+      for (const made of [handle, ...alsoMade]) await client.destroyObject(made);
+      throw error;
+    }
+  });
+}
+
+/** A key that was just made, as the CLI shows it. */
+export async function madeKey(cluster: CliCluster, handle: number): Promise<object> {
+  return verboseKey(await readKey(cluster, handle), cluster.group.connected.length);
+}
