@@ -75,6 +75,7 @@ export class Applications {
     try {
       return this.openLibrary(client, configFile);
     } catch (error) {
+      if (error instanceof HandshakeRefused) throw error;
       throw new HandshakeRefused('badConfiguration', describeError(error));
     }
   }

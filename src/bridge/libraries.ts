@@ -14,6 +14,7 @@ import { logConnecting } from '../cryptoki/connecting.js';
 import { type EngineOffer, type Library, slotsFor } from '../cryptoki/library.js';
 import { LibraryLog } from '../cryptoki/library-log.js';
 import type { Client } from '../cryptoki/readiness.js';
+import { HandshakeRefused } from './applications.js';
 
 /** The module that reads the configuration, in the library's log [guess]. */
 const CONFIG_PATH = 'cloudhsm_pkcs11::config';
@@ -35,10 +36,15 @@ export class Libraries {
     private readonly log: Log,
   ) {}
 
-  /** Throws BAD_CONFIGURATION. */
+  /** Throws BAD_CONFIGURATION, and HandshakeRefused when no HSM of any slot can be reached. */
   open(client: Client, configFile: string | undefined): Library {
     const found = this.#find(configFile);
     const slots = slotsFor(this.offer, found);
+    // "All unreachable at start: C_Initialize fails, later calls 0x190" (reference 14.3).
+    if (!slots.some(({ cluster }) => cluster.reachable)) {
+      const ids = slots.map(({ cluster }) => cluster.settings.id).join(', ');
+      throw new HandshakeRefused('noHsm', `no HSM of ${ids} can be reached: see cloudhsm-local status`);
+    }
     const log = this.#openLog(client, found?.config.logging);
     if (found !== undefined) {
       const idle = unknownFields(found.config);

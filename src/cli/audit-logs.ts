@@ -1,12 +1,12 @@
+import { existsSync } from 'node:fs';
 import { silentLog } from '../base/log.js';
 import type { AuditRecord } from '../hsm/audit/entry.js';
 import { type AuditCheck, AuditTrail } from '../hsm/audit/trail.js';
 import { type AuditPage, auditAnswer } from './audit-answer.js';
-import { homeHsms } from './cluster-file.js';
 import { openHsmStore } from './cluster-home.js';
 import { askEngine } from './control.js';
 import type { Home } from './home.js';
-import { askEngineOr } from './stopped-home.js';
+import { askRunning, hsmsHere, isNotRunning, lockHome, lockHsm } from './listeners.js';
 
 /** A long log is read as a whole. */
 const CHECK_TIMEOUT_MS = 120_000;
@@ -38,20 +38,34 @@ function logsBy(ask: Ask, close: () => Promise<void>): AuditLogs {
   };
 }
 
-/** Throws NOT_RUNNING for a home that never had an engine, CORRUPT_STORE. */
+/** Throws NOT_RUNNING for a home that never had an engine, ALREADY_RUNNING, CORRUPT_STORE. */
 export async function openAuditLogs(home: Home): Promise<AuditLogs> {
-  const running: Ask = (path, timeoutMs) => askEngine(home, 'GET', path, timeoutMs);
-  const ofEngine = async (): Promise<AuditLogs> => {
-    await running('/logs');
-    return logsBy(running, async () => undefined);
-  };
-  return askEngineOr(ofEngine, home, () => logsOfStoppedHome(home));
+  const answered = await askRunning(home, async (listener) => {
+    const ask: Ask = (path, timeoutMs) => askEngine(listener, 'GET', path, timeoutMs);
+    await ask('/logs');
+    return ask;
+  }).catch((error) => {
+    if (!isNotRunning(error) || !existsSync(home.clusterFile)) throw error;
+    return new Map<string | undefined, Ask>();
+  });
+  const ofEngine = answered.get(undefined);
+  if (ofEngine !== undefined) return logsBy(ofEngine, async () => undefined);
+  return logsOfHsms(home, answered);
 }
 
-function logsOfStoppedHome(home: Home): AuditLogs {
-  const stores = homeHsms(home).map((id) => ({ id, store: openHsmStore(home.hsmsDirectory, id) }));
+/** Asks the processes of HSMs that run, and reads what the others have left. */
+function logsOfHsms(home: Home, running: ReadonlyMap<string | undefined, Ask>): AuditLogs {
+  lockHome(home);
+  const stopped = hsmsHere(home).filter((id) => !running.has(id));
+  for (const id of stopped) lockHsm(home, id);
+  const stores = stopped.map((id) => ({ id, store: openHsmStore(home.hsmsDirectory, id) }));
   const trails = new Map(stores.map(({ id, store }) => [id, new AuditTrail(store, silentLog)]));
-  const asked: Ask = async <T>(path: string) => (await auditAnswer(trails, path)) as T;
+  const asked: Ask = async <T>(path: string, timeoutMs?: number) => {
+    if (path === '/logs') return hsmsHere(home) as T;
+    const [, , id] = path.split('/');
+    const ask = running.get(id);
+    return ask === undefined ? ((await auditAnswer(trails, path)) as T) : ask<T>(path, timeoutMs);
+  };
   return logsBy(asked, async () => {
     await Promise.all(stores.map(({ store }) => store.close()));
   });

@@ -35,8 +35,3 @@ export function readClusterFile(home: Home): ClusterFile | undefined {
     );
   }
 }
-
-/** The ids of the home's HSMs. Throws BAD_CONFIGURATION. */
-export function homeHsms(home: Home): readonly string[] {
-  return readClusterFile(home)?.hsms.map(({ id }) => id) ?? [];
-}

@@ -7,12 +7,13 @@ import { type AuditTrails, auditAnswer } from './audit-answer.js';
 import { type Answer, faultRoute } from './fault-routes.js';
 import type { Home } from './home.js';
 import type { ReadinessReport } from './report.js';
-import type { EngineStatus } from './status.js';
+import { type EngineStatus, usersOf } from './status.js';
 
 /*
  * How the commands talk to a running engine: HTTP on a Unix socket (0600) in its home.
  *
  *   GET  /status     EngineStatus
+ *   GET  /users      the users of each HSM of the process
  *   GET  /report     ReadinessReport
  *   DELETE /report   the report begins anew
  *   GET  /logs…      audit logs (audit-logs.ts)
@@ -27,7 +28,7 @@ const nothingThere: Answer = { code: 404, body: { error: 'no such resource' } };
 
 /** What the engine lets others see and do through the control socket. */
 export interface Controlled {
-  status(): EngineStatus;
+  status(): Promise<EngineStatus>;
   readonly report?: () => ReadinessReport;
   readonly clearReport?: () => void;
   /** HSMs of this process: they can be made to fail. */
@@ -44,8 +45,9 @@ export async function serveControl(
   const stopRequested = new Promise<void>((resolve) => {
     requestStop = resolve;
   });
-  const routes: Record<string, () => Answer> = {
-    'GET /status': () => ({ code: 200, body: engine.status() }),
+  const routes: Record<string, () => Answer | Promise<Answer>> = {
+    'GET /status': async () => ({ code: 200, body: await engine.status() }),
+    'GET /users': () => ({ code: 200, body: usersOf(engine.hsms) }),
     'GET /report': () => (engine.report ? { code: 200, body: engine.report() } : nothingThere),
     'DELETE /report': () => {
       engine.clearReport?.();

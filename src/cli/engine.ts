@@ -9,17 +9,16 @@ import { RemoteCluster } from '../cluster/remote-cluster.js';
 import { openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
-import { lockHsm } from './hsm-process.js';
+import { lockHsm, tryLock } from './listeners.js';
 import { metricsPage } from './metrics.js';
 import { listenAll, membersOf } from './network.js';
 import { keepReadiness } from './readiness-file.js';
 import { deviating, type ReadinessReport, readinessReport } from './report.js';
 import { readServers } from './servers.js';
 import { type ClusterStatus, type EngineStatus, localStatus, remoteStatus } from './status.js';
-import { tryLockHome } from './stopped-home.js';
 
 export interface Engine {
-  status(): EngineStatus;
+  status(): Promise<EngineStatus>;
   /** Ends it: no further calls, everything closed. */
   stop(): Promise<void>;
   /** Resolves when somebody asked for the end through the control socket. */
@@ -28,7 +27,7 @@ export interface Engine {
 
 /** Throws ALREADY_RUNNING. */
 export async function takeLock(home: Home): Promise<void> {
-  if (tryLockHome(home)) return;
+  if (tryLock(home)) return;
   const running = await askEngine<EngineStatus>(home, 'GET', '/status').catch(() => undefined);
   const pid = running === undefined ? '' : ` (pid ${running.pid})`;
   throw commandFailure('ALREADY_RUNNING', `an engine already runs on ${home.directory}${pid}`);
@@ -39,9 +38,11 @@ interface Backing {
   readonly clusters: readonly ClusterView[];
   /** Those whose HSMs run in this process. */
   readonly local: readonly Cluster[];
-  status(): ClusterStatus[];
+  status(): Promise<ClusterStatus[]>;
   close(): Promise<void>;
 }
+
+type ServedConfig = Pick<Config, 'profile'> & { readonly keyAvailabilityCheck?: boolean | undefined };
 
 /** Takes the home's lock and opens its log. Throws ALREADY_RUNNING. */
 async function takeHome(home: Home, config: Config): Promise<Log> {
@@ -70,7 +71,7 @@ export async function startEngine(
   const backing: Backing = {
     clusters: [cluster],
     local: [cluster],
-    status: () => [localStatus(cluster.settings, cluster.hsms, servers)],
+    status: async () => [localStatus(cluster.settings, cluster.hsms, servers)],
     close: async () => {
       await Promise.all(servers.map((server) => server.close()));
       await cluster.close();
@@ -92,23 +93,25 @@ export async function startClient(
   const log = await takeHome(home, config);
   progress('connecting to the HSMs');
   const clusters: RemoteCluster[] = [];
-  for (const options of readServers(clientConfig))
-    clusters.push(await RemoteCluster.open({ ...options, log }));
+  const lists = readServers(clientConfig);
+  for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log }));
   const backing: Backing = {
     clusters,
     local: [],
-    status: () => clusters.map(remoteStatus),
+    status: () => Promise.all(clusters.map(remoteStatus)),
     close: async () => {
       for (const cluster of clusters) cluster.close();
     },
   };
-  return serve(home, config, backing, log, progress);
+  const unchecked = lists.every(({ availabilityCheck }) => !availabilityCheck);
+  const { keyAvailabilityCheck = unchecked ? false : undefined } = config;
+  return serve(home, { ...config, keyAvailabilityCheck }, backing, log, progress);
 }
 
 /** Lets modules and the other commands in. */
 async function serve(
   home: Home,
-  { profile, keyAvailabilityCheck }: Config,
+  { profile, keyAvailabilityCheck }: ServedConfig,
   { clusters, local, status: clusterStatus, close }: Backing,
   log: Log,
   progress: (step: string) => void,
@@ -123,10 +126,10 @@ async function serve(
   progress('opening the module socket');
   const modules = await listenForModules(home.engineSocket, applications, log);
   const report = (): ReadinessReport => readinessReport(profile, readiness.record.uses());
-  const status = (): EngineStatus => ({
+  const status = async (): Promise<EngineStatus> => ({
     pid: process.pid,
     profile,
-    clusters: clusterStatus(),
+    clusters: await clusterStatus(),
     clients: applications.status(),
     deviations: new Set(deviating(report()).map(({ id }) => id)).size,
   });

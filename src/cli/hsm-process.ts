@@ -1,14 +1,13 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
-import { tryLockFile } from '../base/host.js';
 import { openLog } from '../base/log.js';
 import { Synchronizer } from '../cluster/synchronizer.js';
 import { type ClusterFile, readClusterFile } from './cluster-file.js';
 import { openHsm, SYNCHRONISATION_MS, surviveEchoes } from './cluster-home.js';
 import { serveControl } from './control.js';
 import type { Home } from './home.js';
+import { hsmListener, lockHsm } from './listeners.js';
 import { metricsPage } from './metrics.js';
 import { listen, membersOf, remotePeers } from './network.js';
 import { type EngineStatus, localStatus } from './status.js';
@@ -16,20 +15,8 @@ import { type EngineStatus, localStatus } from './status.js';
 /** How often a process of one HSM looks whether its cluster has changed. */
 const CLUSTER_FILE_POLL_MS = 1_000;
 
-/** Two processes must not have the same HSM. Throws ALREADY_RUNNING. */
-export function lockHsm(home: Home, hsmId: string): void {
-  mkdirSync(home.runDirectory, { recursive: true, mode: 0o700 });
-  if (!tryLockFile(join(home.runDirectory, `${hsmId}.lock`)))
-    throw commandFailure('ALREADY_RUNNING', `${hsmId} of ${home.directory} already runs in another process`);
-}
-
-/** Where an HSM in a process of its own can be asked and made to fail. */
-export function hsmControlSocket(home: Home, hsmId: string): string {
-  return join(home.runDirectory, `${hsmId}.sock`);
-}
-
 export interface HsmProcess {
-  status(): EngineStatus;
+  status(): Promise<EngineStatus>;
   stop(): Promise<void>;
   readonly stopRequested: Promise<void>;
 }
@@ -69,7 +56,7 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
   }, CLUSTER_FILE_POLL_MS);
   const { id, hsmType, mode } = file;
   const settings = { id, hsmType, mode };
-  const status = (): EngineStatus => ({
+  const status = async (): Promise<EngineStatus> => ({
     pid: process.pid,
     profile: config.profile,
     clusters: [localStatus(settings, [hsm], [server])],
@@ -77,7 +64,7 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
     deviations: 0,
   });
   const { server: control, stopRequested } = await serveControl(
-    hsmControlSocket(home, member.id),
+    hsmListener(home, member.id).controlSocket,
     { status, metrics: () => metricsPage([{ settings, hsms: [hsm] }]), hsms: [hsm] },
     log,
   );

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
-import { commandFailure, describeError } from '../base/errors.js';
+import { commandFailure, describeError, Failure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import { type HsmServer, serveHsm } from '../cluster/hsm-server.js';
@@ -9,6 +9,7 @@ import type { TlsIdentity } from '../cluster/tls.js';
 import { connectToHsm } from '../cluster/tls-connection.js';
 import { digest } from '../crypto/index.js';
 import type { Hsm } from '../hsm/hsm.js';
+import { readIdentity } from '../tools/connection/identity.js';
 import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterFile } from './cluster-file.js';
 import type { Home } from './home.js';
@@ -51,25 +52,25 @@ export async function ensureCertificates(home: Home, file: ClusterFile): Promise
   writePrivateFile(certificateFile(home, 'customerCA.crt'), authority.trustAnchor);
 }
 
-function readPem(path: string): string {
-  const contents = readFileIfPresent(path);
-  if (contents === undefined)
-    throw commandFailure('BAD_CONFIGURATION', `there is no certificate file ${path}`);
-  return contents.toString('utf8');
-}
-
-/** Reads a certificate, its key and the certificate that must have issued the other end's. Throws BAD_CONFIGURATION. */
-export function readIdentity(certificate: string, privateKey: string, trustAnchor: string): TlsIdentity {
-  return {
-    certificate: readPem(certificate),
-    privateKey: readPem(privateKey),
-    trustAnchor: readPem(trustAnchor),
-  };
+/** What a tool refuses to do because of a file is a file that the command cannot use. Throws BAD_CONFIGURATION. */
+export function asConfiguration<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw commandFailure('BAD_CONFIGURATION', error.message, error.cause);
+  }
 }
 
 function identityOf(home: Home, name: string): TlsIdentity {
   const file = (ending: string): string => certificateFile(home, ending);
-  return readIdentity(file(`${name}.crt`), file(`${name}.key`), file('customerCA.crt'));
+  return asConfiguration(() =>
+    readIdentity({
+      certificate: file(`${name}.crt`),
+      privateKey: file(`${name}.key`),
+      trustAnchor: file('customerCA.crt'),
+    }),
+  );
 }
 
 /** What a client beside the HSMs needs to find them, in the form of CloudHSM's own file. */

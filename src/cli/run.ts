@@ -32,8 +32,8 @@ export function tellParent(message: StartMessage): Promise<void> {
 }
 
 /** Says that the process is ready: to whoever started it, or on the screen. */
-export async function sayReady(text: () => string): Promise<void> {
-  if (process.send === undefined) console.log(text());
+export async function sayReady(text: () => Promise<string>): Promise<void> {
+  if (process.send === undefined) console.log(await text());
   else await tellParent({ ready: true });
 }
 

@@ -4,11 +4,14 @@ import type { HsmServer } from '../cluster/hsm-server.js';
 import type { RemoteCluster } from '../cluster/remote-cluster.js';
 import type { Condition } from '../hsm/faults.js';
 import type { Hsm } from '../hsm/hsm.js';
+import type { UserInfo } from '../hsm/user-records.js';
 import type { Profile } from '../objects/deviations.js';
+import type { Member } from '../wire/hsm-frames.js';
 
 /** What `cloudhsm-local status --json` prints. */
 export interface EngineStatus {
-  readonly pid: number;
+  /** null: the HSMs run in processes of their own. */
+  readonly pid: number | null;
   readonly profile: Profile;
   readonly clusters: readonly ClusterStatus[];
   readonly clients: readonly ClientStatus[];
@@ -22,20 +25,39 @@ export interface ClusterStatus {
   readonly hsmType: string;
   readonly mode: string;
   readonly hsms: readonly HsmStatus[];
+  /** Users that are not the same on all HSMs that answer: nobody but an administrator brings them together. */
+  readonly differingUsers: readonly string[];
 }
 
 export interface HsmStatus {
   readonly id: string;
-  readonly state: string;
+  readonly state: 'ACTIVE' | 'DEGRADED' | 'STOPPED';
   /** What is wrong with it: a fault on demand, or that it has still to catch up. */
   readonly condition: Condition | null;
   /** null: it listens on no address; the log says why. */
   readonly eniIp: string | null;
   readonly port: number | null;
-  /** null for an HSM in another process: only that one knows. */
+  /** null: it does not answer. */
   readonly users: number | null;
+  /** null for an HSM in another process: only that one knows. */
   readonly tokenKeys: number | null;
 }
+
+/** The users of some HSMs, by HSM. */
+export type UserLists = Readonly<Record<string, readonly UserInfo[]>>;
+
+/** What tools call inconsistent (tools reference, section 1.3): there, under another id, in another role, or locked on some HSMs
+ * only. */
+export function differingUsers(lists: UserLists): string[] {
+  const tables = Object.values(lists).map(
+    (users) => new Map(users.map(({ name, id, role, locked }) => [name, `${id} ${role} ${locked}`])),
+  );
+  const names = new Set(tables.flatMap((users) => [...users.keys()]));
+  return [...names].filter((name) => new Set(tables.map((users) => users.get(name))).size > 1).sort();
+}
+
+export const usersOf = (hsms: readonly Hsm[]): UserLists =>
+  Object.fromEntries(hsms.map(({ settings, users }) => [settings.id, users.list()]));
 
 /** HSMs of this process, and where they listen. */
 export function localStatus(
@@ -59,27 +81,45 @@ export function localStatus(
         tokenKeys: hsm.objects.count,
       };
     }),
+    differingUsers: differingUsers(usersOf(hsms)),
   };
 }
 
 /** HSMs of other processes, as far as their client knows. */
-export function remoteStatus(cluster: RemoteCluster): ClusterStatus {
+export async function remoteStatus(cluster: RemoteCluster): Promise<ClusterStatus> {
+  const lists = new Map<Member, readonly UserInfo[]>();
+  await Promise.all(
+    cluster.members.map(async (member) => {
+      const users = await cluster.users(member);
+      if (users !== undefined) lists.set(member, users);
+    }),
+  );
   return {
     ...cluster.settings,
     state: 'ACTIVE',
     hsms: cluster.members.map((member) => {
       const { id, eniIp, port } = member;
-      const reached = cluster.reaches(member);
-      const condition = reached ? null : 'unreachable';
-      return {
-        id,
-        state: reached ? 'ACTIVE' : 'DEGRADED',
-        condition,
-        eniIp,
-        port,
-        users: null,
-        tokenKeys: null,
-      };
+      const users = lists.get(member)?.length ?? null;
+      const [state, condition] =
+        users === null ? (['DEGRADED', 'unreachable'] as const) : (['ACTIVE', null] as const);
+      return { id, state, condition, eniIp, port, users, tokenKeys: null };
     }),
+    differingUsers: differingUsers(Object.fromEntries([...lists].map(([{ id }, users]) => [id, users]))),
   };
+}
+
+/** One status from those of the processes of a cluster's HSMs; `ids` are all that the home has. */
+export function mergedStatus(
+  parts: readonly EngineStatus[],
+  lists: UserLists,
+  ids: readonly string[],
+): EngineStatus {
+  const [first] = parts;
+  const present = new Map(
+    parts.flatMap(({ clusters }) => clusters.flatMap(({ hsms }) => hsms.map((hsm) => [hsm.id, hsm]))),
+  );
+  const stopped = { condition: null, eniIp: null, port: null, users: null, tokenKeys: null } as const;
+  const hsms = ids.map((id) => present.get(id) ?? { id, state: 'STOPPED' as const, ...stopped });
+  const cluster = { ...first!.clusters[0]!, hsms, differingUsers: differingUsers(lists) };
+  return { ...first!, pid: null, clusters: [cluster] };
 }

@@ -20,6 +20,8 @@ export interface ClusterView {
   readonly settings: ClusterSettings;
   readonly mechanisms: MechanismTable;
   readonly hsms: readonly NamedHsm[];
+  /** Whether any HSM answers at the moment. */
+  readonly reachable: boolean;
   /** A client of its own for one application: one login, one set of session keys. */
   connect(options?: ConnectOptions): ClusterClient;
 }
@@ -41,6 +43,10 @@ export class Cluster implements ClusterView {
     this.mechanisms = mechanismsOf(settings);
     const peers = hsms.map((hsm) => ({ hsmId: hsm.settings.id, connect: () => hsm.connectPeer() }));
     this.#synchronizers = hsms.map((hsm) => new Synchronizer(hsm, () => peers));
+  }
+
+  get reachable(): boolean {
+    return this.hsms.some(({ condition }) => condition !== 'unreachable');
   }
 
   /** Brings all HSMs to the same objects, now and every so often: a client that ended half way left them apart. */

@@ -47,7 +47,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const { timeouts = DEFAULT_TIMEOUTS, mostClients = limits.applications } = options;
   const hsmId = hsm.settings.id;
   const connections = new Set<ServedConnection>();
-  const clients = (): number => [...connections].filter(({ admitted }) => admitted).length;
+  const clients = (): number => [...connections].filter(({ isClient }) => isClient).length;
 
   const accept = (socket: TLSSocket): void => {
     if (hsm.condition === 'unreachable') {

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { commandFailure, describeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import type { UserInfo } from '../hsm/user-records.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterSettings, ClusterView, ConnectOptions, NamedHsm } from './cluster.js';
@@ -19,6 +21,7 @@ export interface RemoteClusterOptions {
 }
 
 const RETRY_MS = 1_000;
+const USERS_TIMEOUT_MS = 2_000;
 
 /**
  * A cluster whose HSMs run in other processes. It listens to each of them for who else there is ("the client learns the
@@ -79,8 +82,20 @@ export class RemoteCluster implements ClusterView {
   }
 
   /** Whether the cluster's monitor has a connection to the HSM at the moment. */
-  reaches({ eniIp, port }: Member): boolean {
+  #reaches({ eniIp, port }: Member): boolean {
     return typeof this.#monitors.get(`${eniIp}:${port}`) === 'object';
+  }
+
+  get reachable(): boolean {
+    return this.members.some((member) => this.#reaches(member));
+  }
+
+  /** The users of an HSM; undefined if it does not answer soon. */
+  async users({ eniIp, port }: Member): Promise<readonly UserInfo[] | undefined> {
+    const monitor = this.#monitors.get(`${eniIp}:${port}`);
+    if (typeof monitor !== 'object') return undefined;
+    const asked = Promise.resolve(monitor.send('listUsers', undefined)).catch(() => undefined);
+    return Promise.race([asked, sleep(USERS_TIMEOUT_MS, undefined, { ref: false })]);
   }
 
   connect({ uses = () => true, ...options }: ConnectOptions = {}): ClusterClient {
@@ -105,6 +120,7 @@ export class RemoteCluster implements ClusterView {
       const connection = await connectToHsm({
         endpoint: { host, port },
         identity,
+        watches: true,
         onMembers: (members) => this.#learn(members),
         onLost: () => this.#monitorLater({ host, port }),
         ...(timeouts && { timeouts }),

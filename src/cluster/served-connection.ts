@@ -51,6 +51,7 @@ export class ServedConnection {
   readonly #deviations = new Map<string, string[]>();
   #session: HsmConnection | undefined;
   #admitted = false;
+  #watches = false;
   #underWay = 0;
   #waiting: NodeJS.Timeout | undefined;
 
@@ -67,8 +68,8 @@ export class ServedConnection {
   }
 
   /** Whether it counts among the clients. */
-  get admitted(): boolean {
-    return this.#admitted;
+  get isClient(): boolean {
+    return this.#admitted && !this.#watches;
   }
 
   announce(members: Members): void {
@@ -120,17 +121,18 @@ export class ServedConnection {
   }
 
   #greet(frame: Buffer): void {
-    const { tableHash, switches } = readHsmHello(frame);
+    const { tableHash, switches, watches } = readHsmHello(frame);
     const welcome = (status: HsmWelcome['status'], text: string): void =>
       this.#send(writeHsmWelcome({ status, hsmId: this.served.hsmId, text }));
     if (tableHash !== formsHash) {
       welcome('otherTables', 'the client and the HSM are of different versions');
       this.socket.destroySoon();
-    } else if (!this.served.admit()) {
+    } else if (!watches && !this.served.admit()) {
       welcome('tooMany', 'the HSM has as many clients as it serves: end one of them first');
       this.socket.destroySoon();
     } else {
       this.#admitted = true;
+      this.#watches = watches;
       this.#session = this.served.connect(switches, (deviation, cause) =>
         this.#deviations.get(cause)?.push(deviation),
       );
@@ -151,6 +153,8 @@ export class ServedConnection {
     const id = requestId.read(reader);
     const name = commandNames[reader.u16()];
     if (name === undefined) throw new MalformedFrame('an unknown command');
+    if (this.#watches && name === 'login')
+      throw new MalformedFrame('a login, after a hello that only watches');
     const cause = causeShape.read(reader);
     const request = forms[name].request.read(reader) as RequestOf<typeof name>;
     reader.end();

@@ -45,6 +45,8 @@ export interface TlsConnectionOptions {
   readonly endpoint: HsmEndpoint;
   readonly identity: TlsIdentity;
   readonly switches?: ClientSwitches;
+  /** Nobody will log in: it only learns of the cluster's HSMs. */
+  readonly watches?: boolean;
   /** Learns of deviations that the HSM allows. */
   readonly allowed?: DeviationListener;
   /** Learns of the cluster's HSMs, and whenever they change. */
@@ -93,7 +95,7 @@ class TlsConnection implements HsmConnection {
     return new Promise((resolve, reject) => {
       this.#greeted = resolve;
       this.#pending.set(0, { name: 'logout', cause: undefined, resolve: () => undefined, reject });
-      this.#write(writeHsmHello(formsHash, this.options.switches));
+      this.#write(writeHsmHello(formsHash, this.options.switches, this.options.watches));
     });
   }
 

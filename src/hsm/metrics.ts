@@ -9,18 +9,14 @@ interface MetricRow {
   value(hsm: Hsm): number;
 }
 
-/** Degrees Celsius: that of the tools' sample of an HSM. Nothing here gets warm. */
-const TEMPERATURE = 56;
-
-/** THE row per metric that CloudWatch has of an HSM (reference management-tools, section 8.3). */
+/** THE row per metric that CloudWatch has of an HSM (reference management-tools, section 8.3), without HsmTemperature: nothing here
+ * gets warm. */
 export const hsmMetrics: readonly MetricRow[] = [
-  { name: 'HsmUnhealthy', help: 'HSM not working properly', type: 'gauge', value: () => 0 },
   {
-    name: 'HsmTemperature',
-    help: 'Junction temperature of the processor',
+    name: 'HsmUnhealthy',
+    help: 'HSM not working properly',
     type: 'gauge',
-    hsm1Only: true,
-    value: () => TEMPERATURE,
+    value: ({ condition }) => (condition === undefined ? 0 : 1),
   },
   {
     name: 'HsmKeysSessionOccupied',

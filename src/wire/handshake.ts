@@ -34,6 +34,7 @@ export const handshakeStatus = {
   unknownApplication: 2,
   tooMany: 3,
   badConfiguration: 4,
+  noHsm: 5,
 } as const;
 export type HandshakeStatus = keyof typeof handshakeStatus;
 

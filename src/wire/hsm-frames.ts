@@ -58,17 +58,22 @@ const clientSwitches = record({ certificateStorage: optional(flag), ecdhWithoutK
 /** What CloudHSM leaves to a client's configuration, in place of the HSM's own setting; undefined: the HSM's is in force. */
 export type ClientSwitches = Partial<ReturnType<typeof clientSwitches.read>>;
 
+const hsmHello = record({ switches: clientSwitches, watches: flag });
+
 export interface HsmHello {
   /** The fingerprint of the client's table. */
   readonly tableHash: bigint;
   readonly switches: ClientSwitches;
+  /** It only learns which HSMs there are, and is none of the clients that an HSM has room for. */
+  readonly watches: boolean;
 }
 
-export function writeHsmHello(tableHash: bigint, switches: ClientSwitches = {}): Buffer {
+export function writeHsmHello(tableHash: bigint, switches: ClientSwitches = {}, watches = false): Buffer {
   const hash = Buffer.alloc(8);
   hash.writeBigUInt64LE(tableHash);
   const { certificateStorage, ecdhWithoutKdf } = switches;
-  return Buffer.concat([HELLO_MAGIC, hash, written(clientSwitches, { certificateStorage, ecdhWithoutKdf })]);
+  const rest = { switches: { certificateStorage, ecdhWithoutKdf }, watches };
+  return Buffer.concat([HELLO_MAGIC, hash, written(hsmHello, rest)]);
 }
 
 /** Throws MalformedFrame for a peer that speaks something else. */
@@ -76,7 +81,7 @@ export function readHsmHello(frame: Buffer): HsmHello {
   const reader = new Reader(frame);
   if (!reader.bytes(HELLO_MAGIC.length).equals(HELLO_MAGIC)) throw new MalformedFrame('no client of an HSM');
   const tableHash = reader.bytes(8).readBigUInt64LE();
-  return { tableHash, switches: readRest(clientSwitches, reader) };
+  return { tableHash, ...readRest(hsmHello, reader) };
 }
 
 function written<T>(shape: Shape<T>, value: T, kind?: number): Buffer {

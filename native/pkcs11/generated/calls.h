@@ -23,6 +23,7 @@ enum handshake_status {
   HANDSHAKE_UNKNOWN_APPLICATION = 2,
   HANDSHAKE_TOO_MANY = 3,
   HANDSHAKE_BAD_CONFIGURATION = 4,
+  HANDSHAKE_NO_HSM = 5,
 };
 
 /* src/wire/codec.ts: how a mechanism's parameter travels */

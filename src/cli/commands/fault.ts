@@ -1,15 +1,13 @@
-import { existsSync } from 'node:fs';
 import { commandFailure } from '../../base/errors.js';
 import { faults } from '../../hsm/faults.js';
 import { askEngine } from '../control.js';
 import type { Home } from '../home.js';
-import { hsmControlSocket } from '../hsm-process.js';
+import { askAboutHsm } from '../listeners.js';
 
-/** Asks the process that has the HSM: one of its own, or the engine. */
 async function ask(home: Home, method: 'POST' | 'DELETE', hsmId: string, path: string): Promise<void> {
-  const own = hsmControlSocket(home, hsmId);
-  const listening = existsSync(own) ? { ...home, controlSocket: own } : home;
-  const { error } = await askEngine<{ error?: string }>(listening, method, `/hsms/${hsmId}/fault${path}`);
+  const { error } = await askAboutHsm(home, hsmId, (listener) =>
+    askEngine<{ error?: string }>(listener, method, `/hsms/${hsmId}/fault${path}`),
+  );
   if (error !== undefined) throw commandFailure('BAD_CONFIGURATION', error);
 }
 

@@ -1,6 +1,9 @@
 import { askEngineText } from '../control.js';
 import type { Home } from '../home.js';
+import { askRunning } from '../listeners.js';
+import { mergedMetrics } from '../metrics.js';
 
 export async function metricsCommand(home: Home): Promise<void> {
-  process.stdout.write(await askEngineText(home, 'GET', '/metrics'));
+  const pages = await askRunning(home, (listener) => askEngineText(listener, 'GET', '/metrics'));
+  process.stdout.write(mergedMetrics([...pages.values()]));
 }

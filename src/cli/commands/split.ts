@@ -41,11 +41,10 @@ export async function initCommand(
 export async function hsmCommand(home: Home, hsm: string, { config: file }: ConfigOption): Promise<void> {
   const { config } = loadConfig(file, {});
   const running = await startHsm(home, config, hsm);
-  const text = (): string =>
-    running
-      .status()
-      .clusters.flatMap(({ hsms }) => hsms.map(({ id, eniIp, port }) => `${id} listens on ${eniIp}:${port}`))
-      .join('\n');
+  const text = async (): Promise<string> => {
+    const [cluster] = (await running.status()).clusters;
+    return cluster!.hsms.map(({ id, eniIp, port }) => `${id} listens on ${eniIp}:${port}`).join('\n');
+  };
   await untilStopped(running, () => sayReady(text));
 }
 
@@ -57,5 +56,5 @@ export async function clientCommand(
   const { config } = loadConfig(file, {});
   const engine = await startClient(home, config, servers, progress.step);
   progress.done();
-  await untilStopped(engine, () => sayReady(() => readyPage(home, engine.status())));
+  await untilStopped(engine, () => sayReady(async () => readyPage(home, await engine.status())));
 }

@@ -1,15 +1,33 @@
 import { askEngine } from '../control.js';
 import type { Home } from '../home.js';
-import type { EngineStatus } from '../status.js';
+import { askRunning, hsmsHere } from '../listeners.js';
+import { type EngineStatus, mergedStatus, type UserLists } from '../status.js';
 import { bold, table } from '../terminal.js';
 
 export async function statusCommand(home: Home, json: boolean): Promise<void> {
-  const status = await askEngine<EngineStatus>(home, 'GET', '/status');
+  const status = await statusOf(home);
   console.log(json ? JSON.stringify(status, null, 2) : statusPage(home, status));
 }
 
+async function statusOf(home: Home): Promise<EngineStatus> {
+  const answered = await askRunning(home, async (listener) => ({
+    status: await askEngine<EngineStatus>(listener, 'GET', '/status'),
+    users: await askEngine<UserLists>(listener, 'GET', '/users'),
+  }));
+  const ofEngine = answered.get(undefined);
+  if (ofEngine !== undefined) return ofEngine.status;
+  const parts = [...answered.values()];
+  const users = Object.assign({}, ...parts.map((part) => part.users)) as UserLists;
+  return mergedStatus(
+    parts.map(({ status }) => status),
+    users,
+    hsmsHere(home),
+  );
+}
+
 function statusPage(home: Home, { pid, profile, clusters, clients, deviations }: EngineStatus): string {
-  const lines = [`engine ${pid}, profile ${profile}, home ${home.directory}`];
+  const who = pid === null ? 'HSMs in processes of their own' : `engine ${pid}`;
+  const lines = [`${who}, profile ${profile}, home ${home.directory}`];
   for (const cluster of clusters) {
     lines.push('', bold(`${cluster.id}  ${cluster.state}  ${cluster.hsmType}  ${cluster.mode}`));
     lines.push(
@@ -24,6 +42,8 @@ function statusPage(home: Home, { pid, profile, clusters, clients, deviations }:
         ]),
       ]),
     );
+    if (cluster.differingUsers.length > 0)
+      lines.push('', `users that differ between the HSMs: ${cluster.differingUsers.join(', ')}`);
   }
   if (deviations > 0)
     lines.push('', `deviations from CloudHSM: ${deviations}, which \`cloudhsm-local report\` explains`);

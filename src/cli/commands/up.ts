@@ -35,7 +35,7 @@ async function runEngine(home: Home, options: UpOptions): Promise<void> {
     const { config, stated } = loadConfig(options.config, overridesOf(options));
     const engine = await startEngine(home, config, stated, progress.step);
     progress.done();
-    await untilStopped(engine, () => sayReady(() => readyPage(home, engine.status())));
+    await untilStopped(engine, () => sayReady(async () => readyPage(home, await engine.status())));
   } catch (error) {
     progress.done();
     if (process.send === undefined) throw error;

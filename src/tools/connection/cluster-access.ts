@@ -22,6 +22,8 @@ export interface ClusterAccess {
   readonly identity: IdentityFiles;
   /** "A key must be on at least 2 HSMs before any use" (section 7.1). */
   readonly availabilityCheck: boolean;
+  /** Whether a busy HSM is asked again. */
+  readonly retries: boolean;
 }
 
 /** "HSM ports: daemon 2223, CMU 2225" (section 0). */
@@ -56,6 +58,7 @@ export function readSdk5Clusters(file: string): ClusterAccess[] {
       trustAnchor: cluster.hsm_ca_file ?? packaged.trustAnchor,
     },
     availabilityCheck: cluster.options?.disable_key_availability_check !== true,
+    retries: cluster.options?.default_retry_mode !== 'off',
   }));
 }
 
@@ -136,6 +139,7 @@ export function readDaemonConfig(file: string): ClusterAccess & { readonly minim
       trustAnchor: client?.e2e_owner_crt_path ?? packaged.trustAnchor,
     },
     availabilityCheck: false,
+    retries: true,
     minimumNodes: client?.create_object_minimum_nodes ?? 1,
   };
 }

@@ -1,0 +1,112 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { commandFailure, Failure } from '../base/errors.js';
+import { tryLockFile } from '../base/host.js';
+import { askEngine, type Listening } from './control.js';
+import type { Home } from './home.js';
+
+/*
+ * What may run on a home: one engine, or a process for each of its HSMs. Each has a control socket and a lock.
+ */
+
+const STOP_TIMEOUT_MS = 15_000;
+const POLL_MS = 25;
+
+/** A process that commands ask, and the lock that it holds for as long as it lives. */
+export type Listener = Listening & Pick<Home, 'lockFile'>;
+
+/** The process of one HSM of the home. */
+export function hsmListener({ directory, runDirectory }: Home, hsmId: string): Listener {
+  return {
+    directory,
+    controlSocket: join(runDirectory, `${hsmId}.sock`),
+    lockFile: join(runDirectory, `${hsmId}.lock`),
+  };
+}
+
+/** HSMs whose keys are in this home: on other machines there may be others of the cluster. */
+export const hsmsHere = ({ hsmsDirectory }: Home): string[] =>
+  existsSync(hsmsDirectory) ? readdirSync(hsmsDirectory).sort() : [];
+
+/** Takes a lock, which the kernel releases when this process ends. False: somebody else has it. */
+export function tryLock({ lockFile }: Listener): boolean {
+  mkdirSync(dirname(lockFile), { recursive: true, mode: 0o700 });
+  return tryLockFile(lockFile);
+}
+
+/** Two processes must not have the same HSM. Throws ALREADY_RUNNING. */
+export function lockHsm(home: Home, hsmId: string): void {
+  if (!tryLock(hsmListener(home, hsmId)))
+    throw commandFailure('ALREADY_RUNNING', `${hsmId} of ${home.directory} already runs in another process`);
+}
+
+export const isNotRunning = (error: unknown): boolean =>
+  error instanceof Failure && error.code === 'NOT_RUNNING';
+
+/** Asks what runs on the home: the engine or, where there is none, the processes of its HSMs. By HSM the answers of those that are
+ * there; the engine's is for all of them, under no id. Throws NOT_RUNNING when nobody answers. */
+export async function askRunning<T>(
+  home: Home,
+  ask: (listener: Listener) => Promise<T>,
+): Promise<Map<string | undefined, T>> {
+  try {
+    return new Map([[undefined, await ask(home)]]);
+  } catch (error) {
+    if (!isNotRunning(error)) throw error;
+    const answers = new Map<string, T>();
+    for (const id of hsmsHere(home)) {
+      try {
+        answers.set(id, await ask(hsmListener(home, id)));
+      } catch (failure) {
+        if (!isNotRunning(failure)) throw failure;
+      }
+    }
+    if (answers.size === 0) throw error;
+    return answers;
+  }
+}
+
+/** Asks whoever has the HSM: a process of its own, or the engine. */
+export async function askAboutHsm<T>(
+  home: Home,
+  hsmId: string,
+  ask: (listener: Listener) => Promise<T>,
+): Promise<T> {
+  try {
+    return await ask(hsmListener(home, hsmId));
+  } catch (error) {
+    if (!isNotRunning(error)) throw error;
+    return ask(home);
+  }
+}
+
+/** Ends what runs on the home, waits until it has let go of it, and keeps its locks. Throws NOT_RUNNING. */
+export async function stopRunning(home: Home): Promise<void> {
+  const ending = new Set<Listener>();
+  await askRunning(home, async (listener) => {
+    await askEngine(listener, 'POST', '/shutdown');
+    ending.add(listener);
+  });
+  for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    for (const listener of ending) if (tryLock(listener)) ending.delete(listener);
+    if (ending.size === 0) return;
+  }
+  throw commandFailure(
+    'START_FAILED',
+    `what runs on ${home.directory} did not end within ${STOP_TIMEOUT_MS / 1000} s`,
+  );
+}
+
+/** Keeps an engine from starting on the home while this process lives. Throws ALREADY_RUNNING. */
+export function lockHome(home: Home): void {
+  if (tryLock(home)) return;
+  const text = `an engine on ${home.directory} holds its lock but does not answer: try again`;
+  throw commandFailure('ALREADY_RUNNING', text);
+}
+
+/** The same for everything that may run there. */
+export function lockAll(home: Home): void {
+  lockHome(home);
+  for (const id of hsmsHere(home)) lockHsm(home, id);
+}

@@ -1,0 +1,173 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { readServers } from '../../src/cli/servers.js';
+import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { codeOf } from '../support/codes.js';
+import { cloudhsmLocal } from '../support/engine.js';
+import { SplitCluster } from '../support/split.js';
+
+describe('a home whose HSMs run in processes of their own', function () {
+  this.timeout(120_000);
+  let split: SplitCluster;
+
+  before(async () => {
+    split = await SplitCluster.start(2);
+  });
+
+  after(() => split.stop());
+
+  const succeeds = async (...words: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await cloudhsmLocal([...words, '--home', split.home]);
+    expect(code, stderr).to.equal(0);
+    return stdout;
+  };
+  const status = async () => JSON.parse(await succeeds('status', '--json'));
+
+  it('has one status, with the HSMs that do not run', async () => {
+    const { pid, clusters } = await status();
+    expect(pid).to.equal(null);
+    expect(clusters).to.have.length(1);
+    const states = () => clusters[0].hsms.map(({ state }: { state: string }) => state);
+    expect(states()).to.deep.equal(['ACTIVE', 'ACTIVE']);
+    const [first] = split.ids;
+    await split.kill(first!);
+    const [{ hsms }] = (await status()).clusters;
+    expect(hsms.find(({ id }: { id: string }) => id === first)).to.include({ state: 'STOPPED', users: null });
+    await split.restart(first!);
+  });
+
+  it('says which users differ, and nothing while none does', async () => {
+    expect((await status()).clusters[0].differingUsers).to.deep.equal([]);
+    const { eniIp: host, port } = (await status()).clusters[0].hsms[0];
+    const officer = await connectToHsm({ endpoint: { host, port }, identity: split.identity('client') });
+    const { admin } = JSON.parse(readFileSync(join(split.home, 'credentials.json'), 'utf8'));
+    await officer.send('login', { ...admin, role: 'CO' });
+    await officer.send('createUser', { name: 'alice', role: 'CU', password: 'only-on-one-hsm' });
+    officer.close();
+    expect((await status()).clusters[0].differingUsers).to.deep.equal(['alice']);
+    expect(await succeeds('status')).to.contain('users that differ between the HSMs: alice');
+    await split.startClient();
+    expect((await split.ask('/status')).clusters[0].differingUsers).to.deep.equal(['alice']);
+    await split.endClient();
+  });
+
+  it('has the audit logs of HSMs that run and of one that does not', async () => {
+    const [first] = split.ids;
+    await split.kill(first!);
+    const logs = JSON.parse(await succeeds('logs', '--json'));
+    expect(logs.map(({ hsmId }: { hsmId: string }) => hsmId)).to.have.members(split.ids);
+    for (const { records } of logs) expect(records[0].opcode).to.equal('CN_INIT_TOKEN');
+    for (const { problem } of JSON.parse(await succeeds('logs', '--verify', '--json')))
+      expect(problem).to.equal(undefined);
+    await split.restart(first!);
+  });
+
+  it("has one page of metrics, with each metric's samples together", async () => {
+    const page = await succeeds('metrics');
+    for (const name of ['HsmUnhealthy', 'HsmSessionCount']) {
+      expect(page.match(new RegExp(`^# HELP ${name} `, 'gm'))).to.have.length(1);
+      const samples = page.match(new RegExp(`^# TYPE ${name} gauge\n((?:${name}\\{.*\n)+)`, 'm'));
+      for (const id of split.ids) expect(samples?.[1]).to.contain(`HsmId="${id}"`);
+    }
+  });
+
+  it('has its HSMs made to fail and healed by any of their ids, and their metrics say so', async () => {
+    const [, second] = split.ids;
+    await succeeds('fault', second!, 'throttled');
+    const { hsms } = (await status()).clusters[0];
+    expect(hsms.find(({ id }: { id: string }) => id === second)).to.include({
+      state: 'DEGRADED',
+      condition: 'throttled',
+    });
+    expect(await succeeds('metrics')).to.match(new RegExp(`^HsmUnhealthy\\{.*${second}"\\} 1$`, 'm'));
+    await succeeds('heal', second!);
+    expect(await succeeds('metrics')).to.match(new RegExp(`^HsmUnhealthy\\{.*${second}"\\} 0$`, 'm'));
+  });
+
+  it('starts no engine and no second process beside them, and is neither ended nor forgotten in part', async () => {
+    for (const words of [['up'], ['hsm', split.ids[0]!]]) {
+      const { code, stderr } = await cloudhsmLocal([...words, '--home', split.home]);
+      expect(code, stderr).to.equal(3);
+    }
+    await succeeds('down');
+    expect((await cloudhsmLocal(['status', '--home', split.home])).code).to.equal(4);
+    for (const id of split.ids) await split.restart(id);
+    expect((await status()).clusters[0].hsms).to.have.length(2);
+    await succeeds('reset');
+    expect((await cloudhsmLocal(['status', '--home', split.home])).code).to.equal(4);
+  });
+});
+
+describe('where a client finds its HSMs', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'chl-'));
+    for (const name of ['ca.crt', 'client.crt', 'client.key'])
+      writeFileSync(join(folder, name), `PEM ${name}`);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const file = (config: object): string => {
+    const path = join(folder, 'config.cfg');
+    writeFileSync(path, JSON.stringify(config));
+    return path;
+  };
+  const path = (name: string): string => join(folder, name);
+  const identity = {
+    certificate: 'PEM client.crt',
+    privateKey: 'PEM client.key',
+    trustAnchor: 'PEM ca.crt',
+  };
+
+  it("is in SDK 3's cloudhsm_client.cfg: an HSM, the certificates, and on how many HSMs a key must be", () => {
+    const config = {
+      client: { create_object_minimum_nodes: 2, e2e_owner_crt_path: path('ca.crt'), daemon_id: 1 },
+      loadbalance: { enable: 'yes' },
+      server: { hostname: '10.10.4.20', port: 2223 },
+      ssl: { certificate: path('client.crt'), pkey: path('client.key'), server_ssl: 'yes' },
+    };
+    expect(readServers(file(config))).to.deep.equal([
+      {
+        servers: [{ name: '10.10.4.20', host: '10.10.4.20', port: 2223 }],
+        identity,
+        client: { minimumNodes: 2 },
+        availabilityCheck: false,
+      },
+    ]);
+  });
+
+  it("is in SDK 5's cloudhsm-pkcs11.cfg: servers that are enabled, and the certificates, for each cluster", () => {
+    const cluster = {
+      hsm_ca_file: path('ca.crt'),
+      client_cert_path: path('client.crt'),
+      client_key_path: path('client.key'),
+      servers: [{ hostname: '10.0.0.9' }, { hostname: '10.0.0.10', port: 2224, enable: false }],
+      options: { default_retry_mode: 'off' },
+    };
+    const [found] = readServers(file({ clusters: [{ type: 'hsm1', cluster }] }));
+    expect(found).to.deep.equal({
+      servers: [{ name: '10.0.0.9', host: '10.0.0.9', port: 2223 }],
+      identity,
+      client: { retries: false },
+      availabilityCheck: true,
+    });
+  });
+
+  for (const [what, config] of [
+    ['names no cluster', {}],
+    [
+      'enables no server',
+      { clusters: [{ cluster: { servers: [{ hostname: '10.0.0.9', enable: false }] } }] },
+    ],
+    ['was never configured', { clusters: [{ cluster: { servers: [{ hostname: '%%HSM_IP_ADDRESS%%' }] } }] }],
+    ['has a server without a name', { server: {} }],
+    ['names certificates that are not there', { server: { hostname: 'a' }, ssl: { certificate: '/no.crt' } }],
+  ] as const) {
+    it(`is refused in a file that ${what}`, async () => {
+      expect(await codeOf(async () => readServers(file(config)))).to.equal('BAD_CONFIGURATION');
+    });
+  }
+});
