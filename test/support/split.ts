@@ -1,21 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ConfigInput } from '../../src/base/config.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
 import { binary, cloudhsmLocal, modulePath } from './engine.js';
+import type { Prefix } from './namespaces.js';
+import type { ToCheck } from './split-check.js';
+import type { Worker } from './split-load.js';
 
 /** A process of `cloudhsm-local` that runs until it is ended. */
 class Member {
   #child: ChildProcess | undefined;
 
-  constructor(private readonly words: readonly string[]) {}
+  constructor(
+    private readonly words: readonly string[],
+    private readonly prefix: Prefix = [],
+  ) {}
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [binary, ...this.words], {
+    const [command, ...words] = [...this.prefix, process.execPath, binary, ...this.words];
+    const child = spawn(command!, words, {
       env: { ...process.env, OPENSSL_CONF: undefined },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
@@ -49,22 +56,33 @@ export class SplitCluster {
 
   private constructor() {}
 
-  static async start(hsms: number): Promise<SplitCluster> {
+  /** `where` says on which host the HSM of an ordinal runs. */
+  static async start(
+    hsms: number,
+    settings: ConfigInput = {},
+    where: (ordinal: number) => Prefix = () => [],
+  ): Promise<SplitCluster> {
     const split = new SplitCluster();
-    const made = await cloudhsmLocal(['init', '--home', split.home, '--hsms', String(hsms)]);
+    const options = ['--home', split.home, '--config', split.#settingsFile(split.home, settings)];
+    const made = await cloudhsmLocal(['init', '--hsms', String(hsms), ...options]);
     if (made.code !== 0) throw new Error(made.stderr);
-    for (const id of split.cluster.hsms.map((hsm) => hsm.id))
-      split.#hsms.set(id, new Member(['hsm', id, '--home', split.home]));
+    for (const { id, ordinal } of split.cluster.hsms)
+      split.#hsms.set(id, new Member(['hsm', id, ...options], where(ordinal)));
     await Promise.all([...split.#hsms.values()].map((member) => member.start()));
     return split;
   }
 
-  async startClient(settings: ConfigInput = {}): Promise<void> {
+  #settingsFile(home: string, settings: ConfigInput): string {
+    const file = join(home, 'run', 'settings.json');
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify(settings));
+    return file;
+  }
+
+  async startClient(settings: ConfigInput = {}, where: Prefix = []): Promise<void> {
     const servers = join(this.home, 'certificates', 'cloudhsm-pkcs11.cfg');
-    const config = join(this.clientHome, 'settings.json');
-    writeFileSync(config, JSON.stringify(settings));
-    const options = ['--servers', servers, '--config', config];
-    this.#client = new Member(['client', '--home', this.clientHome, ...options]);
+    const options = ['--servers', servers, '--config', this.#settingsFile(this.clientHome, settings)];
+    this.#client = new Member(['client', '--home', this.clientHome, ...options], where);
     await this.#client.start();
   }
 
@@ -109,6 +127,25 @@ export class SplitCluster {
       certificate: pem(`${name}.crt`),
       privateKey: pem(`${name}.key`),
       trustAnchor: pem('customerCA.crt'),
+    };
+  }
+
+  /** HSMs that every program relies on. */
+  async reliedOn(): Promise<string[]> {
+    const { clients } = (await this.ask('/status')) as { clients: { hsms: string[] }[] };
+    return this.ids.filter((id) => clients.every(({ hsms }) => hsms.includes(id)));
+  }
+
+  /** What must be on all HSMs now. */
+  async toCheck(workers: readonly Worker[]): Promise<ToCheck> {
+    const { hsms } = (await this.ask('/status')).clusters[0] as {
+      hsms: { id: string; eniIp: string; port: number }[];
+    };
+    return {
+      hsms: hsms.map(({ id, eniIp, port }) => ({ eniIp, port, identity: this.identity(id) })),
+      client: this.identity('client'),
+      account: this.account,
+      keys: workers.flatMap(({ keys }) => keys),
     };
   }
 
