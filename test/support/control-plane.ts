@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
+import type { BackupArchive } from '../../src/control-plane/backup-archive.js';
 import { ControlPlane } from '../../src/control-plane/control-plane.js';
+import type { HsmHost } from '../../src/control-plane/hsm-host.js';
 import type { ServiceError } from '../../src/control-plane/service/errors.js';
 import {
   type Input,
@@ -77,9 +79,12 @@ export function ownerOf(csr: string): Owner {
 
 /** A control plane over HSMs of the tests, with time that the test moves. */
 export class TestedControlPlane {
-  readonly hsms = new FakeHsms();
-  readonly archive = new FakeArchive();
-  readonly time = new VirtualTime();
+  hsms = new FakeHsms();
+  archive = new FakeArchive();
+  time = new VirtualTime();
+  /** What the control plane has of them: a test may come between. */
+  host: HsmHost = this.hsms;
+  keeping: BackupArchive = this.archive;
   /** It outlives the control plane. */
   store: RecordStore = { ...openMemoryStore(), close: async () => undefined };
   controlPlane!: ControlPlane;
@@ -87,7 +92,7 @@ export class TestedControlPlane {
 
   async open(settings: Partial<ControlPlaneSettings> = this.settings): Promise<this> {
     this.settings = settings;
-    const { hsms: host, archive, time, store } = this;
+    const { host, keeping: archive, time, store } = this;
     this.controlPlane = await ControlPlane.open({ store, host, archive, time, log: silentLog, settings });
     await this.settle();
     return this;
