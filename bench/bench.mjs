@@ -4,10 +4,11 @@ import { populate } from './harness.mjs';
 import { Limits } from './limits.mjs';
 import { measureRow, partsOf } from './measure.mjs';
 import { threadsOf, tokenKeysOf } from './rows.mjs';
-import { engineLine, heading, livenessLine, resultLine } from './table.mjs';
+import { engineLine, heading, livenessLine, resultLine, splitLine } from './table.mjs';
 import { startCloudhsmLocal } from './targets/cloudhsm-local.mjs';
 import { startP11Kit } from './targets/p11-kit.mjs';
 import { startSoftHsm } from './targets/softhsm.mjs';
+import { splitTargets, startSplit } from './targets/split.mjs';
 import { Missing } from './targets/target.mjs';
 
 const POPULATING_THREADS = 8;
@@ -40,6 +41,8 @@ export class Bench {
     await this.#startTarget('cloudhsm-local', () => startCloudhsmLocal(this.folder));
     const softhsm = await this.#startTarget('softhsm', () => startSoftHsm(this.folder));
     await this.#startTarget('p11-kit', () => startP11Kit(this.folder, softhsm));
+    for (const name of Object.keys(splitTargets).filter((one) => this.options.targets?.includes(one)))
+      await this.#startTarget(name, () => startSplit(name, this.folder));
     if (this.#targets.length === 0) throw new Error('there is no target');
   }
 
@@ -92,6 +95,8 @@ export class Bench {
     this.#results.push(result);
     progress.print(resultLine(row, result));
     for (const part of partsOf(result)) progress.print(resultLine({ name: `  ${part.row}` }, part));
+    for (const { name, title } of this.#targets.filter((target) => target.name in splitTargets))
+      progress.print(splitLine(title, name, result));
   }
 
   async #engineRow(row) {

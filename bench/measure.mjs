@@ -2,6 +2,7 @@
  * does meets all of them. */
 import { PreparedRow } from './harness.mjs';
 import { tokenKeysOf } from './rows.mjs';
+import { splitTargets } from './targets/split.mjs';
 
 const WARM_UP = 0.5;
 
@@ -9,7 +10,8 @@ const WARM_UP = 0.5;
  * @typedef {{opsPerSecond: number, p50Us: number, p99Us: number, slices: import('./harness.mjs').Slice[]}} Measured
  * @typedef {{row: string, threads: number, limit?: import('./limits.mjs').Reachable,
  *   targets: Record<string, Measured | {failed: string} | {leftOut: string}>,
- *   ratios: Record<string, number>}} Result  ratios: cloudhsm-local's operations to another target's
+ *   ratios: Record<string, number>}} Result  ratios: cloudhsm-local's operations to another target's, and a split target's to
+ *   those of SoftHSM behind p11-kit
  */
 
 export function median(numbers) {
@@ -99,12 +101,14 @@ export function partsOf(result) {
 
 /** The median over the rounds of neighbouring slices: what slows a whole round down leaves it as it is. */
 function withRatios(result) {
-  const own = result.targets['cloudhsm-local'];
-  for (const [name, other] of Object.entries(result.targets)) {
-    if (other === own || own?.slices === undefined || other.slices === undefined) continue;
-    result.ratios[name] = median(
-      other.slices.map((slice, round) => own.slices[round].opsPerSecond / slice.opsPerSecond),
-    );
+  const ratio = (one, other) =>
+    median(other.slices.map((slice, round) => one.slices[round].opsPerSecond / slice.opsPerSecond));
+  const measured = Object.entries(result.targets).filter(([, { slices }]) => slices !== undefined);
+  const { 'cloudhsm-local': own, 'p11-kit': p11kit } = Object.fromEntries(measured);
+  for (const [name, other] of measured) {
+    if (name in splitTargets) {
+      if (p11kit !== undefined) result.ratios[`${name}/p11-kit`] = ratio(other, p11kit);
+    } else if (own !== undefined && other !== own) result.ratios[name] = ratio(own, other);
   }
   return result;
 }

@@ -22,7 +22,8 @@ export const usage = `npm run bench -- [options]
   --threads 1,2,4    threads of the harness (--quick: 1,2)
   --rounds n         interleaved rounds, of which medians are taken (5; --quick: 3)
   --seconds s        one slice of one target (0.5; --quick: 0.1)
-  --targets a,b      cloudhsm-local, softhsm, p11-kit
+  --targets a,b      cloudhsm-local, softhsm, p11-kit, and only when named split-1, split-2, split-3:
+                     so many HSMs in processes of their own, over TLS; the ratio is to p11-kit then (p)
   --no-limits        leave out openssl speed, disk sync and round trips
   --folder dir       where homes and tokens are made (the system's temporary folder); must be on a disk
   --list             the rows

@@ -56,6 +56,15 @@ function goalText(row, result) {
   return `${goal}${mark(ratio === undefined ? undefined : ratio >= goal)}`;
 }
 
+/** HSMs in processes of their own, with their ratio to SoftHSM behind p11-kit. */
+export function splitLine(title, name, result) {
+  const split = result.targets[name];
+  const ratio = result.ratios[`${name}/p11-kit`];
+  const times = split?.p50Us === undefined ? ['', ''] : [duration(split.p50Us), duration(split.p99Us)];
+  const toP11Kit = ratio === undefined ? '' : `${ratio.toFixed(2)} p`;
+  return line([`  ${title}`, String(result.threads), rate(split), ...times, '', '', '', toP11Kit]);
+}
+
 /** @param {import('./rows.mjs').Row} row @param {import('./measure.mjs').Result} result */
 export function resultLine(row, result) {
   const { 'cloudhsm-local': own, softhsm, 'p11-kit': p11kit } = result.targets;
