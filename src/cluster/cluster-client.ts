@@ -172,6 +172,13 @@ export class ClusterClient {
     );
   }
 
+  /** A masked object of one's own again, under a new handle: that handle. */
+  copyMaskedObject(masked: Buffer, cause?: string): Eventually<number> {
+    return andThen(this.#seats.send('copyMaskedObject', { masked }, cause), (created) =>
+      this.#settle([created], cause),
+    );
+  }
+
   copyObject(handle: number, template: Template, cause?: string): Eventually<number> {
     return andThen(this.#seats.send('copyObject', { handle, template }, cause), (created) =>
       this.#settle([created], cause),

@@ -26,5 +26,6 @@ export {
 export * from './mac.js';
 export * from './message-keys.js';
 export * from './passwords.js';
+export { pkcs8OfPem } from './pem-keys.js';
 export * from './random.js';
 export * from './rsa.js';

@@ -79,6 +79,9 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   encrypt: 'keyUse',
   decrypt: 'keyUse',
   wrapKey: 'keyUse',
+  wrapHostKey: 'keyUse',
+  unwrapHostKey: 'keyUse',
+  copyMaskedObject: 'keyManagement',
   unwrapKey: 'keyManagement',
 };
 

@@ -135,6 +135,9 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
       session.user.role === 'AU' ? undefined : aboutKey('CN_INSERT_MASKED_OBJECT_USER', 0),
     after: () => [],
   },
+  copyMaskedObject: making('CN_INSERT_MASKED_OBJECT_USER'),
+  wrapHostKey: { before: (_session, { handle }) => aboutKey('CN_NIST_AES_WRAP', handle), lazy: true },
+  unwrapHostKey: { before: (_session, { handle }) => aboutKey('CN_NIST_AES_WRAP', handle), lazy: true },
   extractMaskedObject: {
     before: (session, { handle }) =>
       session.user.role === 'AU' ? undefined : aboutKey('CN_EXTRACT_MASKED_OBJECT_USER', handle),

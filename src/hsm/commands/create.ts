@@ -122,3 +122,16 @@ export const createObject: Command<{ template: Template }, Created> = {
     return settled(finish(session, session.user, buildImported(kind, attributes), allow), settle);
   },
 };
+
+/** Makes a copy of a masked object of one's own under a new handle: "insertMaskedObject: a new handle, unlike syncKey" (reference
+ * management-tools, section 5.5). CKR_FUNCTION_FAILED: another masking key; CKR_ACTION_PROHIBITED: another owner. */
+export const copyMaskedObject: Command<{ masked: Buffer }, Created> = {
+  login: 'CU',
+  run: (session, { masked }, cause) => {
+    const { hsm, user } = session;
+    const { owner, attributes, material, handle } = hsm.maskingKey.unmask(masked);
+    if (owner !== user.name) throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${owner}`);
+    const { allow, settle } = session.gate.allowance(cause);
+    return settled(finish(session, user, { attributes, material }, allow), settle);
+  },
+};

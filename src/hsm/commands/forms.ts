@@ -156,6 +156,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   createObject: { request: record({ template }), answer: created, repeatable: true },
   copyObject: { request: record({ handle: u64, template }), answer: created, repeatable: true },
   insertMaskedObject: { request: record({ masked }), answer: nothing },
+  copyMaskedObject: { request: record({ masked }), answer: created, repeatable: true },
   withdrawObject: { request: byHandle, answer: nothing },
   setAttributes: { request: record({ handle: u64, template }), answer: nothing },
   setKeyAttribute: { request: record({ handle: u64, attribute }), answer: optional(created) },
@@ -224,6 +225,8 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   },
   extractMaskedObject: { request: byHandle, answer: masked },
   synchronize: { request: nothing, answer: nothing },
+  wrapHostKey: { request: onData, answer: data, repeatable: true, secret: true },
+  unwrapHostKey: { request: onData, answer: data, repeatable: true },
   wrapKey: {
     request: record({ wrappingKey: u64, handle: u64, mechanism, roomBytes: u64 }),
     answer: record({ lengthBytes: u64, wrapped: optional(data), iv: optional(bytes(limits.ivBytes)) }),

@@ -1,8 +1,9 @@
 import { copyObject, setAttributes, setKeyAttribute } from './change.js';
 import type { Command } from './command.js';
-import { createObject, generateKey, generateKeyPair } from './create.js';
+import { copyMaskedObject, createObject, generateKey, generateKeyPair } from './create.js';
 import { deriveKey } from './derive.js';
 import { decrypt, encrypt } from './encrypt.js';
+import { unwrapHostKey, wrapHostKey } from './host-keys.js';
 import { getHsmInfo } from './hsm-info.js';
 import { findAllKeys, getKeyInfo, getKeysHash } from './key-info.js';
 import { describeKey } from './key-use.js';
@@ -61,6 +62,7 @@ export const commands = {
   createObject,
   copyObject,
   insertMaskedObject,
+  copyMaskedObject,
   withdrawObject,
   setAttributes,
   setKeyAttribute,
@@ -85,6 +87,8 @@ export const commands = {
   extractMaskedObject,
   synchronize,
   wrapKey,
+  wrapHostKey,
+  unwrapHostKey,
   unwrapKey,
 } as const;
 
