@@ -1,7 +1,6 @@
 import type { HsmInfo } from '../../hsm/commands/hsm-info.js';
-import { readNamedFile } from '../connection/identity.js';
 import { refused } from '../failure.js';
-import { toPem } from '../pem.js';
+import { certificateHelp, certificateOf } from '../sdk3/certificates.js';
 import { writeGivenFile } from '../sdk3/files.js';
 import type { CommandRow } from './command.js';
 import type { Server } from './session.js';
@@ -106,23 +105,9 @@ const getHSMInfo: CommandRow = {
   },
 };
 
-/** What `getCert` fetches, by the numbers of section 4.2. */
-const certificateTypes: Readonly<Record<number, string>> = {
-  1: "the manufacturer's root certificate",
-  2: "the manufacturer's hardware certificate",
-  4: "the customer's root certificate",
-  8: "the cluster's certificate, signed by the customer's root",
-  16: "the cluster's certificate, chained to the manufacturer's root",
-};
-
-const CUSTOMER_ROOT = 4;
-const CLUSTER = 8;
-
 const getCert: CommandRow = {
   name: 'getCert',
-  purpose: `writes a certificate to a file: ${Object.entries(certificateTypes)
-    .map(([number, text]) => `${number} ${text}`)
-    .join('; ')}`,
+  purpose: `writes a certificate to a file: ${certificateHelp}`,
   who: 'everybody',
   arguments: [
     { name: 'file', kind: 'file' },
@@ -130,17 +115,11 @@ const getCert: CommandRow = {
   ],
   serverMode: true,
   run: async (session, given) => {
-    const type = given.number('certificate-type');
-    const text = certificateTypes[type];
-    if (text === undefined)
-      throw refused(`a certificate type is one of ${Object.keys(certificateTypes).join(', ')}`);
     const connection = session.connectionTo(session.mode!);
     if (connection === undefined) return;
     const { trustAnchor } = session.mode!.configured.identity;
-    if (type === CUSTOMER_ROOT) writeGivenFile(given.text('file'), readNamedFile(trustAnchor));
-    else if (type === CLUSTER && connection.certificate !== undefined)
-      writeGivenFile(given.text('file'), toPem('CERTIFICATE', connection.certificate));
-    else throw refused(`a simulated HSM does not have ${text}: describe-clusters shows the manufacturer's`);
+    const pem = certificateOf(given.number('certificate-type'), connection, trustAnchor);
+    writeGivenFile(given.text('file'), pem);
     session.print('getCert Success');
   },
 };

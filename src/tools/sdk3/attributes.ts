@@ -1,4 +1,5 @@
-import type { HsmConnection } from '../../hsm/hsm.js';
+import type { Eventually } from '../../base/eventually.js';
+import type { AnswerOf, RequestOf } from '../../hsm/commands/index.js';
 import type { ReadResult } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { CKK, CKO } from '../../pkcs11/constants.js';
@@ -67,12 +68,15 @@ export const attributeLines: readonly string[] = [
 const readTypes: readonly number[] = [
   ...attributeRows.flatMap(({ type }) => (type === undefined ? [] : [type])),
   CKA.CKA_MODULUS,
+  CKA.CKA_EC_PARAMS,
   CKA.CKA_EC_POINT,
   CKA.CKA_VALUE_LEN,
 ];
 
 /** Where a key is read from: one HSM's connection, or a cluster's client. */
-export type KeySource = Pick<HsmConnection, 'send'>;
+export interface KeySource {
+  send<N extends 'getAttributes' | 'getKeyInfo'>(name: N, request: RequestOf<N>): Eventually<AnswerOf<N>>;
+}
 
 const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, '0')}`;
 

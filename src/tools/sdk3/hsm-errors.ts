@@ -41,6 +41,7 @@ const byCode: { readonly [code: string]: HsmErrorName } = {
   CKR_MECHANISM_INVALID: 'POLICY',
   CKR_KEY_SIZE_RANGE: 'POLICY',
   CKR_KEY_FUNCTION_NOT_PERMITTED: 'ACCESS_DENIED',
+  CKR_ACTION_PROHIBITED: 'ACCESS_DENIED',
   CKR_USER_TYPE_INVALID: 'NO_SUCH_USER',
   CKR_FUNCTION_REJECTED: 'QUORUM_FAILED',
   CKR_SIGNATURE_INVALID: 'QUORUM_FAILED',
@@ -63,6 +64,8 @@ const sayEnough: ReadonlySet<HsmErrorName> = new Set([
   'INVALID_HANDLE',
   'UNAVAILABLE',
 ]);
+
+export const saysEnough = (name: HsmErrorName): boolean => sayEnough.has(name);
 
 /** `RET_MXN_AUTH_FAILED`: an error as cloudhsm_mgmt_util prints it, or, where its name is not public or says too little, the HSM's
  * own sentence. */

@@ -1,0 +1,108 @@
+import { describeError } from '../../base/errors.js';
+import { pkcs8OfPem } from '../../crypto/index.js';
+import { CKA } from '../../pkcs11/attributes.js';
+import { CKK, CKO } from '../../pkcs11/constants.js';
+import { attribute, type Template } from '../../pkcs11/template.js';
+import { refused } from '../failure.js';
+import { readGivenFile } from '../sdk3/files.js';
+import type { FlagRow, Given } from './command.js';
+import type { KeySession } from './session.js';
+
+/*
+ * What commands that make keys have in common (reference management-tools, section 5.2).
+ */
+
+export const common = {
+  '-l': { kind: 'text', required: true, help: 'label of the key' },
+  '-id': { kind: 'text', help: 'id of the key, which no other key has' },
+  '-sess': { help: 'a session key, which ends with the login' },
+  '-nex': { help: 'the key never leaves the HSM' },
+  '-u': { kind: 'numbers', help: 'ids of users to share the key with' },
+  '-m_value': {
+    kind: 'number',
+    help: 'how many users must approve the use of the key: 0 [others are refused: ours]',
+  },
+  '-min_srv': { kind: 'number', help: 'on how many HSMs the key must be' },
+  '-timeout': { kind: 'number', help: 'seconds to wait for them' },
+  '-attest': { help: 'checks that the answer is an HSM of the cluster' },
+} as const satisfies Record<string, FlagRow>;
+
+/** Looks at the flags that decide whether a command can be done at all. Throws REFUSED. */
+export function requireDoable(session: KeySession, given: Given): void {
+  if ((given.findNumber('-m_value') ?? 0) > 0)
+    throw refused('Error: -m_value: simulated HSMs have no quorum for the use of keys: leave it out');
+  if (given.has('-timeout') && !given.has('-min_srv')) throw refused('Error: -timeout goes with -min_srv');
+  session.requireNodes(given.findNumber('-min_srv'));
+}
+
+/** Label, id, and whether the key stays. */
+export function namedTemplate(given: Given): Template {
+  const id = given.find('-id');
+  return [
+    attribute(CKA.CKA_LABEL, given.text('-l')),
+    ...(id === undefined ? [] : [attribute(CKA.CKA_ID, id)]),
+    attribute(CKA.CKA_TOKEN, !given.has('-sess')),
+  ];
+}
+
+export const flags = (...types: readonly number[]): Template => types.map((type) => attribute(type, true));
+
+/** What keys of a type may do when they are made: "Defaults seen" (section 5.4); of generic secrets [guess]. */
+export const secretKeyUses: Readonly<Record<number, Template>> = {
+  [CKK.CKK_AES]: flags(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT, CKA.CKA_WRAP, CKA.CKA_UNWRAP),
+  [CKK.CKK_DES3]: flags(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT),
+  [CKK.CKK_GENERIC_SECRET]: flags(CKA.CKA_SIGN, CKA.CKA_VERIFY),
+};
+
+export const pairUses: Readonly<Record<number, { readonly public: Template; readonly private: Template }>> = {
+  [CKK.CKK_RSA]: {
+    public: flags(CKA.CKA_ENCRYPT, CKA.CKA_VERIFY, CKA.CKA_WRAP),
+    private: flags(CKA.CKA_DECRYPT, CKA.CKA_SIGN, CKA.CKA_UNWRAP),
+  },
+  [CKK.CKK_EC]: { public: flags(CKA.CKA_VERIFY), private: flags(CKA.CKA_SIGN) },
+};
+
+/** What a private or secret key that comes into the HSM may do. */
+export function usesOf(objectClass: number, keyType: number): Template {
+  const uses = objectClass === CKO.CKO_SECRET_KEY ? secretKeyUses[keyType] : pairUses[keyType]?.private;
+  if (uses === undefined) throw refused(`Error: there are no such keys of type ${keyType}`);
+  return uses;
+}
+
+/** `-attest`: the connection is mutual TLS with an HSM of the cluster, or there is none. */
+export function printAttestation(session: KeySession, given: Given): void {
+  if (given.has('-attest')) session.print('        Attestation Check : [PASS]', '');
+}
+
+/** Shares new keys with the users of `-u`. */
+export async function shareWith(
+  session: KeySession,
+  given: Given,
+  handles: readonly number[],
+): Promise<void> {
+  const ids = given.numbers('-u');
+  if (ids.length === 0) return;
+  const users = await session.client.send('listUsers', undefined);
+  for (const id of ids) {
+    const user = users.find((one) => one.id === id);
+    if (user === undefined)
+      throw refused(`Error: -u: there is no user with the id ${id}: the key is not shared`);
+    for (const handle of handles)
+      await session.call('Cfm3ShareKey', (client) => client.shareKey(handle, user.name));
+  }
+}
+
+/** PKCS#8 and the key type of a private key in a PEM file. Throws REFUSED. */
+export function readPrivateKey(path: string): { readonly pkcs8: Buffer; readonly keyType: number } {
+  const file = readGivenFile(path);
+  try {
+    const pkcs8 = pkcs8OfPem(file.toString('latin1'));
+    // id-ecPublicKey (RFC 5480) stands in the AlgorithmIdentifier of an EC key.
+    const isEc = pkcs8.subarray(0, 40).includes(Buffer.from('2a8648ce3d0201', 'hex'));
+    return { pkcs8, keyType: isEc ? CKK.CKK_EC : CKK.CKK_RSA };
+  } catch (error) {
+    throw refused(`${path}: ${describeError(error)}`);
+  } finally {
+    file.fill(0);
+  }
+}

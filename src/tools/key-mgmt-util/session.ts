@@ -1,0 +1,128 @@
+import { Failure } from '../../base/errors.js';
+import type { Eventually } from '../../base/eventually.js';
+import type { ClusterClient } from '../../cluster/cluster-client.js';
+import type { HsmConnection } from '../../hsm/hsm.js';
+import type { HsmGroup } from '../connection/hsm-group.js';
+import { refused } from '../failure.js';
+import { type HsmErrorName, hsmErrorName, hsmErrors, saysEnough } from '../sdk3/hsm-errors.js';
+import type { Terminal } from '../terminal.js';
+
+const SUCCESS = '0x00 : HSM Return: SUCCESS';
+
+const stateLine = (node: number, error: HsmErrorName | undefined): string => {
+  const { code, text } = error === undefined ? { code: 0, text: 'HSM Return: SUCCESS' } : hsmErrors[error];
+  return `        Node id ${node} and err state 0x${code.toString(16).padStart(8, '0')} : ${text}`;
+};
+
+/** A policy that an HSM refuses by: "node line then 0x30000085" (reference management-tools, section 5.1). */
+const nodeError = (error: HsmErrorName): HsmErrorName => (error === 'POLICY' ? 'UNAVAILABLE' : error);
+
+/** What somebody at key_mgmt_util works with: one cluster, whose HSMs are the nodes. */
+export class KeySession {
+  #client: ClusterClient | undefined;
+  /** On how many HSMs a new key must be: the larger of the file's and of `-min_srv`. */
+  #minimumNodes: number;
+  user: string | undefined;
+  ended = false;
+  failed = false;
+
+  constructor(
+    readonly terminal: Terminal,
+    readonly group: HsmGroup,
+    private readonly configuredNodes: number,
+    /** The file. */
+    readonly trustAnchor: string,
+  ) {
+    this.#minimumNodes = configuredNodes;
+  }
+
+  /** A new login, or its end: session keys of the one before are gone. */
+  setUser(user: string | undefined): void {
+    this.#client?.close();
+    this.#client = undefined;
+    this.user = user;
+  }
+
+  /** The cluster, for commands on keys. */
+  get client(): ClusterClient {
+    const nodes = (): number => this.#minimumNodes;
+    this.#client ??= this.group.client({
+      keyAvailability: 'off',
+      get minimumNodes() {
+        return nodes();
+      },
+    });
+    return this.#client;
+  }
+
+  /** `-min_srv` of one command. Throws REFUSED when the cluster has not as many HSMs. */
+  requireNodes(asked: number | undefined): void {
+    this.#minimumNodes = Math.max(this.configuredNodes, asked ?? 1);
+    const { length } = this.group.members;
+    if (this.#minimumNodes > length)
+      throw refused(`-min_srv and create_object_minimum_nodes: the cluster has ${length} HSMs`);
+  }
+
+  print(...lines: readonly string[]): void {
+    for (const line of lines) this.terminal.print(line);
+  }
+
+  /** `Cfm3FindKey returned: 0x00 : HSM Return: SUCCESS`, between empty lines. */
+  printReturn(name: string, error?: HsmErrorName): void {
+    const outcome =
+      error === undefined
+        ? SUCCESS
+        : `0x${hsmErrors[error].code.toString(16).padStart(2, '0')} : ${hsmErrors[error].text}`;
+    this.print('', `        ${name} returned: ${outcome}`, '');
+  }
+
+  /** The state of each HSM after a command that all of them took part in. */
+  printNodes(error?: HsmErrorName): void {
+    this.print('        Cluster Error Status');
+    for (const { index, connected } of this.group.members)
+      this.print(stateLine(index, connected ? error && nodeError(error) : 'UNAVAILABLE'));
+  }
+
+  /** Says that a call failed, and, where the tool's own text says too little, why. */
+  printFailure(name: string, error: unknown): void {
+    if (!(error instanceof Failure)) throw error;
+    this.failed = true;
+    const code = hsmErrorName(error);
+    this.printReturn(name, code);
+    if (!saysEnough(code)) this.print(`        ${error.message}`, '');
+  }
+
+  /** Does a command on the cluster, and says how it went on its HSMs; undefined when it failed. */
+  async call<T>(name: string, work: (client: ClusterClient) => Eventually<T>): Promise<T | undefined> {
+    try {
+      return await work(this.client);
+    } catch (error) {
+      this.printFailure(name, error);
+      this.printNodes(hsmErrorName(error));
+      return undefined;
+    }
+  }
+
+  /** Runs something on every HSM, and says how it went on each; whether it went well on those that can be reached. */
+  async onEach(name: string, work: (connection: HsmConnection) => Eventually<unknown>): Promise<boolean> {
+    const results = await this.group.each(work);
+    const reasons = results.map(({ result }): unknown =>
+      result.status === 'rejected' ? result.reason : undefined,
+    );
+    const reached = results.filter(({ member }) => member.connected);
+    const failure =
+      reasons.find((reason) => reason !== undefined && hsmErrorName(reason) !== 'UNAVAILABLE') ??
+      (reached.length === 0 ? reasons[0] : undefined);
+    if (failure === undefined) this.printReturn(name);
+    else this.printFailure(name, failure);
+    this.print('        Cluster Error Status');
+    for (const [node, reason] of reasons.entries())
+      this.print(stateLine(node, reason === undefined ? undefined : hsmErrorName(reason)));
+    return failure === undefined;
+  }
+
+  close(): void {
+    this.#client?.close();
+    this.group.close();
+  }
+}
