@@ -11,11 +11,16 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Writes a file so that a crash leaves the old one or the new one whole: 0600, synced, renamed into place. */
+/** Writes a file that only its owner reads, as `writeWholeFile` does. */
 export function writePrivateFile(path: string, contents: string | Uint8Array): void {
+  writeWholeFile(path, contents, 0o600);
+}
+
+/** Writes a file so that a crash leaves the old one or the new one whole: synced, renamed into place. */
+export function writeWholeFile(path: string, contents: string | Uint8Array, mode: number): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.new`;
-  const file = openSync(temporary, 'w', 0o600);
+  const file = openSync(temporary, 'w', mode);
   try {
     writeSync(file, contents as Uint8Array);
     fsyncSync(file);

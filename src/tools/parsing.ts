@@ -85,7 +85,7 @@ export function parseWords<Context, Result>(
   const names = new Map<string, Option<unknown>>(Object.entries(common));
   const plain = words.filter((word) => !isOption(word));
   for (const { path, options } of rows) {
-    if (path[0] !== plain[0]) continue;
+    if (path.length > 0 && path[0] !== plain[0]) continue;
     for (const [name, option] of Object.entries(options)) names.set(name, option);
   }
   const optionsAt = words.findIndex(isOption);
