@@ -4,6 +4,7 @@ import { faultKinds } from '../hsm/faults.js';
 import { downCommand, resetCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
 import { faultCommand, healCommand } from './commands/fault.js';
+import { installCommand } from './commands/install.js';
 import { logsCommand } from './commands/logs.js';
 import { metricsCommand } from './commands/metrics.js';
 import { reportCommand } from './commands/report.js';
@@ -91,6 +92,10 @@ command('heal', 'end what is wrong with an HSM')
 command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
   (options) => envCommand(findHome(options.home)),
 );
+
+command('install', "lay out the tree of AWS's packages, so that what names its files runs as it is")
+  .requiredOption('--prefix <dir>', 'where to: /opt/cloudhsm is where programs look')
+  .action((options) => installCommand(findHome(options.home), options.prefix));
 
 try {
   await program.parseAsync();

@@ -9,7 +9,7 @@ import { flag, many, type Options, oneOf, optional, required, rowsFor, word } fr
 import { CLIENT_PORT } from '../connection/cluster-access.js';
 import { refused, usage } from '../failure.js';
 import { prefixPath } from '../prefix.js';
-import { isPlaceholder, readDraft, writeConfig } from './config-file.js';
+import { isPlaceholder, PLACEHOLDER, readDraft, writeConfig } from './config-file.js';
 import { hsmAddresses } from './describe-clusters.js';
 
 /** What a configure command works with. */
@@ -144,6 +144,15 @@ function servers(addresses: readonly string[]) {
   for (const address of addresses)
     if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(address)) throw usage(`'${address.slice(0, 64)}' is no address`);
   return addresses.map((hostname) => ({ hostname, port: CLIENT_PORT, enable: true }));
+}
+
+/** A file as the package installs it: without servers, with what stands for them until somebody configures it. */
+export function packagedConfig(
+  given: readonly { readonly hostname: string; readonly port: number }[],
+): object {
+  const entries = given.length > 0 ? given : [{ hostname: PLACEHOLDER, port: CLIENT_PORT }];
+  const listed = entries.map(({ hostname, port }) => ({ hostname, port, enable: true }));
+  return { clusters: [entry({ ...newCluster(), servers: listed })] };
 }
 
 /** What a package's file says from the start. */

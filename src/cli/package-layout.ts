@@ -1,0 +1,110 @@
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { commandFailure } from '../base/errors.js';
+import { readFileIfPresent, writeWholeFile } from '../base/files.js';
+import { packagedDaemonConfig, packagedManagementConfig } from '../tools/configure/sdk3.js';
+import { packagedConfig } from '../tools/configure/sdk5.js';
+import { root } from './installation.js';
+
+/*
+ * The tree that AWS's packages install (reference management-tools, section 0.1): programs and scripts that name its files run as
+ * they are. Libraries and headers are links into this installation, so that they and the engine are always of one version.
+ */
+
+/** THE row per library: its name in `lib`, and what it is a link to. SDK 3 has another name for the engine. */
+const libraries = {
+  'libcloudhsm_pkcs11.so': 'build/pkcs11/libcloudhsm_pkcs11.so',
+  'libcloudhsm_openssl_engine.so': 'build/pkcs11/libcloudhsm_openssl_engine.so',
+  'libcloudhsm_openssl.so': 'build/pkcs11/libcloudhsm_openssl_engine.so',
+} as const;
+
+const HEADERS = 'build/pkcs11/include/pkcs11';
+
+/** THE programs of `bin`: each is bin/<name>.mjs of this installation. */
+const programs = [
+  'cloudhsm-cli',
+  'configure',
+  'configure-cli',
+  'configure-dyn',
+  'configure-jce',
+  'configure-pkcs11',
+  'cloudhsm_mgmt_util',
+  'key_mgmt_util',
+] as const;
+
+/** Folders that programs write into. */
+const folders = ['bin', 'lib', 'include', 'etc', 'etc/certs', 'run'] as const;
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+function launcher(prefix: string, program: string): string {
+  const script = join(root, 'bin', `${program}.mjs`);
+  return `#!/bin/sh
+CLOUDHSM_LOCAL_PREFIX=${quoted(prefix)}
+export CLOUDHSM_LOCAL_PREFIX
+exec ${quoted(process.execPath)} ${quoted(script)} "$@"
+`;
+}
+
+function link(target: string, path: string): void {
+  if (!existsSync(target))
+    throw commandFailure('BAD_CONFIGURATION', `${target} is not built: run npm run build`);
+  rmSync(path, { force: true });
+  symlinkSync(target, path);
+}
+
+/** What a home knows of its cluster. */
+export interface InstalledCluster {
+  readonly socket: string;
+  /** PEM; undefined before the first start. */
+  readonly identity?: {
+    readonly certificate: string;
+    readonly privateKey: string;
+    readonly trustAnchor: string;
+  };
+  readonly servers: readonly { readonly hostname: string; readonly port: number }[];
+}
+
+/** Writes a file of `etc` that is not there yet: what somebody has configured stays. */
+function keep(path: string, contents: string, mode = 0o644): boolean {
+  if (readFileIfPresent(path) !== undefined) return false;
+  writeWholeFile(path, contents, mode);
+  return true;
+}
+
+const json = (fields: object): string => `${JSON.stringify(fields, null, 2)}\n`;
+
+/** Lays the tree out below an absolute path. Answers which files of `etc` were left as they were. */
+export function layOut(prefix: string, { socket, identity, servers }: InstalledCluster): string[] {
+  const at = (...parts: string[]): string => join(prefix, ...parts);
+  // What the tools put into new files names the files beside them.
+  process.env['CLOUDHSM_LOCAL_PREFIX'] = prefix;
+  for (const folder of folders) mkdirSync(at(folder), { recursive: true, mode: 0o755 });
+  for (const [name, target] of Object.entries(libraries)) link(join(root, target), at('lib', name));
+  link(join(root, HEADERS), at('include', 'pkcs11'));
+  for (const program of programs) {
+    if (!existsSync(join(root, 'bin', `${program}.mjs`))) continue;
+    writeFileSync(at('bin', program), launcher(prefix, program));
+    chmodSync(at('bin', program), 0o755);
+  }
+  const hostnames = servers.map(({ hostname }) => hostname);
+  const [first] = servers;
+  const etc: [string, string, number?][] = [
+    ...(['cli', 'dyn', 'jce'] as const).map((component): [string, string] => [
+      `cloudhsm-${component}.cfg`,
+      json(packagedConfig(servers)),
+    ]),
+    // The module reads where its engine is; the engine knows its clusters.
+    ['cloudhsm-pkcs11.cfg', json({ socket })],
+    ['cloudhsm_client.cfg', json({ ...packagedDaemonConfig(), ...(first && { server: first }) })],
+    ['cloudhsm_mgmt_util.cfg', json(packagedManagementConfig(hostnames))],
+    ...(identity === undefined
+      ? []
+      : ([
+          ['customerCA.crt', identity.trustAnchor],
+          ['client.crt', identity.certificate],
+          ['client.key', identity.privateKey, 0o600],
+        ] as [string, string, number?][])),
+  ];
+  return etc.filter(([name, contents, mode]) => !keep(at('etc', name), contents, mode)).map(([name]) => name);
+}
