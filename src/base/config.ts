@@ -12,6 +12,8 @@ export const configSchema = z
     profile: z.enum(['strict', 'compatible']).default('compatible'),
     hsmType: z.enum(hsmTypes).default('hsm2m.medium'),
     mode: z.enum(clusterModes).default('FIPS'),
+    /** false: a new cluster is as AWS hands it over, its first admin has yet to get a password (`cluster activate`). */
+    activated: z.boolean().optional(),
     /** How many keys the cluster holds, instead of CloudHSM's quota. */
     keyQuota: z.number().int().min(1).max(10_000_000).optional(),
     /** How many commands of programs an HSM does in a second; beyond it answers that it is busy, as CloudHSM's do. All, without it. */

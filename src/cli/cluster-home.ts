@@ -9,7 +9,7 @@ import { randomBytes } from '../crypto/index.js';
 import { Hsm, type HsmSettings, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
 import { quotaOf } from '../hsm/quotas.js';
 import type { NewUser } from '../hsm/user-records.js';
-import { hashNewPassword } from '../hsm/user-rules.js';
+import { FIRST_PASSWORD, hashNewPassword } from '../hsm/user-rules.js';
 import { certificateSwitch, mayStoreCertificates } from '../objects/certificates.js';
 import { isEchoOfFailedCommit, openLmdbStore } from '../store/lmdb-store.js';
 import type { RecordStore } from '../store/record-store.js';
@@ -56,7 +56,9 @@ async function provisionHsm(directory: string, hsmId: string, provisioning: Prov
   await store.close();
 }
 
-async function newUsers(home: Home): Promise<NewUser[]> {
+async function newUsers(home: Home, { activated = true }: Config): Promise<NewUser[]> {
+  if (!activated)
+    return [{ name: 'admin', role: 'PRECO', passwordHash: await hashNewPassword(FIRST_PASSWORD) }];
   const { admin, cryptoUser } = ensureCredentials(home);
   const [adminHash, cryptoUserHash] = await Promise.all([
     hashNewPassword(admin.password),
@@ -83,7 +85,7 @@ async function createCluster(
   // What a first start that did not come to its end has left.
   rmSync(home.newHsmsDirectory, { recursive: true, force: true });
   const hsms = Array.from({ length: config.hsms }, (_, at) => ({ id: newId('hsm'), ordinal: at + 1 }));
-  const users = await newUsers(home);
+  const users = await newUsers(home, config);
   const maskingKey = newMaskingKey();
   for (const { id, ordinal } of hsms) {
     progress(`initialising ${id} (${ordinal} of ${hsms.length})`);

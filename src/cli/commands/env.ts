@@ -1,4 +1,5 @@
 import { commandFailure } from '../../base/errors.js';
+import { readClusterFile } from '../cluster-file.js';
 import { pinOf, readCredentials } from '../credentials.js';
 import type { Home } from '../home.js';
 import { headersFolder, modulePath } from '../installation.js';
@@ -10,7 +11,7 @@ function quoted(value: string): string {
 
 export function envCommand(home: Home): void {
   const credentials = readCredentials(home);
-  if (credentials === undefined) {
+  if (credentials === undefined && readClusterFile(home) === undefined) {
     throw commandFailure(
       'NOT_RUNNING',
       `${home.directory} has no cluster yet: start one with \`cloudhsm-local up\``,
@@ -21,8 +22,13 @@ export function envCommand(home: Home): void {
     ['CLOUDHSM_LOCAL_SOCKET', home.engineSocket],
     ['PKCS11_MODULE_PATH', modulePath],
     ['CLOUDHSM_PKCS11_INCLUDE', headersFolder],
-    ['CLOUDHSM_PIN', pinOf(credentials.cryptoUser)],
-    ['CLOUDHSM_ADMIN_PIN', pinOf(credentials.admin)],
+    // A cluster that somebody else activates has users of their own.
+    ...(credentials === undefined
+      ? []
+      : ([
+          ['CLOUDHSM_PIN', pinOf(credentials.cryptoUser)],
+          ['CLOUDHSM_ADMIN_PIN', pinOf(credentials.admin)],
+        ] as [string, string][])),
   ];
   for (const [name, value] of variables) console.log(`export ${name}=${quoted(value)}`);
 }
