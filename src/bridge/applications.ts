@@ -1,4 +1,5 @@
 import { describeError } from '../base/errors.js';
+import { andThen, type Eventually, orElse } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import { randomBytes } from '../crypto/index.js';
 import { Application } from '../cryptoki/application.js';
@@ -36,10 +37,17 @@ export class Applications {
   readonly #entries = new Map<string, Entry>();
 
   /** `openLibrary` makes the library of a new application; what it throws is told to the application's user. */
-  constructor(private readonly openLibrary: (client: Client, configFile: string | undefined) => Library) {}
+  constructor(
+    private readonly openLibrary: (client: Client, configFile: string | undefined) => Eventually<Library>,
+  ) {}
 
-  /** A new application, or one more channel of an existing one. Throws HandshakeRefused. */
-  admit({ token, pid, program, configFile }: Hello): Pick<Entry, 'application' | 'token' | 'connections'> {
+  /** A new application, or one more channel of an existing one. Throws, or rejects with, HandshakeRefused. */
+  admit({
+    token,
+    pid,
+    program,
+    configFile,
+  }: Hello): Eventually<Pick<Entry, 'application' | 'token' | 'connections'>> {
     if (token === undefined) return this.#create({ pid, program }, configFile);
     const entry = this.#entries.get(token.toString('hex'));
     if (entry === undefined) throw new HandshakeRefused('unknownApplication', 'the application has ended');
@@ -54,30 +62,41 @@ export class Applications {
     return entry;
   }
 
-  #create(client: Client, configFile: string | undefined): Entry {
+  #create(client: Client, configFile: string | undefined): Eventually<Entry> {
+    this.#requireRoom();
+    return andThen(this.#open(client, configFile), (library) => {
+      const application = new Application(client, library);
+      try {
+        // Others may have come while its HSMs were looked for.
+        this.#requireRoom();
+      } catch (error) {
+        application.close();
+        application.log.close();
+        throw error;
+      }
+      const entry = { application, token: randomBytes(TOKEN_BYTES), channels: 1, connections: 1 };
+      this.#entries.set(entry.token.toString('hex'), entry);
+      return entry;
+    });
+  }
+
+  #requireRoom(): void {
     if (this.#entries.size >= limits.applications) {
       throw new HandshakeRefused(
         'tooMany',
         `${limits.applications} applications are connected: no more are served`,
       );
     }
-    const entry = {
-      application: new Application(client, this.#open(client, configFile)),
-      token: randomBytes(TOKEN_BYTES),
-      channels: 1,
-      connections: 1,
-    };
-    this.#entries.set(entry.token.toString('hex'), entry);
-    return entry;
   }
 
-  #open(client: Client, configFile: string | undefined): Library {
-    try {
-      return this.openLibrary(client, configFile);
-    } catch (error) {
-      if (error instanceof HandshakeRefused) throw error;
-      throw new HandshakeRefused('badConfiguration', describeError(error));
-    }
+  #open(client: Client, configFile: string | undefined): Eventually<Library> {
+    return orElse(
+      () => this.openLibrary(client, configFile),
+      (error) => {
+        if (error instanceof HandshakeRefused) throw error;
+        throw new HandshakeRefused('badConfiguration', describeError(error));
+      },
+    );
   }
 
   /** One of the application's channels is gone; with the last one it ends. */

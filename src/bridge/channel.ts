@@ -1,8 +1,9 @@
-import type { Eventually } from '../base/eventually.js';
+import { andThen, type Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { Application } from '../cryptoki/application.js';
 import { dispatch } from '../cryptoki/dispatch.js';
 import { MAIN_THREAD } from '../cryptoki/library-log.js';
+import { MalformedFrame } from '../wire/bytes.js';
 import { readHello, TOKEN_BYTES, type Welcome, writeWelcome } from '../wire/handshake.js';
 import { tableHash } from '../wire/table-hash.js';
 import type { Applications } from './applications.js';
@@ -18,6 +19,8 @@ export class Channel {
   #application: Application | undefined;
   /** The first thread of the connection in the application's log. */
   #thread = 0;
+  #greeting = false;
+  #closed = false;
 
   constructor(
     private readonly applications: Applications,
@@ -37,21 +40,29 @@ export class Channel {
     return dispatch(this.#application, frame, this.log, this.#thread + channel);
   }
 
-  #handshake(frame: Buffer): Buffer {
+  #handshake(frame: Buffer): Eventually<Buffer> {
     const hello = readHello(frame);
     if (hello.tableHash !== tableHash) {
       const text =
         'the PKCS#11 module and the running engine are of different versions: rebuild both and restart the engine';
       throw new HandshakeRefused('otherTables', text);
     }
-    const { application, token, connections } = this.applications.admit(hello);
-    this.#application = application;
-    this.#thread = MAIN_THREAD + (connections - 1) * sharedChannels;
-    return writeWelcome({ status: 'accepted', token, text: '' });
+    if (this.#greeting) throw new MalformedFrame('a second hello');
+    this.#greeting = true;
+    return andThen(this.applications.admit(hello), ({ application, token, connections }) => {
+      if (this.#closed) {
+        this.applications.release(application);
+        throw new MalformedFrame('the module has gone while its HSMs were looked for');
+      }
+      this.#application = application;
+      this.#thread = MAIN_THREAD + (connections - 1) * sharedChannels;
+      return writeWelcome({ status: 'accepted', token, text: '' });
+    });
   }
 
   /** The connection is gone: with its last one, the application ends. */
   close(): void {
+    this.#closed = true;
     if (this.#application !== undefined) this.applications.release(this.#application);
     this.#application = undefined;
   }

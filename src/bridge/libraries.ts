@@ -7,13 +7,21 @@ import {
   unknownFields,
   unusableConfig,
 } from '../base/client-config.js';
-import { describeError } from '../base/errors.js';
+import { describeError, Failure } from '../base/errors.js';
+import type { Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import { type LineSink, LogFiles, noSink, stderrSink } from '../base/log-file.js';
 import { logConnecting } from '../cryptoki/connecting.js';
-import { type EngineOffer, type Library, slotsFor } from '../cryptoki/library.js';
+import {
+  type EngineOffer,
+  entriesElsewhere,
+  type Library,
+  type ReachedCluster,
+  slotsFor,
+} from '../cryptoki/library.js';
 import { LibraryLog } from '../cryptoki/library-log.js';
 import type { Client } from '../cryptoki/readiness.js';
+import type { Slot } from '../cryptoki/slot.js';
 import { HandshakeRefused } from './applications.js';
 
 /** The module that reads the configuration, in the library's log [guess]. */
@@ -26,6 +34,12 @@ export interface LibraryPlaces {
   readonly logFile: string;
 }
 
+function notReached(file: string, place: number, error: unknown): Error {
+  const text = `${file}, clusters[${place}]: ${describeError(error)}`;
+  const isUnusable = error instanceof Failure && error.code === 'BAD_CONFIGURATION';
+  return new HandshakeRefused(isUnusable ? 'badConfiguration' : 'noHsm', text);
+}
+
 /** Makes the library of each application as its cloudhsm-pkcs11.cfg says, which is read then and never again. */
 export class Libraries {
   readonly #files = new LogFiles();
@@ -36,10 +50,45 @@ export class Libraries {
     private readonly log: Log,
   ) {}
 
-  /** Throws BAD_CONFIGURATION, and HandshakeRefused when no HSM of any slot can be reached. */
-  open(client: Client, configFile: string | undefined): Library {
+  /** Throws, or rejects with, BAD_CONFIGURATION, and HandshakeRefused when no HSM of any slot can be reached. */
+  open(client: Client, configFile: string | undefined): Eventually<Library> {
     const found = this.#find(configFile);
-    const slots = slotsFor(this.offer, found);
+    const elsewhere = entriesElsewhere(this.offer, found);
+    const { reach } = this.offer;
+    if (found === undefined || elsewhere.size === 0 || reach === undefined)
+      return this.#make(client, found, slotsFor(this.offer, found));
+    return this.#openElsewhere(client, found, elsewhere, reach);
+  }
+
+  /** All of the clusters elsewhere must be there: a slot has no mechanisms before. */
+  async #openElsewhere(
+    client: Client,
+    found: ClientConfigFile,
+    elsewhere: ReturnType<typeof entriesElsewhere>,
+    reach: NonNullable<EngineOffer['reach']>,
+  ): Promise<Library> {
+    const places = [...elsewhere.keys()];
+    const attempts = await Promise.allSettled(
+      [...elsewhere.values()].map((entry) => reach(found.file, entry)),
+    );
+    const reached = attempts.flatMap((attempt, at): [number, ReachedCluster][] =>
+      attempt.status === 'fulfilled' ? [[places[at]!, attempt.value]] : [],
+    );
+    const release = (): void => {
+      for (const [, one] of reached) one.release();
+    };
+    try {
+      for (const [at, attempt] of attempts.entries())
+        if (attempt.status === 'rejected') throw notReached(found.file, places[at]!, attempt.reason);
+      const views = new Map(reached.map(([place, { cluster }]) => [place, cluster]));
+      return { ...this.#make(client, found, slotsFor(this.offer, found, views)), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #make(client: Client, found: ClientConfigFile | undefined, slots: readonly Slot[]): Library {
     // "All unreachable at start: C_Initialize fails, later calls 0x190" (reference 14.3).
     if (!slots.some(({ cluster }) => cluster.reachable)) {
       const ids = slots.map(({ cluster }) => cluster.settings.id).join(', ');

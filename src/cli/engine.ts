@@ -6,12 +6,14 @@ import { Libraries } from '../bridge/libraries.js';
 import { listenForModules } from '../bridge/socket-server.js';
 import type { Cluster, ClusterView } from '../cluster/cluster.js';
 import { RemoteCluster } from '../cluster/remote-cluster.js';
+import type { EngineOffer } from '../cryptoki/library.js';
 import { openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
 import { lockHsm, tryLock } from './listeners.js';
 import { metricsPage } from './metrics.js';
 import { listenAll, membersOf } from './network.js';
+import { ReachedClusters } from './reached-clusters.js';
 import { keepReadiness } from './readiness-file.js';
 import { deviating, type ReadinessReport, readinessReport } from './report.js';
 import { readServers } from './servers.js';
@@ -117,8 +119,10 @@ async function serve(
   progress: (step: string) => void,
 ): Promise<Engine> {
   const readiness = keepReadiness(home, profile, log);
+  const elsewhere = new ReachedClusters(log);
+  const reach: EngineOffer['reach'] = (file, entry) => elsewhere.reach(file, entry);
   const libraries = new Libraries(
-    { clusters, profile, keyAvailabilityCheck, readiness: readiness.record },
+    { clusters, profile, keyAvailabilityCheck, readiness: readiness.record, reach },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );
@@ -129,7 +133,7 @@ async function serve(
   const status = async (): Promise<EngineStatus> => ({
     pid: process.pid,
     profile,
-    clusters: await clusterStatus(),
+    clusters: [...(await clusterStatus()), ...(await Promise.all(elsewhere.clusters.map(remoteStatus)))],
     clients: applications.status(),
     deviations: new Set(deviating(report()).map(({ id }) => id)).size,
   });
@@ -146,6 +150,7 @@ async function serve(
       modules.close();
       control.close();
       control.closeAllConnections();
+      elsewhere.close();
       await close();
       readiness.close();
       log.info({ pid: process.pid }, 'engine stopped');

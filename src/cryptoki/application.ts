@@ -20,9 +20,10 @@ export class Application {
 
   constructor(
     readonly client: Client,
-    { slots, log, readiness }: Library,
+    { slots, log, readiness, release }: Library,
   ) {
     this.slots = slots;
+    if (release !== undefined) this.#closing.push(release);
     this.log = log;
     this.#tokens = slots.map(
       (slot) => new Token(slot, (deviation, call) => readiness.note(deviation, call, client)),

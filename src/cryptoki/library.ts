@@ -16,6 +16,14 @@ export interface Library {
   readonly log: LibraryLog;
   /** Where deviations of the application are recorded. */
   readonly readiness: ReadinessRecord;
+  /** Gives up what was opened for this application alone. */
+  readonly release?: () => void;
+}
+
+/** A cluster that is not the engine's, for as long as an application uses it. */
+export interface ReachedCluster {
+  readonly cluster: ClusterView;
+  release(): void;
 }
 
 /** An error about a field of the entry. */
@@ -28,14 +36,48 @@ export interface EngineOffer {
   readonly readiness: ReadinessRecord;
   /** The engine's switch for the key availability check; undefined: nobody has stated it. */
   readonly keyAvailabilityCheck?: boolean | undefined;
+  /** Gets to a cluster that an entry of a configuration file says the way to. */
+  readonly reach?: (file: string, entry: ClientClusterConfig) => Promise<ReachedCluster>;
+}
+
+/** The engine's own cluster that an entry of a configuration means, if it does. */
+function ownCluster(
+  entry: ClientClusterConfig,
+  clusters: readonly ClusterView[],
+  isOnlyEntry: boolean,
+): ClusterView | undefined {
+  const { cluster_id: id, servers = [] } = entry;
+  if (id !== undefined) return clusters.find(({ settings }) => settings.id === id);
+  // "cluster_id probably absent after -a" (reference 2.2): then there must be no choice. The addresses of a file that was made for
+  // CloudHSM lead nowhere.
+  return clusters.length === 1 && (isOnlyEntry || servers.length === 0) ? clusters[0] : undefined;
+}
+
+/** The entries of a configuration that are about clusters elsewhere, by their places, and say the way there. */
+export function entriesElsewhere(
+  { clusters }: Pick<EngineOffer, 'clusters'>,
+  found: ClientConfigFile | undefined,
+): ReadonlyMap<number, ClientClusterConfig> {
+  const entries = found?.config.clusters ?? [];
+  const elsewhere = entries.flatMap(({ cluster }, index): [number, ClientClusterConfig][] => {
+    const hasWay = cluster.servers?.some(({ enable }) => enable !== false) === true;
+    return hasWay && ownCluster(cluster, clusters, entries.length === 1) === undefined
+      ? [[index, cluster]]
+      : [];
+  });
+  return new Map(elsewhere);
 }
 
 /**
  * The slots of an application: "one slot per configured cluster" (reference 2.3), in the order of its configuration;
- * without one, or where it says nothing of clusters, all clusters of the engine.
- * Throws BAD_CONFIGURATION for clusters that the engine does not have.
+ * without one, or where it says nothing of clusters, all clusters of the engine. `reached` has what entries elsewhere led to.
+ * Throws BAD_CONFIGURATION for clusters that the engine does not have and that were not reached.
  */
-export function slotsFor(offer: Omit<EngineOffer, 'readiness'>, found: ClientConfigFile | undefined): Slot[] {
+export function slotsFor(
+  offer: Omit<EngineOffer, 'readiness'>,
+  found: ClientConfigFile | undefined,
+  reached: ReadonlyMap<number, ClusterView> = new Map(),
+): Slot[] {
   const { clusters } = offer;
   const entries = found?.config.clusters;
   if (found === undefined || entries === undefined) {
@@ -45,11 +87,15 @@ export function slotsFor(offer: Omit<EngineOffer, 'readiness'>, found: ClientCon
   const slots = entries.map(({ cluster: entry }, index) => {
     const unusable = (field: string, why: string): Error =>
       unusableConfig(found.file, `clusters[${index}].cluster.${field}: ${why}`);
-    const cluster = clusterOf(entry, clusters, unusable);
+    const there = reached.get(index);
+    const cluster =
+      there === undefined
+        ? clusterOf(entry, clusters, entries.length === 1, unusable)
+        : requireId(there, entry, clusters, unusable);
     const disabled = disabledHsms(entry, cluster, unusable);
     return { ...slotOf(offer, index, cluster, entry), disabledHsms: disabled };
   });
-  if (new Set(slots.map(({ cluster }) => cluster)).size < slots.length) {
+  if (new Set(slots.map(({ cluster }) => cluster.settings.id)).size < slots.length) {
     throw unusableConfig(found.file, 'clusters: two of them are the same cluster');
   }
   return slots;
@@ -78,18 +124,28 @@ function keyAvailability(stated: boolean | undefined, hsms: number): Slot['keyAv
 function clusterOf(
   entry: ClientClusterConfig,
   clusters: readonly ClusterView[],
+  isOnlyEntry: boolean,
   unusable: Unusable,
 ): ClusterView {
   const id = entry.cluster_id;
-  // "cluster_id probably absent after -a" (reference 2.2): then there must be no choice.
-  const found =
-    id === undefined && clusters.length === 1
-      ? clusters[0]
-      : clusters.find(({ settings }) => settings.id === id);
+  const found = ownCluster(entry, clusters, isOnlyEntry);
   if (found !== undefined) return found;
   const present = clusters.map(({ settings }) => settings.id).join(', ');
   const given = id === undefined ? 'is missing' : `${JSON.stringify(id)} is not here`;
   throw unusable('cluster_id', `${given}; the engine has ${present}`);
+}
+
+/** What was reached is the cluster that was meant. The engine's own HSMs are nearer by than their addresses say. */
+function requireId(
+  there: ClusterView,
+  { cluster_id: id }: ClientClusterConfig,
+  clusters: readonly ClusterView[],
+  unusable: Unusable,
+): ClusterView {
+  const { id: actual } = there.settings;
+  if (id !== undefined && id !== actual)
+    throw unusable('servers', `they are HSMs of ${actual}, not of ${id}`);
+  return clusters.find(({ settings }) => settings.id === actual) ?? there;
 }
 
 /**

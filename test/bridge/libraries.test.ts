@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import pino from 'pino';
 import type { ClientConfig } from '../../src/base/client-config.js';
+import type { Eventually } from '../../src/base/eventually.js';
 import { silentLog } from '../../src/base/log.js';
 import { Libraries } from '../../src/bridge/libraries.js';
 import type { ClusterView } from '../../src/cluster/cluster.js';
+import { Application } from '../../src/cryptoki/application.js';
+import type { EngineOffer, Library } from '../../src/cryptoki/library.js';
 import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { memoryCluster } from '../support/in-process.js';
 
@@ -27,12 +30,20 @@ describe('the library of an application', () => {
     lines = [];
   });
 
-  const libraries = (of: readonly ClusterView[] = clusters, configFiles: readonly string[] = []): Libraries =>
+  const allLibraries = (offer: Partial<EngineOffer>, configFiles: readonly string[] = []): Libraries =>
     new Libraries(
-      { clusters: of, profile: 'compatible', readiness: new ReadinessRecord(silentLog) },
+      { clusters, profile: 'compatible', readiness: new ReadinessRecord(silentLog), ...offer },
       { configFiles, logFile },
       pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     );
+  /** Of what is in the engine, they are there at once. */
+  const libraries = (
+    of: readonly ClusterView[] = clusters,
+    configFiles?: readonly string[],
+  ): { open(...words: Parameters<Libraries['open']>): Library } => {
+    const all = allLibraries({ clusters: of }, configFiles);
+    return { open: (...words) => all.open(...words) as Library };
+  };
   const file = (config: ClientConfig, name = 'named.cfg'): string => {
     const path = join(folder, name);
     writeFileSync(path, JSON.stringify(config));
@@ -80,6 +91,88 @@ describe('the library of an application', () => {
     expect(() => libraries().open(client, only(stranger))).to.throw('"cluster-third" is not here');
     const first = { cluster: { cluster_id: 'cluster-first' } };
     expect(() => libraries().open(client, only(first, first))).to.throw('the same cluster');
+  });
+
+  describe("with clusters that are not the engine's", () => {
+    const servers = [{ hostname: '127.9.9.10' }];
+    const own = { cluster: { cluster_id: 'cluster-first' } };
+    const elsewhere = { cluster: { cluster_id: 'cluster-elsewhere', servers } };
+    let asked: (string | undefined)[];
+    let released: number;
+
+    /** An engine from which one can get to clusters of these ids, in turn. */
+    const reaching = (...ids: (string | Error)[]): Libraries => {
+      asked = [];
+      released = 0;
+      const left = [...ids];
+      return allLibraries({
+        clusters: clusters.slice(0, 1),
+        reach: async (_file, { cluster_id }) => {
+          asked.push(cluster_id);
+          const id = left.shift()!;
+          if (typeof id !== 'string') throw id;
+          return {
+            cluster: await memoryCluster({ id }),
+            release: () => {
+              released++;
+            },
+          };
+        },
+      });
+    };
+    const refusal = async (opening: () => Eventually<Library>): Promise<string> => {
+      try {
+        await opening();
+      } catch (error) {
+        return String(error);
+      }
+      return 'nothing';
+    };
+
+    it('has a slot for each, in the order of its configuration, and gives them up with the application', async () => {
+      const library = await reaching('cluster-elsewhere').open(client, only(elsewhere, own));
+      expect(idsOf(library)).to.deep.equal([
+        [0, 'cluster-elsewhere'],
+        [1, 'cluster-first'],
+      ]);
+      expect(asked).to.deep.equal(['cluster-elsewhere']);
+      const application = new Application(client, library);
+      expect(released).to.equal(0);
+      application.close();
+      application.close();
+      expect(released).to.equal(1);
+    });
+
+    it('finds out by their HSMs which they are where no id is given, and that one of them is its own', async () => {
+      const nameless = { cluster: { servers } };
+      const library = await reaching('cluster-elsewhere', 'cluster-first').open(
+        client,
+        only(nameless, nameless),
+      );
+      expect(idsOf(library).map(([, id]) => id)).to.deep.equal(['cluster-elsewhere', 'cluster-first']);
+      expect(library.slots[1]!.cluster).to.equal(clusters[0]);
+    });
+
+    it('goes nowhere for the only entry of a file that names no id: its addresses are those of CloudHSM', async () => {
+      const library = await reaching().open(client, only({ cluster: { servers } }));
+      expect(idsOf(library)).to.deep.equal([[0, 'cluster-first']]);
+      expect(asked).to.deep.equal([]);
+    });
+
+    it('is refused where one of them is another, is there twice, or cannot be reached, and leaves none open', async () => {
+      expect(await refusal(() => reaching('cluster-other').open(client, only(own, elsewhere)))).to.include(
+        'clusters[1].cluster.servers: they are HSMs of cluster-other, not of cluster-elsewhere',
+      );
+      expect(released).to.equal(1);
+      const nameless = { cluster: { servers } };
+      const twice = () => reaching('cluster-a', 'cluster-a').open(client, only(nameless, nameless));
+      expect(await refusal(twice)).to.include('the same cluster');
+      expect(released).to.equal(2);
+      const lost = () =>
+        reaching('cluster-elsewhere', new Error('no HSM answers')).open(client, only(elsewhere, nameless));
+      expect(await refusal(lost)).to.include('clusters[1]: no HSM answers');
+      expect(released).to.equal(1);
+    });
   });
 
   it('does not connect to HSMs that are switched off, and is refused where none is left', () => {

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { readClientConfig } from '../../base/client-config.js';
+import { type ClientClusterConfig, readClientConfig } from '../../base/client-config.js';
 import { limits } from '../../base/limits.js';
 import type { HsmEndpoint } from '../../cluster/tls-connection.js';
 import { refused } from '../failure.js';
@@ -46,8 +46,13 @@ export function readSdk5Clusters(file: string): ClusterAccess[] {
     throw refused(`there is no configuration ${file}: configure-cli -a <IP address> writes it`);
   const clusters = read.config.clusters ?? [];
   if (clusters.length === 0) throw refused(`${file} names no cluster`);
+  return clusters.map(({ cluster }) => sdk5Access(file, cluster));
+}
+
+/** One cluster of such a file. */
+export function sdk5Access(file: string, cluster: ClientClusterConfig): ClusterAccess {
   const packaged = packagedFiles(file);
-  return clusters.map(({ cluster }) => ({
+  return {
     clusterId: cluster.cluster_id,
     servers: (cluster.servers ?? [])
       .filter(({ enable }) => enable !== false)
@@ -59,7 +64,7 @@ export function readSdk5Clusters(file: string): ClusterAccess[] {
     },
     availabilityCheck: cluster.options?.disable_key_availability_check !== true,
     retries: cluster.options?.default_retry_mode !== 'off',
-  }));
+  };
 }
 
 const hostname = z.string().min(1).max(limits.nameBytes);
