@@ -2,7 +2,13 @@ import { describeError, Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { Hsm, HsmConnection } from '../hsm/hsm.js';
-import { DESTROYED, differingBuckets, isNewer, type ObjectVersion } from '../hsm/object-versions.js';
+import {
+  DESTROYED,
+  differingBuckets,
+  isNewer,
+  isWithdrawal,
+  type ObjectVersion,
+} from '../hsm/object-versions.js';
 
 /** How an HSM gets to another one of its cluster, as an HSM. */
 export interface Peer {
@@ -98,10 +104,15 @@ export class Synchronizer {
     return later.length;
   }
 
-  async #takeOne(peer: HsmConnection, { handle, version }: ObjectVersion): Promise<void> {
+  async #takeOne(peer: HsmConnection, entry: ObjectVersion): Promise<void> {
+    const { handle, version } = entry;
     const { objects, maskingKey, users, settings } = this.hsm;
     if (version === DESTROYED) {
       await objects.bury(handle);
+      return;
+    }
+    if (isWithdrawal(entry)) {
+      await objects.withdraw(handle, version);
       return;
     }
     try {

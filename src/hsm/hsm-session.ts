@@ -37,6 +37,8 @@ export class HsmSession {
   readonly #ivs = new Set<string>();
   /** Session keys on their way to become token keys. */
   readonly #promoted = new Set<number>();
+  /** How often each was to become one. */
+  readonly #promotions = new Map<number, number>();
 
   constructor(
     readonly hsm: Hsm,
@@ -173,11 +175,15 @@ export class HsmSession {
     this.#sessionObjects.set(object.handle, new LoadedObject(object));
   }
 
-  /** A session key becomes a token key once: CKR_ACTION_PROHIBITED while it does. */
-  beginPromotion(handle: number): void {
+  /** A session key becomes a token key once: CKR_ACTION_PROHIBITED while it does. The number of the attempt is the token key's
+   * version: what is left of an earlier one is older. */
+  beginPromotion(handle: number): number {
     if (this.#promoted.has(handle))
       throw ckr('CKR_ACTION_PROHIBITED', `key ${handle} is becoming a token key`);
     this.#promoted.add(handle);
+    const attempt = (this.#promotions.get(handle) ?? 0) + 1;
+    this.#promotions.set(handle, attempt);
+    return attempt;
   }
 
   endPromotion(handle: number): void {
@@ -186,6 +192,7 @@ export class HsmSession {
 
   removeSessionObject(handle: number): boolean {
     this.endPromotion(handle);
+    this.#promotions.delete(handle);
     const loaded = this.#sessionObjects.get(handle);
     if (loaded === undefined) return false;
     loaded.destroy();

@@ -10,7 +10,8 @@ import type { Write } from './users.js';
  *
  *   u64 handle, u32 version, 16 bytes digest (big-endian)
  *
- * and for each destroyed one its tombstone. Handles fall into buckets; a bucket's digest is the XOR of what is in it, kept
+ * and for each destroyed one its tombstone. A new object that was taken back, because not all HSMs took it, leaves a withdrawal: as an
+ * entry of its version with the greatest digest, it is later than that version and earlier than the next attempt. Handles fall into buckets; a bucket's digest is the XOR of what is in it, kept
  * up as objects come and go, so that two HSMs that have the same compare a few kilobytes and no more.
  */
 
@@ -62,6 +63,23 @@ function tombstoneOf(handle: number): ObjectVersion {
   return { handle, version: DESTROYED, digest: state.subarray(0, OBJECT_DIGEST_BYTES) };
 }
 
+const WITHDRAWN = Buffer.alloc(OBJECT_DIGEST_BYTES, 0xff);
+
+/** The object is gone up to that version: it never came to be on all HSMs. */
+export const isWithdrawal = ({ digest: state }: ObjectVersion): boolean => state.equals(WITHDRAWN);
+
+function withdrawalIn(key: Buffer): ObjectVersion {
+  return { handle: handleIn(key), version: key.readUInt32BE(8), digest: WITHDRAWN };
+}
+
+const withdrawalKey = (entry: ObjectVersion): Buffer => entryKey(entry).subarray(0, -OBJECT_DIGEST_BYTES);
+
+/** Changes that are to be written, and what is to be called when they are. */
+interface Marked {
+  readonly changes: readonly Change[];
+  done(): void;
+}
+
 export class ObjectVersions {
   readonly #buckets = Buffer.alloc(BUCKETS * OBJECT_DIGEST_BYTES);
 
@@ -72,6 +90,7 @@ export class ObjectVersions {
   ) {
     for (const key of store.keys('versions')) this.#toggle(entryOf(key));
     for (const key of store.keys('tombstones')) this.#toggle(tombstoneOf(handleIn(key)));
+    for (const key of store.keys('withdrawals')) this.#toggle(withdrawalIn(key));
   }
 
   #toggle({ handle, digest: state }: ObjectVersion): void {
@@ -104,18 +123,48 @@ export class ObjectVersions {
     const versions: Change[] = [];
     if (old !== undefined) versions.push({ table: 'versions', key: entryKey(old), value: undefined });
     if (next !== undefined) versions.push({ table: 'versions', key: entryKey(next), value: NOTHING });
-    await write([...changes, ...versions]);
+    const again = old === undefined && next !== undefined ? this.#notWithdrawn(next.handle) : undefined;
+    await write([...changes, ...versions, ...(again?.changes ?? [])]);
+    again?.done();
     if (old !== undefined) this.#toggle(old);
     if (next !== undefined) this.#toggle(next);
   }
 
-  /** The write that leaves a tombstone; `buried` is to be called when it is done. */
-  tombstone(handle: number): Change {
-    return { table: 'tombstones', key: handleKey(handle), value: NOTHING };
+  /** What leaves a tombstone. */
+  tombstone(handle: number): Marked {
+    const { changes, done } = this.#notWithdrawn(handle);
+    return {
+      changes: [{ table: 'tombstones', key: handleKey(handle), value: NOTHING }, ...changes],
+      done: () => {
+        done();
+        this.#toggle(tombstoneOf(handle));
+      },
+    };
   }
 
-  buried(handle: number): void {
-    this.#toggle(tombstoneOf(handle));
+  withdrawn(handle: number): ObjectVersion | undefined {
+    for (const key of this.store.keys('withdrawals', handleKey(handle))) return withdrawalIn(key);
+    return undefined;
+  }
+
+  /** What leaves an object withdrawn up to a version. */
+  withdrawal(handle: number, version: number): Marked {
+    const { changes, done } = this.#notWithdrawn(handle);
+    const entry = { handle, version, digest: WITHDRAWN };
+    return {
+      changes: [...changes, { table: 'withdrawals', key: withdrawalKey(entry), value: NOTHING }],
+      done: () => {
+        done();
+        this.#toggle(entry);
+      },
+    };
+  }
+
+  #notWithdrawn(handle: number): Marked {
+    const entry = this.withdrawn(handle);
+    if (entry === undefined) return { changes: [], done: () => undefined };
+    const changes: Change[] = [{ table: 'withdrawals', key: withdrawalKey(entry), value: undefined }];
+    return { changes, done: () => this.#toggle(entry) };
   }
 
   isBuried(handle: number): boolean {
@@ -133,7 +182,7 @@ export class ObjectVersions {
 
   find(handle: number): ObjectVersion | undefined {
     for (const key of this.store.keys('versions', handleKey(handle))) return entryOf(key);
-    return this.isBuried(handle) ? tombstoneOf(handle) : undefined;
+    return this.isBuried(handle) ? tombstoneOf(handle) : this.withdrawn(handle);
   }
 
   /** The digests of all buckets. */
@@ -150,6 +199,9 @@ export class ObjectVersions {
     }
     for (const key of this.store.keys('tombstones')) {
       if (wanted.has(bucketOf(handleIn(key)))) found.push(tombstoneOf(handleIn(key)));
+    }
+    for (const key of this.store.keys('withdrawals')) {
+      if (wanted.has(bucketOf(handleIn(key)))) found.push(withdrawalIn(key));
     }
     return found;
   }

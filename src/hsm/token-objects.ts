@@ -9,7 +9,7 @@ import { type Template, ulongBytes } from '../pkcs11/template.js';
 import type { Change, RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
 import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
-import { ObjectVersions } from './object-versions.js';
+import { DESTROYED, ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
 import type { Write } from './users.js';
 
@@ -169,7 +169,8 @@ export class TokenObjects {
       const { handle } = object;
       // Another HSM's copy may have come first.
       if (this.versions.has(object)) return false;
-      if (this.get(handle) !== undefined || this.versions.isBuried(handle)) {
+      const withdrawn = this.versions.withdrawn(handle)?.version ?? 0;
+      if (this.get(handle) !== undefined || this.versions.isBuried(handle) || object.version <= withdrawn) {
         throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
       }
       const kind = kindOf(object);
@@ -212,8 +213,9 @@ export class TokenObjects {
 
   async #bury(loaded: LoadedObject, write?: Write): Promise<void> {
     const { handle } = loaded.object;
-    await this.#erase(loaded, [this.versions.tombstone(handle)], write);
-    this.versions.buried(handle);
+    const { changes, done } = this.versions.tombstone(handle);
+    await this.#erase(loaded, changes, write);
+    done();
   }
 
   async #erase(loaded: LoadedObject, more: readonly Change[], write?: Write): Promise<void> {
@@ -230,6 +232,20 @@ export class TokenObjects {
     this.#count--;
     this.counts.release(kind);
     loaded.destroy();
+  }
+
+  /** Takes back a new object that not all HSMs took, up to a version: another attempt has a later one. Durable when it resolves. */
+  withdraw(handle: number, version?: number, write: Write = (all) => this.store.write(all)): Promise<void> {
+    return this.#inTurn(handle, async () => {
+      const present = version === undefined ? this.#require(handle) : this.get(handle);
+      const upTo = version ?? present!.object.version;
+      const known = this.versions.find(handle);
+      if (known?.version === DESTROYED || (known !== undefined && known.version > upTo)) return;
+      const { changes, done } = this.versions.withdrawal(handle, upTo);
+      if (present === undefined) await write(changes);
+      else await this.#erase(present, changes, write);
+      done();
+    });
   }
 
   /** Takes over what another HSM has of an object, if it is later than what is here. What it was allowed to become there it is
@@ -264,8 +280,9 @@ export class TokenObjects {
         await this.#bury(present);
         return;
       }
-      await this.store.write([this.versions.tombstone(handle)]);
-      this.versions.buried(handle);
+      const { changes, done } = this.versions.tombstone(handle);
+      await this.store.write(changes);
+      done();
     });
   }
 

@@ -3,7 +3,8 @@
  * sealing layer between them and the HSM encrypts. docs/STORAGE.md describes the bytes.
  */
 
-/** THE row per table: its first key byte, and whether its values are sealed. Index entries, tombstones and versions have none. */
+/** THE row per table: its first key byte, and whether its values are sealed. Index entries, tombstones, versions and withdrawals
+ * have none. */
 export const tables = {
   settings: { prefix: 1, sealed: true },
   users: { prefix: 2, sealed: true },
@@ -14,6 +15,8 @@ export const tables = {
   /** Which version of each object is stored (src/hsm/object-versions.ts). */
   versions: { prefix: 6, sealed: false },
   audit: { prefix: 7, sealed: true },
+  /** Up to which version objects were taken back that had not come to be on all HSMs (src/hsm/object-versions.ts). */
+  withdrawals: { prefix: 8, sealed: false },
   /** The control plane's, in a store of its own (src/control-plane/state/catalogue.ts): nothing of it is secret. */
   catalogue: { prefix: 16, sealed: false },
 } as const;

@@ -21,7 +21,16 @@ import { type CheckedRecord, ContentCheck } from './content-check.js';
 /** Changes in one write, about; it keeps the loop for some milliseconds. */
 const CHANGES_AT_A_TIME = 500;
 
-const ofAnHsm = ['settings', 'users', 'objects', 'index', 'tombstones', 'versions', 'audit'] as const;
+const ofAnHsm = [
+  'settings',
+  'users',
+  'objects',
+  'index',
+  'tombstones',
+  'versions',
+  'withdrawals',
+  'audit',
+] as const;
 
 /** Whether this HSM takes such a backup. Throws BACKUP_REFUSED. */
 function requireSuitable({ hsmType, mode, stateSchemaVersion }: Header, settings: HsmSettings): void {

@@ -69,8 +69,8 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
       return change.then(settle).then(() => undefined);
     }
     if (isTokenObject(changed)) {
-      session.beginPromotion(handle);
-      return { handle, masked: session.hsm.maskingKey.mask(changed), isKey: true };
+      const promoted = { ...changed, version: session.beginPromotion(handle) };
+      return { handle, masked: session.hsm.maskingKey.mask(promoted), isKey: true };
     }
     session.requireFreeId(changed.attributes, allow, object);
     session.replaceSessionObject(changed);

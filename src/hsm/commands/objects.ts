@@ -45,7 +45,7 @@ export const withdrawObject: Command<{ handle: number }, void> = {
     if (!session.forgetInsert(handle)) {
       throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} was not inserted just now`);
     }
-    await session.hsm.objects.remove(handle, () => undefined, write);
+    await session.hsm.objects.withdraw(handle, undefined, write);
   },
 };
 
