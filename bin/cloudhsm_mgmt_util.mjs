@@ -1,2 +1,3 @@
 #!/usr/bin/env node
-await import('../dist/src/tools/cloudhsm-mgmt-util/main.js');
+const { cloudhsmMgmtUtil } = await import('../dist/src/tools/cloudhsm-mgmt-util/main.js');
+process.exitCode = await cloudhsmMgmtUtil(process.argv.slice(2));

@@ -25,8 +25,11 @@ export class NetworkCluster {
   }
 
   static async start(options: ClusterOptions = {}): Promise<NetworkCluster> {
+    return NetworkCluster.serve(await memoryCluster(options));
+  }
+
+  static async serve(cluster: Cluster): Promise<NetworkCluster> {
     const authority = await TestAuthority.make();
-    const cluster = await memoryCluster(options);
     const network = new NetworkCluster(cluster, await authority.identity('client'));
     for (const { settings } of cluster.hsms) {
       network.#identities.set(settings.id, await authority.identity('hsm', settings.id));

@@ -36,17 +36,19 @@ function configured(words: readonly string[]): ManagedServer[] {
   return readManagedServers(first ?? prefixPath('etc/cloudhsm_mgmt_util.cfg'));
 }
 
-const words = process.argv.slice(2);
-if (['-h', '--help', '-help'].includes(words[0] ?? '')) console.log(USAGE);
-else {
+/** Runs the tool to its end; its exit status. */
+export async function cloudhsmMgmtUtil(argv: readonly string[]): Promise<number> {
+  if (['-h', '--help', '-help'].includes(argv[0] ?? '')) {
+    console.log(USAGE);
+    return 0;
+  }
   try {
-    const servers = configured(words);
-    await runManagementTool(
-      new StreamTerminal(undefined, { complete: completions, remember: mayRemember }),
-      servers,
-    );
+    const servers = configured(argv);
+    const terminal = new StreamTerminal(undefined, { complete: completions, remember: mayRemember });
+    await runManagementTool(terminal, servers);
+    return 0;
   } catch (error) {
     console.error(`cloudhsm_mgmt_util: ${describeError(error)}`);
-    process.exitCode = 1;
+    return 1;
   }
 }

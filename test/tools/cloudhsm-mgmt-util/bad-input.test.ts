@@ -5,38 +5,15 @@ import {
   mayRemember,
   runManagementTool,
 } from '../../../src/tools/cloudhsm-mgmt-util/tool.js';
-import type { Terminal } from '../../../src/tools/terminal.js';
 import { PASSWORD } from '../../support/in-process.js';
 import { ManagedClusters } from '../../support/managed.js';
+import { ScriptedTerminal } from '../../support/scripted-terminal.js';
 
-/** Types lines, answers every question behind a command with `n`, and keeps what is printed. */
-class ScriptedTerminal implements Terminal {
-  readonly printed: string[] = [];
-  readonly #lines: string[];
-
-  constructor(lines: readonly string[]) {
-    this.#lines = [...lines];
-  }
-
-  async ask(prompt: string): Promise<string | undefined> {
-    this.printed.push(prompt);
-    return /^(aws-cloudhsm|server\d+)>$/.test(prompt) ? this.#lines.shift() : this.#answer(prompt);
-  }
-
-  #answer(prompt: string): string {
-    if (prompt.startsWith('Retry')) return prompt.includes('Abort') ? 'A' : 'I';
-    return prompt.startsWith('Do you want') ? 'y' : '';
-  }
-
-  print(text: string): void {
-    this.printed.push(text);
-  }
-
-  complain(text: string): void {
-    this.printed.push(text);
-  }
-
-  close(): void {}
+/** Undefined at the prompt. */
+function answer(question: string): string | undefined {
+  if (/^(aws-cloudhsm|server\d+)>$/.test(question)) return undefined;
+  if (question.startsWith('Retry')) return question.includes('Abort') ? 'A' : 'I';
+  return question.startsWith('Do you want') ? 'y' : '';
 }
 
 const SECRET = 'a_password_to_hide';
@@ -77,7 +54,7 @@ describe('bad input to cloudhsm_mgmt_util', () => {
   after(() => clusters.close());
 
   async function type(...lines: readonly string[]): Promise<string> {
-    const terminal = new ScriptedTerminal(lines);
+    const terminal = new ScriptedTerminal(lines, answer);
     await runManagementTool(terminal, clusters.servers);
     return terminal.printed.join('\n');
   }
@@ -122,7 +99,7 @@ describe('bad input to cloudhsm_mgmt_util', () => {
     await away.network.cutOff('hsm-1');
     for (const row of rows) {
       if (['info', 'listAttributes', 'server', 'getHSMInfo'].includes(row.name)) continue;
-      const terminal = new ScriptedTerminal([lineOf(row, row.arguments.map(wordOf))]);
+      const terminal = new ScriptedTerminal([lineOf(row, row.arguments.map(wordOf))], answer);
       await runManagementTool(terminal, away.servers);
       expect(terminal.printed.join('\n'), row.name).to.match(
         /is not connected|is for one server|Failed to connect|cannot be|there is no file|service is one of/,

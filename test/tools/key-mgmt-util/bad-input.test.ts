@@ -2,36 +2,14 @@ import { expect } from 'chai';
 import { readDaemonConfig } from '../../../src/tools/connection/cluster-access.js';
 import type { FlagRow, KeyCommandRow } from '../../../src/tools/key-mgmt-util/command.js';
 import { keyCommands, mayRemember, runKeyTool } from '../../../src/tools/key-mgmt-util/tool.js';
-import type { Terminal } from '../../../src/tools/terminal.js';
 import { PASSWORD } from '../../support/in-process.js';
 import { NetworkCluster } from '../../support/network.js';
 import { TestPrefix } from '../../support/prefix.js';
+import { ScriptedTerminal } from '../../support/scripted-terminal.js';
 
 const SECRET = 'a_password_to_hide';
 
-class ScriptedTerminal implements Terminal {
-  readonly printed: string[] = [];
-  readonly #lines: string[];
-
-  constructor(lines: readonly string[]) {
-    this.#lines = [...lines];
-  }
-
-  async ask(prompt: string): Promise<string | undefined> {
-    this.printed.push(prompt);
-    return prompt === 'Command: ' ? this.#lines.shift() : SECRET;
-  }
-
-  print(text: string): void {
-    this.printed.push(text);
-  }
-
-  complain(text: string): void {
-    this.printed.push(text);
-  }
-
-  close(): void {}
-}
+const answer = (question: string): string | undefined => (question === 'Command: ' ? undefined : SECRET);
 
 type Kind = NonNullable<FlagRow['kind']>;
 
@@ -77,7 +55,7 @@ describe('bad input to key_mgmt_util', () => {
   });
 
   async function type(...lines: readonly string[]): Promise<string> {
-    const terminal = new ScriptedTerminal(lines);
+    const terminal = new ScriptedTerminal(lines, answer);
     await runKeyTool({ terminal, access: readDaemonConfig(prefix.path('etc/cloudhsm_client.cfg')) });
     return terminal.printed.join('\n');
   }
@@ -130,7 +108,7 @@ describe('bad input to key_mgmt_util', () => {
     const away = await NetworkCluster.start({ hsms: 1 });
     const its = new TestPrefix(away.endpoints, away.client);
     await away.cutOff('hsm-1');
-    const terminal = new ScriptedTerminal([login]);
+    const terminal = new ScriptedTerminal([login], answer);
     const status = await runKeyTool({
       terminal,
       access: readDaemonConfig(its.path('etc/cloudhsm_client.cfg')),
