@@ -11,6 +11,7 @@ import { reportCommand } from './commands/report.js';
 import { clientCommand, hsmCommand, initCommand } from './commands/split.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
+import { completionScripts, localCompletions } from './completion.js';
 import { findHome } from './home.js';
 
 const program = new Command('cloudhsm-local')
@@ -97,8 +98,17 @@ command('install', "lay out the tree of AWS's packages, so that what names its f
   .requiredOption('--prefix <dir>', 'where to: /opt/cloudhsm is where programs look')
   .action((options) => installCommand(findHome(options.home), options.prefix));
 
+command(
+  'completion',
+  'what a shell reads to complete cloudhsm-local and cloudhsm-cli: eval "$(cloudhsm-local completion bash)"',
+)
+  .addArgument(new Argument('<shell>').choices(['bash', 'zsh']))
+  .action((shell: keyof typeof completionScripts) => console.log(completionScripts[shell]));
+
 try {
-  await program.parseAsync();
+  const [first, ...words] = process.argv.slice(2);
+  if (first === '--complete') console.log(localCompletions(program, words).join('\n'));
+  else await program.parseAsync();
 } catch (error) {
   // One line for a person; the code is what scripts look at.
   console.error(`cloudhsm-local: ${describeError(error)}`);

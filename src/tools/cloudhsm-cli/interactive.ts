@@ -19,11 +19,16 @@ const secretOptions = new Set(
 export const remember: Memory = (line) => ![...secretOptions].some((option) => line.includes(option));
 
 const help = { rows: cliCommands, groups: cliGroups, common: commonOptions };
+/** The words that may come next. */
+export const cliCompletions = (words: readonly string[]): string[] => [
+  ...completions(help, words),
+  ...(words.length === 0 ? ['help'] : []),
+];
 export const complete: Completer = (line) => {
   const words = line.split(/\s+/);
   const last = words.pop() ?? '';
-  const first = words.length === 0 ? ['help', 'quit'] : [];
-  const found = [...completions(help, words), ...first].filter((one) => one.startsWith(last));
+  const first = words.length === 0 ? ['quit'] : [];
+  const found = [...cliCompletions(words), ...first].filter((one) => one.startsWith(last));
   return [found.map((one) => `${one} `), last];
 };
 

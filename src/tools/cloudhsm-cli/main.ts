@@ -5,7 +5,7 @@ import { prefixPath } from '../prefix.js';
 import { StreamTerminal, type TerminalStreams } from '../terminal.js';
 import { interactiveCommand } from './commands/index.js';
 import { CliClusters } from './context.js';
-import { complete, interact, remember } from './interactive.js';
+import { cliCompletions, complete, interact, remember } from './interactive.js';
 import { cliHelp, parseCli, printed, runCommand, TOOL } from './run.js';
 
 /** Exit statuses: that a failure is not 0 is a guess of the reference (management-tools, section 6.1), the numbers are ours. */
@@ -53,6 +53,10 @@ export async function cloudhsmCli(
     const { config, words } = globalOptions(argv);
     if (words[0] === '-V' || words[0] === '--version') {
       terminal.print(version);
+      return exitStatus.done;
+    }
+    if (words[0] === '--complete') {
+      terminal.print(cliCompletions(words.slice(1)).join('\n'));
       return exitStatus.done;
     }
     const parsed = parseCli(words);

@@ -1,6 +1,6 @@
+import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { describeError } from '../../base/errors.js';
-import { writePrivateFile } from '../../base/files.js';
 import { limits } from '../../base/limits.js';
 import { TOKEN_BYTES } from '../../hsm/quorum/quorum.js';
 import { readNamedFile } from '../connection/identity.js';
@@ -40,9 +40,10 @@ const approval = z.looseObject({
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'base64');
 const textOf = (bytes: Buffer): string => bytes.toString('base64');
 
+/** Writes what somebody asked for, where nobody else reads it. Throws REFUSED. */
 export function writeFile(path: string, contents: string | Uint8Array): void {
   try {
-    writePrivateFile(path, contents);
+    writeFileSync(path, contents, { mode: 0o600 });
   } catch (error) {
     throw refused(`${path} cannot be written: ${describeError(error)}`);
   }
