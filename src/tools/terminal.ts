@@ -8,6 +8,8 @@ export interface Terminal {
   print(text: string): void;
   /** For people, apart from what programs read. */
   complain(text: string): void;
+  /** How far long work is; undefined when it is done. */
+  progress?(text: string | undefined): void;
   close(): void;
 }
 
@@ -32,7 +34,9 @@ export type Memory = (line: string) => boolean;
 
 /** A terminal, or files and pipes in its place: lines that come before they are asked for wait their turn. */
 export class StreamTerminal implements Terminal {
-  readonly #interface: Interface;
+  #reader: Interface | undefined;
+  /** Where questions stand: with the answers of the tool or, where those go to a program and somebody types, beside them. */
+  readonly #screen: NodeJS.WritableStream;
   readonly #lines: string[] = [];
   #waiting: ((line: string | undefined) => void) | undefined;
   #closed = false;
@@ -45,41 +49,50 @@ export class StreamTerminal implements Terminal {
       output: process.stdout,
       errors: process.stderr,
     },
-    options: { readonly complete?: Completer; readonly remember?: Memory } = {},
+    private readonly options: { readonly complete?: Completer; readonly remember?: Memory } = {},
   ) {
-    const { input, output } = streams;
+    const { input, output, errors } = streams;
+    this.#screen = input.isTTY === true && output.isTTY !== true ? errors : output;
+  }
+
+  /** Nothing is read before something is asked: what a tool does not need is for the script around it. */
+  #open(): Interface {
     // What readline echoes goes through here; while a password is typed, nowhere.
     const echo = new Writable({
       write: (chunk: Buffer, _encoding, done) => {
-        if (!this.#hidden) output.write(chunk);
+        if (!this.#hidden) this.#screen.write(chunk);
         done();
       },
     });
-    const { complete, remember = () => true } = options;
-    this.#interface = createInterface({
+    Object.defineProperty(echo, 'columns', { get: () => (this.#screen as { columns?: number }).columns });
+    const { complete, remember = () => true } = this.options;
+    const { input } = this.streams;
+    const reader = createInterface({
       input,
       output: echo,
-      terminal: input.isTTY === true && output.isTTY === true,
+      // Whoever types at a terminal must not see passwords, wherever the answers go.
+      terminal: input.isTTY === true,
       historySize: 200,
       ...(complete && { completer: complete }),
     });
-    this.#interface.on('history', (history: string[]) => {
+    reader.on('history', (history: string[]) => {
       if (!this.#remembers || !remember(history[0] ?? '')) history.shift();
     });
-    this.#interface.on('line', (line) => this.#take(line));
-    this.#interface.on('close', () => {
+    reader.on('line', (line) => this.#take(line));
+    reader.on('close', () => {
       this.#closed = true;
       this.#waiting?.(undefined);
     });
     // Ctrl-C gives the line up, as in a shell.
-    this.#interface.on('SIGINT', () => {
-      output.write('^C\n');
-      if (this.#waiting === undefined) this.#interface.close();
+    reader.on('SIGINT', () => {
+      this.#screen.write('^C\n');
+      if (this.#waiting === undefined) reader.close();
       else {
-        this.#interface.write('', { ctrl: true, name: 'u' });
+        reader.write('', { ctrl: true, name: 'u' });
         this.#take('');
       }
     });
+    return reader;
   }
 
   #take(line: string): void {
@@ -92,27 +105,29 @@ export class StreamTerminal implements Terminal {
     prompt: string,
     { hidden = false, history = false }: AskOptions = {},
   ): Promise<string | undefined> {
-    if (this.#closed && this.#lines.length === 0) return undefined;
-    const { output } = this.streams;
+    const screen = this.#screen;
     const line = this.#lines.shift();
     if (line !== undefined) {
-      output.write(`${prompt}\n`);
+      screen.write(`${prompt}\n`);
       return line;
     }
+    if (this.#closed) return undefined;
+    this.#reader ??= this.#open();
+    const reader = this.#reader;
     this.#remembers = history;
     return new Promise((resolve) => {
       this.#waiting = (answer) => {
         this.#waiting = undefined;
         this.#hidden = false;
         this.#remembers = false;
-        if (hidden) output.write('\n');
+        if (hidden) screen.write('\n');
         resolve(answer);
       };
       // Whatever comes after the question must find the echo off already.
       this.#hidden = hidden;
-      this.#interface.setPrompt(hidden ? '' : prompt);
-      this.#interface.prompt();
-      if (hidden) output.write(prompt);
+      reader.setPrompt(hidden ? '' : prompt);
+      reader.prompt();
+      if (hidden) screen.write(prompt);
     });
   }
 
@@ -124,7 +139,14 @@ export class StreamTerminal implements Terminal {
     this.streams.errors.write(`${text}\n`);
   }
 
+  /** How far long work is, where somebody watches: one line, which the next one replaces and none ends. */
+  progress(text: string | undefined): void {
+    const errors = this.streams.errors as NodeJS.WritableStream & { isTTY?: boolean };
+    if (errors.isTTY === true) errors.write(text === undefined ? '\r\x1b[K' : `\r\x1b[K${text} …`);
+  }
+
   close(): void {
-    this.#interface.close();
+    this.#closed = true;
+    this.#reader?.close();
   }
 }

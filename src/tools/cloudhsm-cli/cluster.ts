@@ -19,13 +19,34 @@ export interface CliLogin {
 
 /** A cluster that the CLI is connected to. */
 export class CliCluster {
-  login: CliLogin | undefined;
+  #login: CliLogin | undefined;
+  /** Where the login is. */
+  #loggedIn: ReadonlySet<HsmConnection> = new Set();
 
   private constructor(
     readonly id: string,
     readonly access: ClusterAccess,
     readonly group: HsmGroup,
   ) {}
+
+  get login(): CliLogin | undefined {
+    return this.#login;
+  }
+
+  set login(login: CliLogin | undefined) {
+    this.#login = login;
+    this.#loggedIn = new Set(this.group.connected.map(({ connection }) => connection));
+  }
+
+  /** Connects to HSMs that were lost. A login ended there with the connection: then it ends everywhere. Throws REFUSED. */
+  async reconnect(): Promise<void> {
+    await this.group.connect();
+    if (this.#login === undefined) return;
+    if (this.group.connected.every(({ connection }) => this.#loggedIn.has(connection))) return;
+    this.#login = undefined;
+    await this.group.each((connection) => connection.send('logout', undefined));
+    throw refused('an HSM was lost and came back, and with it the login ended: log in again');
+  }
 
   /** Throws REFUSED, also where the cluster is not the one that the configuration says. */
   static async open(access: ClusterAccess): Promise<CliCluster> {

@@ -73,7 +73,7 @@ export async function runCommand(
     const { terminal, env, clusters, single } = runner;
     const named = values['cluster-id'] ?? values['source-cluster-id'];
     const cluster = await clusters.get(named as string | undefined);
-    await cluster.group.connect();
+    await cluster.reconnect();
     await requireRole(row, cluster, runner);
     const data = await row.run({ terminal, env, clusters, cluster, single }, values);
     return { error_code: 0, data };

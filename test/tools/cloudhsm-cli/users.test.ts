@@ -1,4 +1,6 @@
+import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
+import { cloudhsmCli } from '../../../src/tools/cloudhsm-cli/main.js';
 import { answersOf, dataOf, runCli } from '../../support/cli.js';
 import { PASSWORD } from '../../support/in-process.js';
 import { NetworkCluster } from '../../support/network.js';
@@ -115,6 +117,45 @@ describe('cloudhsm-cli: users', () => {
     );
     await connection.send('deleteUser', { name: 'half', role: 'CU' });
     connection.close();
+  });
+
+  it('must log in again when an HSM was lost and came back', async () => {
+    const lose = async (): Promise<string> => {
+      await network.cutOff('hsm-2');
+      await network.comeBack('hsm-2');
+      // Behind a whole other run the connection has learned of its end.
+      await runCli(prefix, ['user', 'list']);
+      return 'user delete --username nobody --role admin';
+    };
+    const login = 'login --username admin --role admin';
+    const input = [login, PASSWORD, lose, 'user list', login, PASSWORD, 'quit'];
+    const answers = answersOf(await runCli(prefix, ['interactive'], { input }));
+    expect(answers.map(({ error_code }) => error_code)).to.deep.equal([0, 1, 0, 0]);
+    expect(answers[1]!.data).to.contain('log in again');
+  });
+
+  it('leave the input alone that a command does not ask for', async () => {
+    const input = new PassThrough();
+    input.write('for the script around it\n');
+    const streams = { input, output: new PassThrough(), errors: new PassThrough() };
+    await cloudhsmCli(['--config', prefix.path('etc/cloudhsm-cli.cfg'), 'user', 'list'], {}, streams);
+    expect(String(input.read())).to.equal('for the script around it\n');
+  });
+
+  it('type passwords at a terminal without echo also where the answers go to a program', async () => {
+    const streams = { input: new PassThrough(), output: new PassThrough(), errors: new PassThrough() };
+    Object.assign(streams.input, { isTTY: true, setRawMode: () => undefined });
+    let screen = '';
+    streams.errors.on('data', (chunk) => {
+      screen += chunk;
+      if (screen.endsWith('password:')) streams.input.write(`${PASSWORD}\r`);
+    });
+    const words = ['login', '--username', 'admin', '--role', 'admin'];
+    const code = await cloudhsmCli(['--config', prefix.path('etc/cloudhsm-cli.cfg'), ...words], {}, streams);
+    expect(code).to.equal(0);
+    expect(screen).to.contain('Enter password:');
+    expect(screen).not.to.contain(PASSWORD);
+    expect(JSON.parse(String(streams.output.read()))).to.deep.include({ error_code: 0 });
   });
 
   it('need a login for what needs one, with the right role', async () => {

@@ -29,6 +29,8 @@ const FILTER_HELP =
 export const filter = requiredMany('FILTER', FILTER_HELP);
 
 const DEFAULT_ITEMS = 10;
+/** Keys that are read at the same time. */
+const AT_A_TIME = 64;
 
 /** "Only in the form of": the public half of a private key, for a file. */
 function publicHalf(key: KnownKey) {
@@ -130,21 +132,24 @@ export const keyCommands = [
       ),
       verbose: flag('If included, prints all attributes and key information for each matched key'),
     },
-    run: async ({ cluster }, values) => {
+    run: async ({ cluster, terminal }, values) => {
       const found = await findKeys(cluster, keyFilter(values.filter));
       const start = values['starting-token'] ?? 0;
       const end = start + (values['max-items'] ?? DEFAULT_ITEMS);
       const page = found.slice(start, end);
       const hsms = cluster.group.connected.length;
       const isAdmin = cluster.login?.role === 'admin';
+      const shown = async ({ handle, label }: (typeof page)[number]): Promise<object> => {
+        if (isAdmin) return briefKey(handle, label ?? '');
+        const key = await readKey(cluster, handle);
+        return values.verbose ? verboseKey(key, hsms) : briefKey(handle, key.infos[0]!.label);
+      };
       const matched: object[] = [];
-      for (const { handle, label } of page) {
-        if (isAdmin) matched.push(briefKey(handle, label ?? ''));
-        else {
-          const key = await readKey(cluster, handle);
-          matched.push(values.verbose ? verboseKey(key, hsms) : briefKey(handle, key.infos[0]!.label));
-        }
+      for (let at = 0; at < page.length; at += AT_A_TIME) {
+        if (at > 0) terminal.progress?.(`${at} of ${page.length} keys`);
+        matched.push(...(await Promise.all(page.slice(at, at + AT_A_TIME).map(shown))));
       }
+      terminal.progress?.(undefined);
       return {
         matched_keys: matched,
         total_key_count: found.length,

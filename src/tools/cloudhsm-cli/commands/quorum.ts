@@ -26,6 +26,21 @@ function tokenEntry(tokens: readonly TokenInfo[], hsms: number): object {
   };
 }
 
+/** "Old names, accepted as aliases [guess]" (reference management-tools, section 10). */
+const listQuorumValues = (name: 'list-quorum-values' | 'get-quorum-values') =>
+  command({
+    path: ['quorum', 'token-sign', name],
+    help: 'List current quorum values',
+    roles: [],
+    options: {},
+    run: async ({ cluster }) => {
+      const values = await cluster.ofReachable('getQuorumValues', undefined);
+      return Object.fromEntries(
+        serviceNames.map((service) => [service, agreed(values.map((value) => value[service]))]),
+      );
+    },
+  });
+
 export const quorumCommands = [
   command({
     path: ['quorum', 'token-sign', 'generate'],
@@ -62,18 +77,8 @@ export const quorumCommands = [
       return { tokens: [...byUse.values()].map((tokens) => tokenEntry(tokens, lists.length)) };
     },
   }),
-  command({
-    path: ['quorum', 'token-sign', 'list-quorum-values'],
-    help: 'List current quorum values',
-    roles: [],
-    options: {},
-    run: async ({ cluster }) => {
-      const values = await cluster.ofReachable('getQuorumValues', undefined);
-      return Object.fromEntries(
-        serviceNames.map((service) => [service, agreed(values.map((value) => value[service]))]),
-      );
-    },
-  }),
+  listQuorumValues('list-quorum-values'),
+  listQuorumValues('get-quorum-values'),
   command({
     path: ['quorum', 'token-sign', 'set-quorum-value'],
     help: 'Set a quorum value',

@@ -28,7 +28,7 @@ async function bothEnds(context: CliContext, from: string, to: string): Promise<
   if (from === to) throw refused('the source and the destination are the same cluster');
   const source = await context.clusters.get(from);
   const destination = await context.clusters.get(to);
-  await Promise.all([source.group.connect(), destination.group.connect()]);
+  await Promise.all([source.reconnect(), destination.reconnect()]);
   if (context.single && source.login === undefined) await logIn(source, environmentLogin(context.env));
   if (context.single && destination.login === undefined)
     await logIn(destination, environmentLogin(context.env, 'DESTINATION_'));

@@ -42,6 +42,28 @@ export function userEntry(infos: readonly UserInfo[], hsms: number): object {
   };
 }
 
+/** By its name, and by the one that it had: "accept as aliases [guess]" (reference management-tools, section 10). */
+const registering = (name: 'register' | 'activate') =>
+  command({
+    path: ['user', 'change-quorum', 'token-sign', name],
+    help: 'Register a quorum strategy public key with a user',
+    roles: ['CO', 'CU'],
+    options: {
+      'public-key': required<string>(
+        'PUBLIC_KEY',
+        'Filepath of public key PEM file to register with the user',
+      ),
+      'signed-token': required<string>('SIGNED_TOKEN', 'Filepath with the signed registration token'),
+    },
+    run: async ({ cluster }, { 'public-key': file, 'signed-token': token }) => {
+      const publicKey = readPublicKey(file);
+      const { data, signature } = readRegistration(token);
+      await cluster.sendToAll('Registration', 'registerPublicKey', { publicKey, signature, token: data });
+      if (cluster.login === undefined) throw refused('nobody is logged in');
+      return { ...cluster.login };
+    },
+  });
+
 export const userCommands = [
   command({
     path: ['user', 'list'],
@@ -147,23 +169,6 @@ export const userCommands = [
       return answer(user);
     },
   }),
-  command({
-    path: ['user', 'change-quorum', 'token-sign', 'register'],
-    help: 'Register a quorum strategy public key with a user',
-    roles: ['CO', 'CU'],
-    options: {
-      'public-key': required<string>(
-        'PUBLIC_KEY',
-        'Filepath of public key PEM file to register with the user',
-      ),
-      'signed-token': required<string>('SIGNED_TOKEN', 'Filepath with the signed registration token'),
-    },
-    run: async ({ cluster }, { 'public-key': file, 'signed-token': token }) => {
-      const publicKey = readPublicKey(file);
-      const { data, signature } = readRegistration(token);
-      await cluster.sendToAll('Registration', 'registerPublicKey', { publicKey, signature, token: data });
-      if (cluster.login === undefined) throw refused('nobody is logged in');
-      return { ...cluster.login };
-    },
-  }),
+  registering('register'),
+  registering('activate'),
 ];
