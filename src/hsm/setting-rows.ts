@@ -10,6 +10,11 @@ export const settingRows = {
   /** Whoever restores it begins behind it (backup/restore.ts). */
   'handles-reserved': { isContent: true },
   'audit-head': { isContent: false },
+  /** The key pair that the cluster's certificate is for, and that certificate with its trust anchor: one for all HSMs and clones. */
+  'cluster-key': { isContent: true },
+  'cluster-trust': { isContent: true },
+  /** What the HSM shows of itself until its cluster is initialised. */
+  'hsm-identity': { isContent: false },
 } as const satisfies Record<string, { isContent: boolean }>;
 
 export type SettingName = keyof typeof settingRows;

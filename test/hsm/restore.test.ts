@@ -30,7 +30,7 @@ import { projectRoot } from '../support/engine.js';
 import { manyKeys } from '../support/many-keys.js';
 
 const MASKING_KEY = Buffer.from('masking-key');
-const KEYS = 300;
+const KEYS = 900;
 
 async function refusal(container: Buffer, options: HsmOptions, log?: Log): Promise<string> {
   const store = openMemoryStore();
@@ -122,10 +122,22 @@ describe('an HSM refuses to restore', () => {
     const user = (change: object) => (value: Buffer) =>
       Buffer.from(JSON.stringify({ ...JSON.parse(value.toString()), ...change }));
     const object = (change: object) => (value: Buffer) => encodeObject({ ...decodeObject(value), ...change });
-    const inserted = (record: ContentRecord): ContentRecord[] => {
+    const sorted = (all: ContentRecord[]): ContentRecord[] => {
       const place = ({ table, key }: ContentRecord): string =>
         `${['settings', 'users', 'objects', 'tombstones'].indexOf(table)}${key.toString('hex')}`;
-      return [...records, record].sort((a, b) => (place(a) < place(b) ? -1 : 1));
+      return all.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+    };
+    const inserted = (record: ContentRecord): ContentRecord[] => sorted([...records, record]);
+    const trust = JSON.stringify({ certificate: 'x', trustAnchor: 'x' });
+    const withIdentity = (settings: Record<string, string>): ContentRecord[] => {
+      const added = Object.entries(settings).map(
+        ([name, value]): ContentRecord => ({
+          table: 'settings',
+          key: Buffer.from(name),
+          value: Buffer.from(value),
+        }),
+      );
+      return sorted([...records, ...added]);
     };
     const tombstone = (handle: number): ContentRecord => ({
       table: 'tombstones',
@@ -152,6 +164,17 @@ describe('an HSM refuses to restore', () => {
         'a setting that there is not',
         () => inserted({ table: 'settings', key: Buffer.from('unheard-of'), value: Buffer.from('{}') }),
         /no content/,
+      ],
+      ['a certificate without a key', () => withIdentity({ 'cluster-trust': '{}' }), /not for its key/],
+      [
+        'a certificate that is none',
+        () => withIdentity({ 'cluster-key': 'x', 'cluster-trust': trust }),
+        /not for its key/,
+      ],
+      [
+        'trust that is no JSON',
+        () => withIdentity({ 'cluster-key': 'x', 'cluster-trust': '{' }),
+        /not for its key/,
       ],
       ['no ids for users', () => setting('users-next-id', undefined), /no users/],
       ['no users', () => records.filter(({ table }) => table === 'settings'), /no users/],
@@ -255,7 +278,7 @@ describe('a restore that does not come to its end', function () {
     const settings = settingsOf({ backupKeys });
     const counting = failingAt(openMemoryStore(), -1);
     await restoreHsm(counting, settings, [container], silentLog);
-    expect(counting.writes).to.be.greaterThan(5);
+    expect(counting.writes).to.be.greaterThan(3);
     for (let fatal = 0; fatal < counting.writes; fatal++) {
       const inner = openMemoryStore();
       const failure = await restoreHsm(failingAt(inner, fatal), settings, [container], silentLog).catch(

@@ -5,6 +5,7 @@ import { type HsmObject, isTokenObject, kindOf } from '../../objects/hsm-object.
 import { decodeObject } from '../../objects/record.js';
 import { SEALING_KEY_BYTES } from '../../store/sealing.js';
 import { Reader } from '../../wire/bytes.js';
+import { certifies } from '../cluster-identity.js';
 import { counterOf } from '../handles.js';
 import { handleKey } from '../object-index.js';
 import { ObjectCounts, type Quota, quotas } from '../quotas.js';
@@ -44,6 +45,8 @@ export interface CheckedRecord extends ContentRecord {
  */
 export class ContentCheck {
   readonly #settings = new Map<SettingName, number>();
+  #clusterKey: Buffer | undefined;
+  #clusterTrust: Buffer | undefined;
   readonly #userIds = new Set<number>();
   readonly #owners = new Set<string>();
   readonly #counts: ObjectCounts;
@@ -89,9 +92,19 @@ export class ContentCheck {
     const name = key.toString('latin1');
     if (!isSettingName(name) || !settingRows[name].isContent) throw new Error('a setting that is no content');
     this.#settings.set(name, value.length);
+    if (name === 'cluster-key') this.#clusterKey = Buffer.from(value);
+    if (name === 'cluster-trust') this.#clusterTrust = Buffer.from(value);
     if (name === 'users-next-id') this.#nextUserId = new Reader(value).u32();
     // The first counter that nobody has used.
     if (name === 'handles-reserved') this.#saw(new Reader(value).u64() - 1);
+  }
+
+  /** A cluster's certificate is for its key. */
+  #checkIdentity(): void {
+    const [key, trust] = [this.#clusterKey, this.#clusterTrust];
+    const fits = trust === undefined || (key !== undefined && certifies(trust, key));
+    key?.fill(0);
+    if (!fits) throw new Error("the cluster's certificate is not for its key");
   }
 
   #saw(counter: number): void {
@@ -142,6 +155,7 @@ export class ContentCheck {
     if (this.#settings.get('masking-key') !== SEALING_KEY_BYTES) throw new Error('there is no masking key');
     if (!this.#settings.has('users-next-id') || this.#userIds.size === 0)
       throw new Error('there are no users');
+    this.#checkIdentity();
     if (!Number.isSafeInteger(this.#lastCounter)) throw new Error('a handle that no HSM gives');
   }
 }
