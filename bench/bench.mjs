@@ -1,10 +1,11 @@
+import { measureBackup } from './backup.mjs';
 import { measureIdle, measureStatusUnderLoad } from './engine-liveness.mjs';
 import { measureEngineStart } from './engine-start.mjs';
 import { populate } from './harness.mjs';
 import { Limits } from './limits.mjs';
 import { measureRow, partsOf } from './measure.mjs';
 import { threadsOf, tokenKeysOf } from './rows.mjs';
-import { engineLine, heading, livenessLine, resultLine, splitLine } from './table.mjs';
+import { backupLine, engineLine, heading, livenessLine, resultLine, splitLine } from './table.mjs';
 import { startCloudhsmLocal } from './targets/cloudhsm-local.mjs';
 import { startP11Kit } from './targets/p11-kit.mjs';
 import { startSoftHsm } from './targets/softhsm.mjs';
@@ -20,6 +21,7 @@ export class Bench {
   #results = [];
   #engineResults = [];
   #livenessResults = [];
+  #backupResults = [];
   #limits;
   #roundTrips;
   /** Token keys by target. */
@@ -103,6 +105,12 @@ export class Bench {
     const target = this.#targets.find(({ name }) => name === 'cloudhsm-local');
     if (target === undefined) return;
     const onStep = (text) => this.progress.step(text);
+    if (row.engine === 'backup') {
+      const result = await measureBackup(row, target, this.options, onStep);
+      this.#backupResults.push(result);
+      this.progress.print(backupLine(result));
+      return;
+    }
     if (row.engine !== 'start') {
       const measure = row.engine === 'idle' ? measureIdle : measureStatusUnderLoad;
       const result = await measure(row, target, this.options, onStep);
@@ -138,6 +146,7 @@ export class Bench {
       results: this.#results,
       engine: this.#engineResults,
       liveness: this.#livenessResults,
+      backups: this.#backupResults,
       /** Token keys made per second with several threads, by how many there were in the end. */
       populated: this.#populated,
       roundTrips: this.#roundTrips,

@@ -12,8 +12,8 @@
  * @property {number} [leastThreads]
  * @property {number} [slice]       how many times longer than others a slice lasts: few operations, far apart
  * @property {boolean} [large]      part of --large only
- * @property {'start' | 'idle' | 'status'} [engine]  measured on the engine, not through the module: see
- *                                  engine-start.mjs and engine-liveness.mjs
+ * @property {'start' | 'idle' | 'status' | 'backup'} [engine]  measured on the engine, not through the module: see
+ *                                  engine-start.mjs, engine-liveness.mjs and backup.mjs
  *
  * @typedef {{openssl: string[], field: 'sign' | 'verify' | 'bytes', bytes?: number}
  *   | {roundTrips: number} | {syncs: number} | {generate: number}} Limit
@@ -52,6 +52,7 @@ const families = {
   'init-login': () => ({ oneThread: true }),
   'idle-clients': () => ({ engine: 'idle', oneThread: true }),
   'status-under-load': () => ({ engine: 'status', oneThread: true }),
+  backup: (size) => ({ engine: 'backup', oneThread: true, tokenKeys: Math.max(size, BASE_TOKEN_KEYS) }),
   'engine-start': (size) => ({
     engine: 'start',
     oneThread: true,
@@ -94,6 +95,8 @@ const table = {
   'engine-start-0': { quick: 1 },
   'find-label-3000': { goal: { one: 5000, more: 5000 } },
   'engine-start-3000': {},
+  'backup-3300': {},
+  'backup-16000': { large: true },
   'find-label-100000': { large: true },
   'engine-start-100000': { large: true },
 };

@@ -112,3 +112,24 @@ export function livenessLine({ row, seconds, cpuPercent, requests, p50Us, p99Us,
       : `${cpuPercent.toFixed(2)} % of a processor over ${seconds} s (goal: 0.1)`;
   return `${row.padEnd(26)} ${text}`;
 }
+
+/** @param {import('./backup.mjs').BackupResult} result */
+export function backupLine({
+  row,
+  backupSeconds,
+  bytes,
+  restoreSeconds,
+  p99Us,
+  p99DuringUs,
+  busySeconds,
+  ...rest
+}) {
+  const mebibytes = (value) => `${(value / 1024 / 1024).toFixed(1)} MiB`;
+  const facts = [
+    `backup in ${backupSeconds.toFixed(2)} s, ${mebibytes(bytes)}, ${mebibytes(rest.backupMemoryBytes)} of memory`,
+    `restored in ${restoreSeconds.toFixed(2)} s, ${mebibytes(rest.restoreMemoryBytes)}`,
+    `p99 of AES-GCM ${duration(p99Us)}, and ${duration(p99DuringUs)} during backups of ${busySeconds.toFixed(2)} s ` +
+      `(${(p99DuringUs / p99Us).toFixed(2)} of 2)`,
+  ];
+  return `${row.padEnd(26)} ${facts.join('; ')}`;
+}

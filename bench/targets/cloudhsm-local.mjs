@@ -18,6 +18,10 @@ export class Engine {
     writeFileSync(this.#config, JSON.stringify({ keyQuota: 1_000_000 }));
   }
 
+  get config() {
+    return this.#config;
+  }
+
   /** @returns {Promise<number>} the seconds that `up --detach` took */
   async up() {
     const started = performance.now();

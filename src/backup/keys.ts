@@ -1,3 +1,4 @@
+import { linkSync, rmSync } from 'node:fs';
 import { z } from 'zod';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
@@ -41,10 +42,22 @@ function readKeyFile(file: string, contents: Buffer): KeyVersions {
   );
 }
 
-function makeKeyFile(file: string): KeyVersions {
+/** Of several processes that make it at once, one does. */
+function makeKeyFile(file: string): void {
   const key = randomBytes(KEY_BYTES);
-  writePrivateFile(file, `${JSON.stringify({ formatVersion: 1, keys: { 1: key.toString('base64') } })}\n`);
-  return new Map([[1, key]]);
+  const unfinished = `${file}.${process.pid}`;
+  writePrivateFile(
+    unfinished,
+    `${JSON.stringify({ formatVersion: 1, keys: { 1: key.toString('base64') } })}\n`,
+  );
+  key.fill(0);
+  try {
+    linkSync(unfinished, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(unfinished);
+  }
 }
 
 function last(versions: KeyVersions): number {
@@ -89,7 +102,8 @@ export function openBackupKeys(files: BackupKeyFiles, log: Log): BackupKeys {
       { file },
       'made a backup key: backups can be restored only together with this file, and none that was made before',
     );
-    return makeKeyFile(file);
+    makeKeyFile(file);
+    return readKeyFile(file, readFileIfPresent(file)!);
   };
   return new BackupKeys(MANUFACTURER_ID, open(files.manufacturer), open(files.installation));
 }

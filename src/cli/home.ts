@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { BackupKeyFiles } from '../backup/keys.js';
 
 /** Where an engine keeps everything. Two homes know nothing of each other. */
 export interface Home {
@@ -17,6 +18,7 @@ export interface Home {
   /** cloudhsm-pkcs11.cfg, for applications that name none. */
   readonly clientConfigFile: string;
   readonly clusterFile: string;
+  readonly backupKeyFiles: BackupKeyFiles;
   /** customerCA.crt, and a pair of each HSM and of a client. */
   readonly certificatesDirectory: string;
   /** What runs: sockets and locks. */
@@ -45,6 +47,10 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     libraryLogFile: join(directory, 'run', 'cloudhsm-pkcs11.log'),
     clientConfigFile: join(directory, 'cloudhsm-pkcs11.cfg'),
     clusterFile: join(directory, 'cluster.json'),
+    backupKeyFiles: {
+      manufacturer: join(directory, 'device', 'mkbk.json'),
+      installation: join(directory, 'akbk.json'),
+    },
     certificatesDirectory: join(directory, 'certificates'),
     runDirectory: join(directory, 'run'),
     readinessFile: join(directory, 'readiness.json'),

@@ -18,8 +18,8 @@ import { settingKey } from '../setting-rows.js';
 import { decodeRecords, STATE_SCHEMA_VERSION } from './content.js';
 import { type CheckedRecord, ContentCheck } from './content-check.js';
 
-/** Changes in one write, about; it keeps the loop for some milliseconds. */
-const CHANGES_AT_A_TIME = 500;
+/** Changes in one write, about; it keeps the loop for ten milliseconds or so. */
+const CHANGES_AT_A_TIME = 2000;
 
 const ofAnHsm = [
   'settings',
