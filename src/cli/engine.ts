@@ -38,6 +38,8 @@ export async function takeLock(home: Home): Promise<void> {
 /** What an engine works with: HSMs of its own, or those of other processes. */
 interface Backing {
   readonly clusters: readonly ClusterView[];
+  /** Where the HSMs of one of them listen. */
+  addressesOf(cluster: ClusterView): readonly string[];
   /** Those whose HSMs run in this process. */
   readonly local: readonly Cluster[];
   status(): Promise<ClusterStatus[]>;
@@ -72,6 +74,7 @@ export async function startEngine(
   const servers = await listenAll(home, cluster.hsms, members, config.hsmPorts, log);
   const backing: Backing = {
     clusters: [cluster],
+    addressesOf: () => members.hsms.map(({ eniIp }) => eniIp),
     local: [cluster],
     status: async () => [localStatus(cluster.settings, cluster.hsms, servers)],
     close: async () => {
@@ -99,6 +102,7 @@ export async function startClient(
   for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log }));
   const backing: Backing = {
     clusters,
+    addressesOf: (cluster) => (cluster as RemoteCluster).members.map(({ eniIp }) => eniIp),
     local: [],
     status: () => Promise.all(clusters.map(remoteStatus)),
     close: async () => {
@@ -114,7 +118,7 @@ export async function startClient(
 async function serve(
   home: Home,
   { profile, keyAvailabilityCheck }: ServedConfig,
-  { clusters, local, status: clusterStatus, close }: Backing,
+  { clusters, addressesOf, local, status: clusterStatus, close }: Backing,
   log: Log,
   progress: (step: string) => void,
 ): Promise<Engine> {
@@ -122,7 +126,7 @@ async function serve(
   const elsewhere = new ReachedClusters(log);
   const reach: EngineOffer['reach'] = (file, entry) => elsewhere.reach(file, entry);
   const libraries = new Libraries(
-    { clusters, profile, keyAvailabilityCheck, readiness: readiness.record, reach },
+    { clusters, profile, keyAvailabilityCheck, readiness: readiness.record, addressesOf, reach },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );

@@ -36,34 +36,42 @@ export interface EngineOffer {
   readonly readiness: ReadinessRecord;
   /** The engine's switch for the key availability check; undefined: nobody has stated it. */
   readonly keyAvailabilityCheck?: boolean | undefined;
+  /** Where the HSMs of a cluster of the engine listen. */
+  readonly addressesOf?: (cluster: ClusterView) => readonly string[];
   /** Gets to a cluster that an entry of a configuration file says the way to. */
   readonly reach?: (file: string, entry: ClientClusterConfig) => Promise<ReachedCluster>;
 }
 
+/** HSMs of this machine listen there: an address of it is no remnant of a file for CloudHSM. */
+const LOOPBACK = '127.';
+
 /** The engine's own cluster that an entry of a configuration means, if it does. */
 function ownCluster(
   entry: ClientClusterConfig,
-  clusters: readonly ClusterView[],
+  { clusters, addressesOf = () => [] }: Pick<EngineOffer, 'clusters' | 'addressesOf'>,
   isOnlyEntry: boolean,
 ): ClusterView | undefined {
   const { cluster_id: id, servers = [] } = entry;
   if (id !== undefined) return clusters.find(({ settings }) => settings.id === id);
-  // "cluster_id probably absent after -a" (reference 2.2): then there must be no choice. The addresses of a file that was made for
-  // CloudHSM lead nowhere.
-  return clusters.length === 1 && (isOnlyEntry || servers.length === 0) ? clusters[0] : undefined;
+  // "cluster_id probably absent after -a" (reference 2.2): then the addresses say it.
+  const hosts = servers.map(({ hostname }) => hostname);
+  const listening = clusters.find((cluster) => addressesOf(cluster).some((host) => hosts.includes(host)));
+  if (listening !== undefined) return listening;
+  // Those of a file that was made for CloudHSM lead nowhere: then there must be no choice.
+  const leadsElsewhere = hosts.some((host) => host.startsWith(LOOPBACK));
+  const isForUs = hosts.length === 0 || (isOnlyEntry && !leadsElsewhere);
+  return clusters.length === 1 && isForUs ? clusters[0] : undefined;
 }
 
 /** The entries of a configuration that are about clusters elsewhere, by their places, and say the way there. */
 export function entriesElsewhere(
-  { clusters }: Pick<EngineOffer, 'clusters'>,
+  offer: Pick<EngineOffer, 'clusters' | 'addressesOf'>,
   found: ClientConfigFile | undefined,
 ): ReadonlyMap<number, ClientClusterConfig> {
   const entries = found?.config.clusters ?? [];
   const elsewhere = entries.flatMap(({ cluster }, index): [number, ClientClusterConfig][] => {
     const hasWay = cluster.servers?.some(({ enable }) => enable !== false) === true;
-    return hasWay && ownCluster(cluster, clusters, entries.length === 1) === undefined
-      ? [[index, cluster]]
-      : [];
+    return hasWay && ownCluster(cluster, offer, entries.length === 1) === undefined ? [[index, cluster]] : [];
   });
   return new Map(elsewhere);
 }
@@ -90,7 +98,7 @@ export function slotsFor(
     const there = reached.get(index);
     const cluster =
       there === undefined
-        ? clusterOf(entry, clusters, entries.length === 1, unusable)
+        ? clusterOf(entry, offer, entries.length === 1, unusable)
         : requireId(there, entry, clusters, unusable);
     const disabled = disabledHsms(entry, cluster, unusable);
     return { ...slotOf(offer, index, cluster, entry), disabledHsms: disabled };
@@ -123,12 +131,13 @@ function keyAvailability(stated: boolean | undefined, hsms: number): Slot['keyAv
 
 function clusterOf(
   entry: ClientClusterConfig,
-  clusters: readonly ClusterView[],
+  offer: Pick<EngineOffer, 'clusters' | 'addressesOf'>,
   isOnlyEntry: boolean,
   unusable: Unusable,
 ): ClusterView {
   const id = entry.cluster_id;
-  const found = ownCluster(entry, clusters, isOnlyEntry);
+  const { clusters } = offer;
+  const found = ownCluster(entry, offer, isOnlyEntry);
   if (found !== undefined) return found;
   const present = clusters.map(({ settings }) => settings.id).join(', ');
   const given = id === undefined ? 'is missing' : `${JSON.stringify(id)} is not here`;

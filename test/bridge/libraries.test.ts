@@ -107,6 +107,7 @@ describe('the library of an application', () => {
       const left = [...ids];
       return allLibraries({
         clusters: clusters.slice(0, 1),
+        addressesOf: () => ['127.1.1.10', '127.1.1.11'],
         reach: async (_file, { cluster_id }) => {
           asked.push(cluster_id);
           const id = left.shift()!;
@@ -153,10 +154,17 @@ describe('the library of an application', () => {
       expect(library.slots[1]!.cluster).to.equal(clusters[0]);
     });
 
-    it('goes nowhere for the only entry of a file that names no id: its addresses are those of CloudHSM', async () => {
-      const library = await reaching().open(client, only({ cluster: { servers } }));
-      expect(idsOf(library)).to.deep.equal([[0, 'cluster-first']]);
-      expect(asked).to.deep.equal([]);
+    it("goes nowhere for the only entry of a file that names no id, and has CloudHSM's addresses or the engine's own", async () => {
+      for (const hostname of ['10.0.0.11', '127.1.1.10']) {
+        const library = await reaching().open(client, only({ cluster: { servers: [{ hostname }] } }));
+        expect(idsOf(library)).to.deep.equal([[0, 'cluster-first']]);
+        expect(asked).to.deep.equal([]);
+      }
+    });
+
+    it('goes to another cluster of this machine, whose addresses the only entry has', async () => {
+      const library = await reaching('cluster-elsewhere').open(client, only({ cluster: { servers } }));
+      expect(idsOf(library)).to.deep.equal([[0, 'cluster-elsewhere']]);
     });
 
     it('is refused where one of them is another, is there twice, or cannot be reached, and leaves none open', async () => {
