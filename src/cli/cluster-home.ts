@@ -17,7 +17,7 @@ import { SEALING_KEY_BYTES, sealedStore } from '../store/sealing.js';
 import { type ClusterFile, readClusterFile } from './cluster-file.js';
 import { ensureCredentials } from './credentials.js';
 import type { Home } from './home.js';
-import { ensureCertificates } from './network.js';
+import { eniIpOf, ensureCertificates } from './network.js';
 
 /** Clients bring what they write to all HSMs themselves: this is for what they missed. */
 export const SYNCHRONISATION_MS = 10_000;
@@ -181,7 +181,8 @@ export function openHsm(
   { id, ordinal }: ClusterFile['hsms'][number],
   log: Log,
 ): Promise<Hsm> {
-  const settings = { id, ordinal, ...hsmSettings(config, file) };
+  const address = { host: eniIpOf(file, ordinal, config), port: config.hsmPorts[0]! };
+  const settings = { id, ordinal, ...address, ...hsmSettings(config, file) };
   return Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log);
 }
 

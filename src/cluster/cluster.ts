@@ -4,15 +4,16 @@ import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
 import type { HsmLink } from './seats.js';
 import { Synchronizer } from './synchronizer.js';
+import type { HsmEndpoint } from './tls-connection.js';
 
 /** What tells one cluster from another. */
 export interface ClusterSettings extends ClusterKind {
   readonly id: string;
 }
 
-/** An HSM of a cluster by its id, wherever it runs. */
+/** An HSM of a cluster by its id, wherever it runs, and by its address, if it has one. */
 export interface NamedHsm {
-  readonly settings: { readonly id: string };
+  readonly settings: { readonly id: string } & Partial<HsmEndpoint>;
 }
 
 /** A cluster as its clients see it. */

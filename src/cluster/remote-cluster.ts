@@ -20,6 +20,8 @@ export interface RemoteClusterOptions {
   readonly timeouts?: ReachTimeouts;
 }
 
+const named = ({ id, eniIp: host, port }: Member): NamedHsm => ({ settings: { id, host, port } });
+
 const RETRY_MS = 1_000;
 const USERS_TIMEOUT_MS = 2_000;
 
@@ -78,7 +80,7 @@ export class RemoteCluster implements ClusterView {
   }
 
   get hsms(): readonly NamedHsm[] {
-    return this.members.map(({ id }) => ({ settings: { id } }));
+    return this.members.map(named);
   }
 
   /** Whether the cluster's monitor has a connection to the HSM at the moment. */
@@ -101,9 +103,7 @@ export class RemoteCluster implements ClusterView {
   connect({ uses = () => true, ...options }: ConnectOptions = {}): ClusterClient {
     const links = {
       current: () =>
-        [...this.#links.values()]
-          .map(({ link }) => link)
-          .filter((link) => uses({ settings: { id: link.hsmId } })),
+        [...this.#links.values()].filter(({ member }) => uses(named(member))).map(({ link }) => link),
       watch: (changed: () => void) => {
         this.#watchers.add(changed);
         return () => void this.#watchers.delete(changed);

@@ -4,7 +4,7 @@ import {
   libraryOptions,
   unusableConfig,
 } from '../base/client-config.js';
-import type { ClusterView } from '../cluster/cluster.js';
+import type { ClusterView, NamedHsm } from '../cluster/cluster.js';
 import type { Profile } from '../objects/deviations.js';
 import type { LibraryLog } from './library-log.js';
 import type { ReadinessRecord } from './readiness.js';
@@ -100,8 +100,8 @@ export function slotsFor(
       there === undefined
         ? clusterOf(entry, offer, entries.length === 1, unusable)
         : requireId(there, entry, clusters, unusable);
-    const disabled = disabledHsms(entry, cluster, unusable);
-    return { ...slotOf(offer, index, cluster, entry), disabledHsms: disabled };
+    const isDisabled = disabledHsms(entry, cluster, unusable);
+    return { ...slotOf(offer, index, cluster, entry), isDisabled };
   });
   if (new Set(slots.map(({ cluster }) => cluster.settings.id)).size < slots.length) {
     throw unusableConfig(found.file, 'clusters: two of them are the same cluster');
@@ -158,19 +158,19 @@ function requireId(
 }
 
 /**
- * HSMs that the application does not connect to: those whose id is the hostname of a server with `enable` false.
- * Other hostnames name nobody, as the HSMs are inside the engine. As the real library learns of further HSMs from those
- * it reaches, HSMs that are not listed are used.
+ * HSMs that the application does not connect to: those whose id or address is the hostname of a server with `enable` false. Other
+ * hostnames name nobody here. As the real library learns of further HSMs from those it reaches, HSMs that are not listed are used.
  */
 function disabledHsms(
   entry: ClientClusterConfig,
   cluster: ClusterView,
   unusable: Unusable,
-): ReadonlySet<string> {
+): (hsm: NamedHsm) => boolean {
   const servers = entry.servers ?? [];
   const disabled = new Set(servers.filter(({ enable }) => enable === false).map(({ hostname }) => hostname));
-  const reachable = cluster.hsms.some(({ settings }) => !disabled.has(settings.id));
+  const isDisabled = ({ settings: { id, host } }: NamedHsm): boolean =>
+    disabled.has(id) || (host !== undefined && disabled.has(host));
   const allDisabled = servers.length > 0 && servers.every(({ enable }) => enable === false);
-  if (reachable && !allDisabled) return disabled;
+  if (!allDisabled && !cluster.hsms.every(isDisabled)) return isDisabled;
   throw unusable('servers', 'no server is enabled');
 }

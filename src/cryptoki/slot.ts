@@ -1,5 +1,5 @@
 import type { LibraryOptions } from '../base/client-config.js';
-import type { ClusterView } from '../cluster/cluster.js';
+import type { ClusterView, NamedHsm } from '../cluster/cluster.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
@@ -13,7 +13,7 @@ export interface Slot {
   readonly options: LibraryOptions;
   readonly keyAvailability: 'required' | 'off' | 'profile';
   /** HSMs that the application's configuration switches off, by id. */
-  readonly disabledHsms?: ReadonlySet<string>;
+  readonly isDisabled?: (hsm: NamedHsm) => boolean;
 }
 
 /** One application's token in a slot: its connection to the cluster, and the login that all its sessions share. */
@@ -34,7 +34,7 @@ export class Token {
       this.gate.permits('key-availability-one-hsm', cause);
     const { retries } = slot.options;
     this.client = slot.cluster.connect({
-      uses: (hsm) => slot.disabledHsms?.has(hsm.settings.id) !== true,
+      uses: (hsm) => slot.isDisabled?.(hsm) !== true,
       allowed,
       switches: slot.options.switches,
       ...(retries !== undefined && { retries }),

@@ -41,6 +41,9 @@ import { UserTable, type Write } from './users.js';
 
 export interface HsmSettings extends ClusterKind {
   readonly id: string;
+  /** Where its cluster has it: its ENI address, and the port for clients. */
+  readonly host?: string;
+  readonly port?: number;
   /** Whether ECDH may give the shared secret itself; false by default. */
   readonly ecdhWithoutKdf?: boolean;
   /** The HSM's place in its cluster, from 1. */

@@ -188,7 +188,13 @@ describe('the library of an application', () => {
     const server = (hostname: string, enable: boolean) => ({ hostname, enable });
     const of = (...servers: object[]) => only({ cluster: { servers: servers as never } });
     const { slots } = libraries([first!]).open(client, of(server('hsm-1', false), server('hsm-2', true)));
-    expect([...slots[0]!.disabledHsms!]).to.deep.equal(['hsm-1']);
+    expect(first!.hsms.map((hsm) => slots[0]!.isDisabled!(hsm))).to.deep.equal([true, false]);
+    const [byAddress] = libraries([first!]).open(
+      client,
+      of(server('10.0.0.9', false), server('a', true)),
+    ).slots;
+    const at = (host: string) => byAddress!.isDisabled!({ settings: { id: 'hsm-3', host, port: 2223 } });
+    expect([at('10.0.0.9'), at('10.0.0.10')]).to.deep.equal([true, false]);
     for (const servers of [[server('10.0.0.1', false)], [server('hsm-1', false), server('hsm-2', false)]]) {
       expect(() => libraries([first!]).open(client, of(...servers))).to.throw('no server is enabled');
     }

@@ -3,6 +3,7 @@ import type { LibraryLogLevel } from '../../src/base/client-config.js';
 import { silentLog } from '../../src/base/log.js';
 import { Applications } from '../../src/bridge/applications.js';
 import { InProcessChannel } from '../../src/bridge/in-process.js';
+import type { NamedHsm } from '../../src/cluster/cluster.js';
 import { logConnecting } from '../../src/cryptoki/connecting.js';
 import { slotsFor } from '../../src/cryptoki/library.js';
 import { LibraryLog } from '../../src/cryptoki/library-log.js';
@@ -150,7 +151,7 @@ describe("the library's log", () => {
   it('tells how it connects to each HSM in use', async () => {
     const cluster = await memoryCluster({ hsms: 2 });
     const [all] = slotsFor({ clusters: [cluster], profile: 'strict' }, undefined);
-    const slot = { ...all!, disabledHsms: new Set(['hsm-2']) };
+    const slot = { ...all!, isDisabled: ({ settings }: NamedHsm) => settings.id === 'hsm-2' };
     logConnecting(logAt('warn'), slot);
     expect(lines).to.equal('');
     logConnecting(logAt('info'), slot);
