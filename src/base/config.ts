@@ -5,6 +5,41 @@ import { readFileIfPresent } from './files.js';
 import { limits } from './limits.js';
 import { logLevels } from './log.js';
 
+const accountId = z.string().regex(/^\d{12}$/, 'twelve digits');
+
+const controlPlaneSchema = z.strictObject({
+  /** false: there is no API. */
+  enabled: z.boolean().optional(),
+  host: z.string().optional(),
+  /** Any that is free, and the same again the next time. */
+  port: z.number().int().min(0).max(65_535).optional(),
+  /** States last as long as on AWS. */
+  awsTiming: z.boolean().optional(),
+  /** AWS makes no clusters of hsm1.medium any more. */
+  offerHsm1: z.boolean().optional(),
+  quotas: z.strictObject({ clusters: z.number().int().min(1), hsms: z.number().int().min(1) }).optional(),
+  /** Where subnets are, by id. */
+  subnets: z
+    .record(
+      z.string(),
+      z.strictObject({
+        vpcId: z.string(),
+        availabilityZone: z.string(),
+        cidr: z.string().regex(/^\d+(\.\d+){3}\/(1[6-9]|2[0-8])$/, 'as in 127.20.1.0/24'),
+      }),
+    )
+    .optional(),
+  /** strict: signatures are checked, with these keys. */
+  signatures: z.enum(['lenient', 'strict']).optional(),
+  /** By access key id. */
+  accessKeys: z
+    .record(z.string(), z.strictObject({ secretAccessKey: z.string(), account: accountId }))
+    .optional(),
+  defaultAccount: accountId.optional(),
+  defaultRegion: z.string().optional(),
+});
+export type ControlPlaneConfig = z.infer<typeof controlPlaneSchema>;
+
 /** The settings of an engine: `--config FILE` (JSON), and the command line above it. */
 export const configSchema = z
   .object({
@@ -32,6 +67,10 @@ export const configSchema = z
     ecdhWithoutKdf: z.boolean().optional(),
     /** Token keys must be on two HSMs; without it, as CloudHSM has it in the profile `strict`. */
     keyAvailabilityCheck: z.boolean().optional(),
+    /** The cloudhsmv2 API (docs/CONTROL-PLANE.md). */
+    controlPlane: controlPlaneSchema.default({}),
+    /** Where backups are kept (docs/BACKUP.md). */
+    backups: z.record(z.string(), z.unknown()).default({}),
     logLevel: z.enum(logLevels).default('info'),
   })
   .strict()

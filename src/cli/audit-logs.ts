@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { silentLog } from '../base/log.js';
+import { openHsmStore } from '../control-plane/hosting/hsm-store.js';
 import type { AuditRecord } from '../hsm/audit/entry.js';
 import { type AuditCheck, AuditTrail } from '../hsm/audit/trail.js';
 import { type AuditPage, auditAnswer } from './audit-answer.js';
-import { openHsmStore } from './cluster-home.js';
 import { askEngine } from './control.js';
 import type { Home } from './home.js';
 import { askRunning, hsmsHere, isNotRunning, lockHome, lockHsm } from './listeners.js';

@@ -1,19 +1,18 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import type { ClusterKind } from '../base/cluster-kind.js';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
-import { readFileIfPresent, writePrivateFile } from '../base/files.js';
+import { writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
-import { randomBytes } from '../crypto/index.js';
+import { newHsmStore, openHsmStore } from '../control-plane/hosting/hsm-store.js';
+import { newId } from '../control-plane/state/ids.js';
 import { Hsm, type HsmSettings, newMaskingKey, type Provisioning } from '../hsm/hsm.js';
 import { quotaOf } from '../hsm/quotas.js';
 import type { NewUser } from '../hsm/user-records.js';
 import { FIRST_PASSWORD, hashNewPassword } from '../hsm/user-rules.js';
 import { certificateSwitch, mayStoreCertificates } from '../objects/certificates.js';
-import { isEchoOfFailedCommit, openLmdbStore } from '../store/lmdb-store.js';
-import type { RecordStore } from '../store/record-store.js';
-import { SEALING_KEY_BYTES, sealedStore } from '../store/sealing.js';
+import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
 import { type ClusterFile, readClusterFile } from './cluster-file.js';
 import { ensureCredentials } from './credentials.js';
 import type { Home } from './home.js';
@@ -22,36 +21,8 @@ import { eniIpOf, ensureCertificates } from './network.js';
 /** Clients bring what they write to all HSMs themselves: this is for what they missed. */
 export const SYNCHRONISATION_MS = 10_000;
 
-/** AWS's ids: a prefix and eleven characters of base32. */
-function newId(prefix: 'cluster' | 'hsm'): string {
-  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
-  return `${prefix}-${Array.from(randomBytes(11), (byte) => alphabet[byte % 32]).join('')}`;
-}
-
-/** An HSM's store: LMDB under the sealing layer. The sealing key stands in for the one that is fused into an HSM: without it
- * there is no reading what the HSM kept. */
-export function openHsmStore(hsmsDirectory: string, hsmId: string): RecordStore {
-  const directory = join(hsmsDirectory, hsmId);
-  const keyFile = join(directory, 'sealing.key');
-  const key = readFileIfPresent(keyFile);
-  if (key?.length !== SEALING_KEY_BYTES) {
-    const state =
-      key === undefined ? 'is missing' : `has ${key.length} bytes instead of ${SEALING_KEY_BYTES}`;
-    throw commandFailure(
-      'CORRUPT_STORE',
-      `${keyFile} ${state}: the keys of ${hsmId} cannot be read without it`,
-    );
-  }
-  const store = sealedStore(openLmdbStore(join(directory, 'store')), key, hsmId);
-  key.fill(0);
-  return store;
-}
-
 async function provisionHsm(directory: string, hsmId: string, provisioning: Provisioning): Promise<void> {
-  const sealingKey = randomBytes(SEALING_KEY_BYTES);
-  writePrivateFile(join(directory, hsmId, 'sealing.key'), sealingKey);
-  sealingKey.fill(0);
-  const store = openHsmStore(directory, hsmId);
+  const store = newHsmStore(directory, hsmId);
   await Hsm.provision(store, provisioning);
   await store.close();
 }
@@ -128,7 +99,10 @@ function checkUnchanged(file: ClusterFile, requested: Partial<Config>, home: Hom
 }
 
 /** What all HSMs of the cluster have in common. Throws BAD_CONFIGURATION. */
-function hsmSettings(config: Config, { hsmType, mode }: ClusterFile): Omit<HsmSettings, 'id' | 'ordinal'> {
+export function hsmSettings(
+  config: Config,
+  { hsmType, mode }: ClusterKind,
+): Omit<HsmSettings, 'id' | 'ordinal'> {
   const { profile, keyQuota, ecdhWithoutKdf = false, commandsPerSecond } = config;
   if (config.certificateStorage === true && !mayStoreCertificates(hsmType)) {
     throw commandFailure(

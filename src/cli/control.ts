@@ -32,7 +32,7 @@ export interface Controlled {
   readonly report?: () => ReadinessReport;
   readonly clearReport?: () => void;
   /** HSMs of this process: they can be made to fail. */
-  readonly hsms: readonly Hsm[];
+  hsms(): readonly Hsm[];
   metrics(): string;
 }
 
@@ -47,7 +47,7 @@ export async function serveControl(
   });
   const routes: Record<string, () => Answer | Promise<Answer>> = {
     'GET /status': async () => ({ code: 200, body: await engine.status() }),
-    'GET /users': () => ({ code: 200, body: usersOf(engine.hsms) }),
+    'GET /users': () => ({ code: 200, body: usersOf(engine.hsms()) }),
     'GET /report': () => (engine.report ? { code: 200, body: engine.report() } : nothingThere),
     'DELETE /report': () => {
       engine.clearReport?.();
@@ -58,7 +58,7 @@ export async function serveControl(
       return { code: 202, body: {} };
     },
   };
-  const trails: AuditTrails = new Map(engine.hsms.map((hsm) => [hsm.settings.id, hsm.audit]));
+  const trails = (): AuditTrails => new Map(engine.hsms().map((hsm) => [hsm.settings.id, hsm.audit]));
   const server = createServer((incoming, outgoing) => {
     incoming.resume();
     const { method = '', url = '' } = incoming;
@@ -74,13 +74,13 @@ export async function serveControl(
     }
     if (method === 'GET' && /^\/logs(\/|$)/.test(url)) {
       Promise.resolve()
-        .then(() => auditAnswer(trails, url))
+        .then(() => auditAnswer(trails(), url))
         .then((body) => answer(body === undefined ? nothingThere : { code: 200, body }))
         .catch((error) => answer({ code: 500, body: describeError(error) }));
       return;
     }
     const answered = async (): Promise<Answer> =>
-      routes[`${method} ${url}`]?.() ?? (await faultRoute(engine.hsms, method, url)) ?? nothingThere;
+      routes[`${method} ${url}`]?.() ?? (await faultRoute(engine.hsms(), method, url)) ?? nothingThere;
     void answered().then(answer);
   });
   server.on('clientError', (error, socket) => {

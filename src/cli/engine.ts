@@ -7,8 +7,10 @@ import { listenForModules } from '../bridge/socket-server.js';
 import type { Cluster, ClusterView } from '../cluster/cluster.js';
 import { RemoteCluster } from '../cluster/remote-cluster.js';
 import type { EngineOffer } from '../cryptoki/library.js';
+import type { Hsm } from '../hsm/hsm.js';
 import { openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
+import { type Api, startApi } from './control-plane.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
 import { lockHsm, tryLock } from './listeners.js';
 import { metricsPage } from './metrics.js';
@@ -37,11 +39,13 @@ export async function takeLock(home: Home): Promise<void> {
 
 /** What an engine works with: HSMs of its own, or those of other processes. */
 interface Backing {
-  readonly clusters: readonly ClusterView[];
+  /** As they are now: the API makes further ones. */
+  clusters(): readonly ClusterView[];
   /** Where the HSMs of one of them listen. */
   addressesOf(cluster: ClusterView): readonly string[];
   /** Those whose HSMs run in this process. */
-  readonly local: readonly Cluster[];
+  local(): readonly Cluster[];
+  readonly api?: Api | undefined;
   status(): Promise<ClusterStatus[]>;
   close(): Promise<void>;
 }
@@ -72,12 +76,19 @@ export async function startEngine(
   const cluster = await openCluster(home, config, file, log, progress);
   const members = membersOf(file, config);
   const servers = await listenAll(home, cluster.hsms, members, config.hsmPorts, log);
+  const api = await startApi(home, config, log, progress);
+  const local = (): Cluster[] => [cluster, ...(api?.hsms.clusters ?? [])];
   const backing: Backing = {
-    clusters: [cluster],
-    addressesOf: () => members.hsms.map(({ eniIp }) => eniIp),
-    local: [cluster],
-    status: async () => [localStatus(cluster.settings, cluster.hsms, servers)],
+    clusters: local,
+    addressesOf: ({ settings, hsms }) =>
+      settings.id === file.id
+        ? members.hsms.map(({ eniIp }) => eniIp)
+        : (api?.hsms.addressesOf(hsms) ?? []),
+    local,
+    api,
+    status: async () => [localStatus(cluster.settings, cluster.hsms, servers), ...(api?.status() ?? [])],
     close: async () => {
+      await api?.close();
       await Promise.all(servers.map((server) => server.close()));
       await cluster.close();
     },
@@ -101,9 +112,9 @@ export async function startClient(
   const lists = readServers(clientConfig);
   for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log }));
   const backing: Backing = {
-    clusters,
+    clusters: () => clusters,
     addressesOf: (cluster) => (cluster as RemoteCluster).members.map(({ eniIp }) => eniIp),
-    local: [],
+    local: () => [],
     status: () => Promise.all(clusters.map(remoteStatus)),
     close: async () => {
       for (const cluster of clusters) cluster.close();
@@ -118,7 +129,7 @@ export async function startClient(
 async function serve(
   home: Home,
   { profile, keyAvailabilityCheck }: ServedConfig,
-  { clusters, addressesOf, local, status: clusterStatus, close }: Backing,
+  { clusters, addressesOf, local, api, status: clusterStatus, close }: Backing,
   log: Log,
   progress: (step: string) => void,
 ): Promise<Engine> {
@@ -126,7 +137,16 @@ async function serve(
   const elsewhere = new ReachedClusters(log);
   const reach: EngineOffer['reach'] = (file, entry) => elsewhere.reach(file, entry);
   const libraries = new Libraries(
-    { clusters, profile, keyAvailabilityCheck, readiness: readiness.record, addressesOf, reach },
+    {
+      get clusters() {
+        return clusters();
+      },
+      profile,
+      keyAvailabilityCheck,
+      readiness: readiness.record,
+      addressesOf,
+      reach,
+    },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },
     log,
   );
@@ -137,13 +157,14 @@ async function serve(
   const status = async (): Promise<EngineStatus> => ({
     pid: process.pid,
     profile,
+    ...(api !== undefined && { endpoint: api.endpoint }),
     clusters: [...(await clusterStatus()), ...(await Promise.all(elsewhere.clusters.map(remoteStatus)))],
     clients: applications.status(),
     deviations: new Set(deviating(report()).map(({ id }) => id)).size,
   });
   const clearReport = (): void => readiness.record.clear();
-  const metrics = (): string => metricsPage(local, applications);
-  const hsms = local.flatMap((cluster) => cluster.hsms);
+  const metrics = (): string => metricsPage(local(), applications);
+  const hsms = (): Hsm[] => local().flatMap((cluster) => cluster.hsms);
   const controlled = { status, report, clearReport, metrics, hsms };
   const { server: control, stopRequested } = await serveControl(home.controlSocket, controlled, log);
   log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');

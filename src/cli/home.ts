@@ -28,6 +28,13 @@ export interface Home {
   readonly hsmsDirectory: string;
   /** Where the HSMs of a new cluster are made, until all of them are there. */
   readonly newHsmsDirectory: string;
+  /** The control plane's catalogue, where it listens, and the HSMs of its clusters. */
+  readonly controlPlaneDirectory: string;
+  /** Private keys of the emulated roots. */
+  readonly rootsFile: string;
+  readonly backupsDirectory: string;
+  /** Keys of the archive: not beside the backups. */
+  readonly archiveKeysDirectory: string;
 }
 
 /** Where CloudHSM's package keeps it (reference section 1). */
@@ -56,5 +63,9 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     readinessFile: join(directory, 'readiness.json'),
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),
+    controlPlaneDirectory: join(directory, 'control-plane'),
+    rootsFile: join(directory, 'device', 'roots.json'),
+    backupsDirectory: join(directory, 'backups'),
+    archiveKeysDirectory: join(directory, 'kms'),
   };
 }

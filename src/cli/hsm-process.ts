@@ -65,7 +65,7 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
   });
   const { server: control, stopRequested } = await serveControl(
     hsmListener(home, member.id).controlSocket,
-    { status, metrics: () => metricsPage([{ settings, hsms: [hsm] }]), hsms: [hsm] },
+    { status, metrics: () => metricsPage([{ settings, hsms: [hsm] }]), hsms: () => [hsm] },
     log,
   );
   log.info({ pid: process.pid, hsm: member.id, eniIp: server.eniIp, ports: server.ports }, 'HSM started');

@@ -13,6 +13,8 @@ export interface EngineStatus {
   /** null: the HSMs run in processes of their own. */
   readonly pid: number | null;
   readonly profile: Profile;
+  /** Where AWS's clients find the cloudhsmv2 API. */
+  readonly endpoint?: string;
   readonly clusters: readonly ClusterStatus[];
   readonly clients: readonly ClientStatus[];
   /** Deviations in the readiness report that stand between programs and CloudHSM. */

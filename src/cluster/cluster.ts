@@ -3,7 +3,7 @@ import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
 import type { HsmLink } from './seats.js';
-import { Synchronizer } from './synchronizer.js';
+import { type Peer, Synchronizer } from './synchronizer.js';
 import type { HsmEndpoint } from './tls-connection.js';
 
 /** What tells one cluster from another. */
@@ -35,15 +35,41 @@ export interface ConnectOptions<Member extends NamedHsm = NamedHsm> extends Clie
 /** A cluster whose HSMs run in this process. */
 export class Cluster implements ClusterView {
   readonly mechanisms: MechanismTable;
-  readonly #synchronizers: readonly Synchronizer[];
+  readonly #members = new Map<string, LocalMember>();
+  readonly #watchers = new Set<() => void>();
+  #intervalMs: number | undefined;
 
   constructor(
     readonly settings: ClusterSettings,
-    readonly hsms: readonly Hsm[],
+    hsms: readonly Hsm[],
   ) {
     this.mechanisms = mechanismsOf(settings);
-    const peers = hsms.map((hsm) => ({ hsmId: hsm.settings.id, connect: () => hsm.connectPeer() }));
-    this.#synchronizers = hsms.map((hsm) => new Synchronizer(hsm, () => peers));
+    for (const hsm of hsms) this.#add(hsm);
+  }
+
+  get hsms(): readonly Hsm[] {
+    return [...this.#members.values()].map(({ hsm }) => hsm);
+  }
+
+  #add(hsm: Hsm): Synchronizer {
+    const synchronizer = new Synchronizer(hsm, () => [...this.#members.values()].map(({ peer }) => peer));
+    const peer = { hsmId: hsm.settings.id, connect: () => hsm.connectPeer() };
+    this.#members.set(hsm.settings.id, { hsm, link: directLink(hsm), peer, synchronizer });
+    return synchronizer;
+  }
+
+  /** One HSM more, which clients use from now on: it has what the others have before they do. */
+  async add(hsm: Hsm): Promise<void> {
+    const synchronizer = this.#add(hsm);
+    await synchronizer.catchUp();
+    if (this.#intervalMs !== undefined) synchronizer.start(this.#intervalMs);
+    for (const changed of this.#watchers) changed();
+  }
+
+  /** One HSM less. Clients let go of it; closing it is left to the caller. */
+  remove(hsmId: string): void {
+    this.#members.get(hsmId)?.synchronizer.stop();
+    if (this.#members.delete(hsmId)) for (const changed of this.#watchers) changed();
   }
 
   get reachable(): boolean {
@@ -52,19 +78,34 @@ export class Cluster implements ClusterView {
 
   /** Brings all HSMs to the same objects, now and every so often: a client that ended half way left them apart. */
   async keepSynchronised(intervalMs: number): Promise<void> {
-    await Promise.all(this.#synchronizers.map((synchronizer) => synchronizer.catchUp()));
-    for (const synchronizer of this.#synchronizers) synchronizer.start(intervalMs);
+    this.#intervalMs = intervalMs;
+    const synchronizers = [...this.#members.values()].map(({ synchronizer }) => synchronizer);
+    await Promise.all(synchronizers.map((synchronizer) => synchronizer.catchUp()));
+    for (const synchronizer of synchronizers) synchronizer.start(intervalMs);
   }
 
   connect({ uses = () => true, ...options }: ConnectOptions<Hsm> = {}): ClusterClient {
-    const links = this.hsms.filter(uses).map(directLink);
-    return new ClusterClient({ current: () => links, watch: () => () => undefined }, options);
+    const current = (): HsmLink[] =>
+      [...this.#members.values()].filter(({ hsm }) => uses(hsm)).map(({ link }) => link);
+    const watch = (changed: () => void): (() => void) => {
+      this.#watchers.add(changed);
+      return () => this.#watchers.delete(changed);
+    };
+    return new ClusterClient({ current, watch }, options);
   }
 
   async close(): Promise<void> {
-    for (const synchronizer of this.#synchronizers) synchronizer.stop();
+    for (const { synchronizer } of this.#members.values()) synchronizer.stop();
     await Promise.all(this.hsms.map((hsm) => hsm.close()));
   }
+}
+
+/** What belongs to one HSM of the cluster, made once: clients know a link again. */
+interface LocalMember {
+  readonly hsm: Hsm;
+  readonly link: HsmLink;
+  readonly peer: Peer;
+  readonly synchronizer: Synchronizer;
 }
 
 function directLink(hsm: Hsm): HsmLink {

@@ -26,7 +26,7 @@ import {
   unavailability,
   writeHsmHello,
 } from '../wire/hsm-frames.js';
-import { forShortMessages, hsmIdOf, type TlsIdentity, tlsOptions } from './tls.js';
+import { forShortMessages, hsmIdOf, isClusterCertificate, type TlsIdentity, tlsOptions } from './tls.js';
 
 /** How long the way to an HSM may take, and how long it may be silent while it owes an answer. */
 export interface ReachTimeouts {
@@ -127,8 +127,9 @@ class TlsConnection implements HsmConnection {
       this.#lose(`the HSM refused the connection: ${text}`);
       return;
     }
-    // A certificate is one HSM's: it must not speak for another one.
-    if (hsmId !== hsmIdOf(this.socket)) throw new MalformedFrame(`${hsmId} is not what the certificate says`);
+    // A certificate is one HSM's, which must not speak for another one, or the whole cluster's.
+    if (hsmId !== hsmIdOf(this.socket) && !isClusterCertificate(this.socket))
+      throw new MalformedFrame(`${hsmId} is not what the certificate says`);
     this.hsmId = hsmId;
     this.#greeted = undefined;
     this.#pending.delete(0);

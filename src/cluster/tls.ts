@@ -32,6 +32,14 @@ export function hsmIdOf(socket: TLSSocket): string | undefined {
   return usages?.includes(SERVER_AUTHENTICATION) && typeof name === 'string' ? name : undefined;
 }
 
+/** Whether the peer has the certificate that its cluster was initialised with: all HSMs of such a cluster have it, and its name
+ * is that of the first one's hardware (reference control-plane-and-backups, section 7.2). */
+export function isClusterCertificate(socket: TLSSocket): boolean {
+  const { subject } = socket.getPeerCertificate() as Partial<PeerCertificate>;
+  const name: unknown = subject?.CN;
+  return typeof name === 'string' && /^HSM:[^:]+:PARTN:/.test(name);
+}
+
 /** Requests wait for their answers: nothing is gained by waiting for more to send. */
 export function forShortMessages(socket: Socket): void {
   socket.setNoDelay(true);

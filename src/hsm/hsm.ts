@@ -133,6 +133,8 @@ export class Hsm {
   readonly mechanisms: MechanismTable;
   /** How the HSM gets what others have: whoever knows its cluster sets it. */
   catchUp: (() => Promise<void>) | undefined;
+  /** Whoever has to know is told that the first admin has changed the first password. */
+  onActivated: (() => void) | undefined;
   readonly logins = new LiveLogins();
   readonly #write: Write = (changes) => this.store.write(changes);
   readonly traffic = new Traffic();

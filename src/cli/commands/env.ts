@@ -1,6 +1,7 @@
 import { commandFailure } from '../../base/errors.js';
 import { readClusterFile } from '../cluster-file.js';
 import { pinOf, readCredentials } from '../credentials.js';
+import { readEndpoint } from '../endpoint.js';
 import type { Home } from '../home.js';
 import { headersFolder, modulePath } from '../installation.js';
 
@@ -30,5 +31,7 @@ export function envCommand(home: Home): void {
           ['CLOUDHSM_ADMIN_PIN', pinOf(credentials.admin)],
         ] as [string, string][])),
   ];
+  const endpoint = readEndpoint(home)?.origin;
+  if (endpoint !== undefined) variables.push(['AWS_ENDPOINT_URL_CLOUDHSM_V2', endpoint]);
   for (const [name, value] of variables) console.log(`export ${name}=${quoted(value)}`);
 }

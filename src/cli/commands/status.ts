@@ -25,9 +25,13 @@ async function statusOf(home: Home): Promise<EngineStatus> {
   );
 }
 
-function statusPage(home: Home, { pid, profile, clusters, clients, deviations }: EngineStatus): string {
+function statusPage(
+  home: Home,
+  { pid, profile, endpoint, clusters, clients, deviations }: EngineStatus,
+): string {
   const who = pid === null ? 'HSMs in processes of their own' : `engine ${pid}`;
   const lines = [`${who}, profile ${profile}, home ${home.directory}`];
+  if (endpoint !== undefined) lines.push(`API ${endpoint}`);
   for (const cluster of clusters) {
     lines.push('', bold(`${cluster.id}  ${cluster.state}  ${cluster.hsmType}  ${cluster.mode}`));
     lines.push(

@@ -1,4 +1,4 @@
-import type { HsmType } from '../../base/cluster-kind.js';
+import { type HsmType, mayRestoreOn } from '../../base/cluster-kind.js';
 import type { BackupLocation } from '../backup-archive.js';
 import type { Catalogue, Transaction } from './catalogue.js';
 import { newId } from './ids.js';
@@ -12,14 +12,9 @@ export const DELETION_WINDOW_MS = 7 * DAY_MS;
 /** "At least every 24 hours." */
 export const BACKUP_INTERVAL_MS = DAY_MS;
 
-/** Types of HSM that take a backup, by the type that it was made on (section 8.5). */
-const takenBy: Readonly<Record<HsmType, readonly HsmType[]>> = {
-  'hsm1.medium': ['hsm1.medium', 'hsm2m.medium'],
-  'hsm2m.medium': ['hsm2m.medium'],
-};
-
+/** Whether HSMs of this type take the backup (section 8.5). */
 export const mayRestore = (backup: BackupRecord, hsmType: HsmType): boolean =>
-  takenBy[backup.hsmType].includes(hsmType);
+  mayRestoreOn(backup.hsmType, hsmType);
 
 /** A backup that has its content: one that waits for its deletion has it, too. */
 export const hasContent = ({ state }: BackupRecord): boolean =>

@@ -83,6 +83,7 @@ export const changePassword: Command<Whom & Credentials, void> = {
       write,
     );
     session.identityChanged(changed);
+    if (before?.role === 'PRECO' && changed.role === 'CO') hsm.onActivated?.();
   },
 };
 

@@ -1,0 +1,179 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BackupKeys } from '../../backup/keys.js';
+import type { Log } from '../../base/log.js';
+import type { Cluster, NamedHsm } from '../../cluster/cluster.js';
+import type { HsmServer } from '../../cluster/hsm-server.js';
+import { restoreHsm } from '../../hsm/backup/restore.js';
+import { Hsm, type HsmSettings, newMaskingKey } from '../../hsm/hsm.js';
+import { settingKey } from '../../hsm/setting-rows.js';
+import { hashNewPassword } from '../../hsm/user-rules.js';
+import type { RecordStore } from '../../store/record-store.js';
+import type { ClusterTrust, HsmEvents, HsmHost, HsmIdentity, HsmPlace } from '../hsm-host.js';
+import { newHsmIdentity, type Roots } from '../identity/hardware.js';
+import { newHsmStore, openHsmStore } from './hsm-store.js';
+import { LocalCluster } from './local-cluster.js';
+
+/** "The default password of the PRECO `admin` is `password`." */
+const FIRST_PASSWORD = 'password';
+
+export interface LocalHsmsParts {
+  /** A folder per HSM. */
+  readonly directory: string;
+  readonly settingsOf: (place: HsmPlace) => HsmSettings;
+  readonly backupKeys: BackupKeys;
+  readonly roots: Roots;
+  readonly ports: readonly number[];
+  readonly synchronisationMs: number;
+  readonly log: Log;
+}
+
+interface Running {
+  readonly place: HsmPlace;
+  readonly hsm: Hsm;
+  readonly store: RecordStore;
+}
+
+/** HSMs in this process, each with a store and an ENI address of its own. */
+export class LocalHsms implements HsmHost {
+  readonly #running = new Map<string, Running>();
+  readonly #clusters = new Map<string, LocalCluster>();
+  #events: HsmEvents | undefined;
+
+  constructor(private readonly parts: LocalHsmsParts) {}
+
+  /** Clusters that programs can use: those that have HSMs and an owner. */
+  get clusters(): readonly Cluster[] {
+    return [...this.#clusters.values()].map(({ cluster }) => cluster).filter(({ hsms }) => hsms.length > 0);
+  }
+
+  get servers(): readonly HsmServer[] {
+    return [...this.#clusters.values()].flatMap(({ servers }) => servers);
+  }
+
+  /** Where these HSMs listen. */
+  addressesOf(hsms: readonly NamedHsm[]): readonly string[] {
+    return hsms.flatMap(({ settings }) => this.#running.get(settings.id)?.place.eniIp ?? []);
+  }
+
+  watch(events: HsmEvents): void {
+    this.#events = events;
+  }
+
+  #of(hsmId: string): Running {
+    const running = this.#running.get(hsmId);
+    if (running === undefined) throw new Error(`${hsmId} does not run here`);
+    return running;
+  }
+
+  #settings(place: HsmPlace): HsmSettings {
+    return { ...this.parts.settingsOf(place), backupKeys: this.parts.backupKeys };
+  }
+
+  async create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
+    await this.remove(place.hsmId);
+    const store = newHsmStore(this.parts.directory, place.hsmId);
+    try {
+      if (container === undefined) await this.#provision(store, place);
+      else await restoreHsm(store, this.#settings(place), [container], this.parts.log);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    await this.#open(store, place);
+  }
+
+  /** A new HSM: it has made the cluster's key pair and waits for its owner. */
+  async #provision(store: RecordStore, place: HsmPlace): Promise<void> {
+    const board = {
+      serial: `SIM${place.hsmId.slice('hsm-'.length).toUpperCase()}`,
+      partition: place.ordinal,
+    };
+    const [{ identity, clusterKey }, passwordHash] = await Promise.all([
+      newHsmIdentity(this.parts.roots, place, board),
+      hashNewPassword(FIRST_PASSWORD),
+    ]);
+    await store.write([
+      { table: 'settings', key: settingKey('hsm-identity'), value: Buffer.from(JSON.stringify(identity)) },
+      { table: 'settings', key: settingKey('cluster-key'), value: clusterKey },
+    ]);
+    clusterKey.fill(0);
+    const maskingKey = newMaskingKey();
+    await Hsm.provision(store, { maskingKey, users: [{ name: 'admin', role: 'PRECO', passwordHash }] });
+    maskingKey.fill(0);
+  }
+
+  async start(place: HsmPlace): Promise<void> {
+    if (this.#running.has(place.hsmId)) return;
+    await this.#open(openHsmStore(this.parts.directory, place.hsmId), place);
+  }
+
+  async #open(store: RecordStore, place: HsmPlace): Promise<void> {
+    const hsm = await Hsm.open(store, this.#settings(place), this.parts.log);
+    hsm.onActivated = () => this.#events?.activated(place.hsmId);
+    this.#running.set(place.hsmId, { place, hsm, store });
+    const trust = store.get('settings', settingKey('cluster-trust'));
+    if (trust !== undefined) await this.#join(place.hsmId, JSON.parse(trust.toString()) as ClusterTrust);
+  }
+
+  async #join(hsmId: string, trust: ClusterTrust): Promise<void> {
+    const { place, hsm, store } = this.#of(hsmId);
+    const { clusterId: id, hsmType, mode } = place;
+    let cluster = this.#clusters.get(id);
+    if (cluster === undefined) {
+      const { ports, synchronisationMs, log } = this.parts;
+      cluster = new LocalCluster({ id, hsmType, mode }, ports, synchronisationMs, log);
+      this.#clusters.set(id, cluster);
+    }
+    const clusterKey = store.get('settings', settingKey('cluster-key'))!;
+    await cluster.join(hsm, place, trust, clusterKey);
+    clusterKey.fill(0);
+  }
+
+  async identity(hsmId: string): Promise<HsmIdentity> {
+    const identity = this.#of(hsmId).store.get('settings', settingKey('hsm-identity'));
+    if (identity === undefined) throw new Error(`${hsmId} is in a cluster and shows no more of itself`);
+    return JSON.parse(identity.toString()) as HsmIdentity;
+  }
+
+  async initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
+    const { store } = this.#of(hsmId);
+    if (store.get('settings', settingKey('cluster-trust')) !== undefined) return;
+    await store.write([
+      { table: 'settings', key: settingKey('cluster-trust'), value: Buffer.from(JSON.stringify(trust)) },
+      { table: 'settings', key: settingKey('hsm-identity'), value: undefined },
+    ]);
+    await this.#join(hsmId, trust);
+  }
+
+  async isActivated(hsmId: string): Promise<boolean> {
+    return this.#of(hsmId).hsm.users.find('admin')?.role !== 'PRECO';
+  }
+
+  async backUp(hsmId: string): Promise<Buffer> {
+    const { hsm, place } = this.#of(hsmId);
+    const pieces: Buffer[] = [];
+    for await (const piece of hsm.backUp(place.clusterId)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  async remove(hsmId: string): Promise<void> {
+    const running = this.#running.get(hsmId);
+    this.#running.delete(hsmId);
+    if (running !== undefined) {
+      const { clusterId } = running.place;
+      await this.#clusters.get(clusterId)?.leave(hsmId);
+      await running.hsm.close();
+    }
+    rmSync(join(this.parts.directory, hsmId), { recursive: true, force: true });
+  }
+
+  /** Ends all of them; what they keep stays. */
+  async close(): Promise<void> {
+    for (const { place, hsm } of this.#running.values()) {
+      await this.#clusters.get(place.clusterId)?.leave(place.hsmId);
+      await hsm.close();
+    }
+    this.#running.clear();
+  }
+}

@@ -1,0 +1,230 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CloudHSMV2Client,
+  type Cluster,
+  CopyBackupToRegionCommand,
+  CreateClusterCommand,
+  CreateHsmCommand,
+  DeleteClusterCommand,
+  DeleteHsmCommand,
+  DescribeBackupsCommand,
+  DescribeClustersCommand,
+  InitializeClusterCommand,
+} from '@aws-sdk/client-cloudhsm-v2';
+import { expect } from 'chai';
+import { silentLog } from '../../src/base/log.js';
+import { RemoteCluster } from '../../src/cluster/remote-cluster.js';
+import type { TlsIdentity } from '../../src/cluster/tls.js';
+import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKK, CKO } from '../../src/pkcs11/constants.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../src/pkcs11/template.js';
+import { openssl, subnets, temporaryDirectory } from '../support/control-plane.js';
+import { cloudhsmLocal, run, TestEngine } from '../support/engine.js';
+
+const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'x' };
+const PASSWORD = 'a new password';
+
+interface Status {
+  readonly endpoint: string;
+  readonly clusters: { id: string; hsms: { id: string; eniIp: string; port: number }[] }[];
+}
+
+// The documented path with HSMs that work: create, sign, initialise, activate, use, back up, delete, restore.
+describe('the API of an engine', function () {
+  this.timeout(120_000);
+  let engine: TestEngine;
+  let client: CloudHSMV2Client;
+  let directory: ReturnType<typeof temporaryDirectory>;
+
+  const status = async (): Promise<Status> =>
+    JSON.parse((await cloudhsmLocal(['status', '--json', '--home', engine.home])).stdout) as Status;
+  const connectClient = async (): Promise<void> => {
+    const { endpoint } = await status();
+    client = new CloudHSMV2Client({ endpoint, region: 'us-east-1', credentials });
+  };
+
+  before(async () => {
+    directory = temporaryDirectory();
+    engine = await TestEngine.start();
+    await connectClient();
+  });
+  after(async () => {
+    client.destroy();
+    await engine.stop();
+    directory.remove();
+  });
+
+  const read = (name: string): string => readFileSync(join(directory.path, name), 'utf8');
+  const inShell = (words: string): string => openssl(directory.path, ...words.split(' '));
+
+  async function describeCluster(id: string): Promise<Cluster> {
+    const { Clusters } = await client.send(new DescribeClustersCommand({ Filters: { clusterIds: [id] } }));
+    return Clusters![0]!;
+  }
+
+  /** Polls, as everybody does. */
+  async function until(id: string, holds: (cluster: Cluster) => boolean): Promise<Cluster> {
+    for (;;) {
+      const cluster = await describeCluster(id);
+      if (holds(cluster)) return cluster;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  const allActive = ({ Hsms }: Cluster): boolean => Hsms!.every(({ State }) => State === 'ACTIVE');
+
+  /** Signs the CSR, and a client's certificate, with an authority of the test's own. */
+  function becomeOwner(csr: string): TlsIdentity {
+    writeFileSync(join(directory.path, 'cluster.csr'), csr);
+    inShell('req -newkey rsa:2048 -nodes -keyout ca.key -x509 -days 3652 -out ca.crt -subj /CN=owner');
+    inShell('req -newkey rsa:2048 -nodes -keyout client.key -out client.csr -subj /CN=client');
+    for (const name of ['cluster', 'client'])
+      inShell(
+        `x509 -req -days 365 -in ${name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out ${name}.crt`,
+      );
+    return {
+      certificate: read('client.crt'),
+      privateKey: read('client.key'),
+      trustAnchor: read('ca.crt'),
+    };
+  }
+
+  const secretKey = [
+    attribute(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY),
+    attribute(CKA.CKA_KEY_TYPE, CKK.CKK_AES),
+    attribute(CKA.CKA_VALUE_LEN, 32),
+    attribute(CKA.CKA_TOKEN, true),
+    attribute(CKA.CKA_LABEL, 'kept'),
+    attribute(CKA.CKA_ID, Buffer.from('kept')),
+    attribute(CKA.CKA_ENCRYPT, true),
+    attribute(CKA.CKA_DECRYPT, true),
+  ];
+  const byLabel = { template: [attribute(CKA.CKA_LABEL, 'kept')] };
+
+  let ClusterId: string;
+  let identity: TlsIdentity;
+
+  const endpointOf = ({ Hsms }: Cluster) => ({ host: Hsms![0]!.EniIp!, port: 2223 });
+
+  async function keysOf(cluster: Cluster): Promise<number> {
+    const connection = await connectToHsm({ endpoint: endpointOf(cluster), identity });
+    await connection.send('login', { name: 'user', password: PASSWORD, role: 'CU' });
+    const found = (await connection.send('findObjects', byLabel)) as readonly number[];
+    connection.close();
+    return found.length;
+  }
+
+  it('makes a cluster whose owner activates it, with AWS’s client and openssl', async () => {
+    const { Cluster: created } = await client.send(
+      new CreateClusterCommand({ HsmType: 'hsm1.medium', SubnetIds: [...subnets] }),
+    );
+    ClusterId = created!.ClusterId!;
+    await until(ClusterId, ({ State }) => State === 'UNINITIALIZED');
+    await client.send(new CreateHsmCommand({ ClusterId, AvailabilityZone: 'us-east-1a' }));
+    const { Certificates } = await until(ClusterId, (c) => c.Certificates!.ClusterCsr !== undefined);
+    identity = becomeOwner(Certificates!.ClusterCsr!);
+    const [SignedCert, TrustAnchor] = [read('cluster.crt'), identity.trustAnchor];
+    await client.send(new InitializeClusterCommand({ ClusterId, SignedCert, TrustAnchor }));
+    const initialized = await until(ClusterId, ({ State }) => State === 'INITIALIZED');
+
+    const connection = await connectToHsm({ endpoint: endpointOf(initialized), identity });
+    await connection.send('login', { name: 'admin', password: 'password', role: 'PRECO' });
+    await connection.send('changePassword', { name: 'admin', role: 'PRECO', password: PASSWORD });
+    await until(ClusterId, ({ State }) => State === 'ACTIVE');
+    await connection.send('createUser', { name: 'user', role: 'CU', password: PASSWORD });
+    connection.close();
+  });
+
+  it('lets programs use it over TLS while an HSM comes and another one goes', async () => {
+    const remote = await RemoteCluster.open({
+      servers: [endpointOf(await describeCluster(ClusterId))],
+      identity,
+      log: silentLog,
+    });
+    const program = remote.connect();
+    await program.login('user', PASSWORD);
+    const first = await describeCluster(ClusterId);
+    await client.send(new CreateHsmCommand({ ClusterId, AvailabilityZone: 'us-east-1b' }));
+    await until(ClusterId, (cluster) => cluster.Hsms!.length === 2 && allActive(cluster));
+    while (remote.members.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    // A client that knows of the second HSM may still be on its way there: then the key is on too few.
+    for (let handle: number | undefined; handle === undefined; )
+      handle = await Promise.resolve(program.generateKey(CKM.CKM_AES_KEY_GEN, secretKey)).catch(
+        () => undefined,
+      );
+    await client.send(new DeleteHsmCommand({ ClusterId, HsmId: first.Hsms![0]!.HsmId! }));
+    await until(ClusterId, ({ Hsms }) => Hsms!.length === 1);
+    while (remote.members.length > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await program.send('findObjects', byLabel)).to.have.length(1);
+    program.close();
+    remote.close();
+  });
+
+  it('offers it to programs of this machine as a slot more', async () => {
+    const listed = await run('pkcs11-tool', ['--module', engine.env['PKCS11_MODULE_PATH']!, '-L'], {
+      env: engine.env,
+    });
+    if (listed.code === -1) return;
+    expect(listed.stdout.match(/^Slot /gm)).to.have.length(2);
+  });
+
+  it('gives an HSM that comes after all were deleted what the last one had', async () => {
+    const { Hsms } = await describeCluster(ClusterId);
+    await client.send(new DeleteHsmCommand({ ClusterId, HsmId: Hsms![0]!.HsmId! }));
+    await until(ClusterId, (cluster) => cluster.Hsms!.length === 0);
+    await client.send(new CreateHsmCommand({ ClusterId, AvailabilityZone: 'us-east-1a' }));
+    expect(await keysOf(await until(ClusterId, (c) => c.Hsms!.length === 1 && allActive(c)))).to.equal(1);
+  });
+
+  it('is there again after a restart, at the same address, with all it had', async () => {
+    const before = await status();
+    const cluster = await describeCluster(ClusterId);
+    await engine.kill();
+    await engine.restart();
+    expect(await status()).to.deep.include({ endpoint: before.endpoint, clusters: before.clusters });
+    expect(await describeCluster(ClusterId)).to.deep.equal(cluster);
+    expect(await keysOf(cluster)).to.equal(1);
+  });
+
+  it('clones it in another region, under the same certificate', async () => {
+    const { Backups } = await client.send(new DescribeBackupsCommand({}));
+    const BackupId = Backups![0]!.BackupId!;
+    await client.send(new CopyBackupToRegionCommand({ BackupId, DestinationRegion: 'eu-west-1' }));
+    const { endpoint } = await status();
+    const east = client;
+    client = new CloudHSMV2Client({ endpoint, region: 'eu-west-1', credentials });
+    let copy: string | undefined;
+    while (copy === undefined) {
+      const Filters = { sourceBackupIds: [BackupId], states: ['READY'] };
+      copy = (await client.send(new DescribeBackupsCommand({ Filters }))).Backups![0]?.BackupId;
+    }
+    const { Cluster: created } = await client.send(
+      new CreateClusterCommand({
+        HsmType: 'hsm1.medium',
+        SubnetIds: ['subnet-0ccccccc'],
+        SourceBackupId: copy,
+      }),
+    );
+    const id = created!.ClusterId!;
+    expect(created!.Certificates!.ClusterCertificate).to.equal(read('cluster.crt'));
+    await until(id, ({ State }) => State === 'ACTIVE');
+    await client.send(new CreateHsmCommand({ ClusterId: id, AvailabilityZone: 'eu-west-1a' }));
+    const clone = await until(id, (cluster) => cluster.Hsms!.length === 1 && allActive(cluster));
+    expect(await keysOf(clone)).to.equal(1);
+    await client.send(new DeleteHsmCommand({ ClusterId: id, HsmId: clone.Hsms![0]!.HsmId! }));
+    await until(id, ({ Hsms }) => Hsms!.length === 0);
+    await client.send(new DeleteClusterCommand({ ClusterId: id }));
+    client.destroy();
+    client = east;
+  });
+
+  it('is told to programs by `env`, and its roots to whoever asks', async () => {
+    const { stdout } = await cloudhsmLocal(['env', '--home', engine.home]);
+    const { endpoint } = await status();
+    expect(stdout).to.contain(`export AWS_ENDPOINT_URL_CLOUDHSM_V2='${endpoint}'`);
+    const answer = await fetch(`${endpoint}/AWS_CloudHSM_Root-G1.crt`);
+    expect(await answer.text()).to.match(/^-----BEGIN CERTIFICATE-----/);
+  });
+});
