@@ -53,6 +53,8 @@ export interface HsmHost {
   isActivated(hsmId: string): Promise<boolean>;
   /** The HSM's content in a container that only HSMs can open. */
   backUp(hsmId: string): Promise<Buffer>;
+  /** Lets no client use the HSM any more: what it has then is what its last backup has. */
+  retire(hsmId: string): Promise<void>;
   /** Takes the HSM away with all it keeps. One that is not there is no failure. */
   remove(hsmId: string): Promise<void>;
 }

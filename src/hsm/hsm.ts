@@ -135,6 +135,8 @@ export class Hsm {
   catchUp: (() => Promise<void>) | undefined;
   /** Whoever has to know is told that the first admin has changed the first password. */
   onActivated: (() => void) | undefined;
+  /** Whoever replaces HSMs is told that this one has zeroised its keys. */
+  onTampered: (() => void) | undefined;
   readonly logins = new LiveLogins();
   readonly #write: Write = (changes) => this.store.write(changes);
   readonly traffic = new Traffic();
@@ -298,6 +300,7 @@ export class Hsm {
     this.log.warn({ hsm: this.settings.id, fault }, faults[fault]);
     if (fault === 'tamper') await this.objects.zeroise();
     this.#condition = fault;
+    if (fault === 'tamper') this.onTampered?.();
   }
 
   /** Ends a fault. What the HSM missed meanwhile, and all keys if it had zeroised them, it gets from the others before it serves

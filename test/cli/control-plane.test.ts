@@ -178,6 +178,20 @@ describe('the API of an engine', function () {
     expect(await keysOf(await until(ClusterId, (c) => c.Hsms!.length === 1 && allActive(c)))).to.equal(1);
   });
 
+  it('replaces an HSM that was tampered with by one with the same ENI', async () => {
+    const [before] = (await describeCluster(ClusterId)).Hsms!;
+    const failed = await cloudhsmLocal(['fault', before!.HsmId!, 'tamper', '--home', engine.home]);
+    expect(failed.code, failed.stderr).to.equal(0);
+    const replaced = await until(
+      ClusterId,
+      (cluster) =>
+        cluster.Hsms!.length === 1 && allActive(cluster) && cluster.Hsms![0]!.HsmId !== before!.HsmId,
+    );
+    const { EniId, EniIp } = replaced.Hsms![0]!;
+    expect({ EniId, EniIp }).to.deep.equal({ EniId: before!.EniId, EniIp: before!.EniIp });
+    expect(await keysOf(replaced)).to.equal(1);
+  });
+
   it('is there again after a restart, at the same address, with all it had', async () => {
     const before = await status();
     const cluster = await describeCluster(ClusterId);

@@ -41,7 +41,7 @@ class MortalControlPlane extends TestedControlPlane {
     this.death = { at, arrives, writes: 0 };
     this.#durable = this.store;
     this.store = mortal(this.store, ['write'], this.death);
-    this.host = mortal(this.hsms, ['create', 'initialize', 'backUp', 'remove'], this.death);
+    this.host = mortal(this.hsms, ['create', 'initialize', 'backUp', 'retire', 'remove'], this.death);
     this.keeping = mortal(this.archive, ['store', 'copy', 'remove'], this.death);
   }
 

@@ -13,6 +13,8 @@ interface FakeHsm {
   /** What an application has written. */
   content: string[];
   activated: boolean;
+  /** Nobody writes any more. */
+  retired?: boolean;
   trust?: ClusterTrust | undefined;
 }
 
@@ -97,6 +99,10 @@ export class FakeHsms implements HsmHost {
   async backUp(hsmId: string): Promise<Buffer> {
     const { content, trust } = this.#of(hsmId);
     return Buffer.from(JSON.stringify({ content, trust }));
+  }
+
+  async retire(hsmId: string): Promise<void> {
+    this.#of(hsmId).retired = true;
   }
 
   async remove(hsmId: string): Promise<void> {

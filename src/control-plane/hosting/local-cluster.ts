@@ -74,7 +74,7 @@ export class LocalCluster {
 
   async leave(hsmId: string): Promise<void> {
     const served = this.#served.get(hsmId);
-    this.#served.delete(hsmId);
+    if (!this.#served.delete(hsmId)) return;
     this.cluster.remove(hsmId);
     this.#announce();
     await served?.server?.close();

@@ -111,6 +111,8 @@ export class LocalHsms implements HsmHost {
   async #open(store: RecordStore, place: HsmPlace): Promise<void> {
     const hsm = await Hsm.open(store, this.#settings(place), this.parts.log);
     hsm.onActivated = () => this.#events?.activated(place.hsmId);
+    hsm.onTampered = () =>
+      this.#events?.failed(place.hsmId, 'It was tampered with and has zeroised its keys.');
     this.#running.set(place.hsmId, { place, hsm, store });
     const trust = store.get('settings', settingKey('cluster-trust'));
     if (trust !== undefined) await this.#join(place.hsmId, JSON.parse(trust.toString()) as ClusterTrust);
@@ -157,12 +159,15 @@ export class LocalHsms implements HsmHost {
     return Buffer.concat(pieces);
   }
 
+  async retire(hsmId: string): Promise<void> {
+    await this.#clusters.get(this.#of(hsmId).place.clusterId)?.leave(hsmId);
+  }
+
   async remove(hsmId: string): Promise<void> {
     const running = this.#running.get(hsmId);
-    this.#running.delete(hsmId);
     if (running !== undefined) {
-      const { clusterId } = running.place;
-      await this.#clusters.get(clusterId)?.leave(hsmId);
+      await this.retire(hsmId);
+      this.#running.delete(hsmId);
       await running.hsm.close();
     }
     rmSync(join(this.parts.directory, hsmId), { recursive: true, force: true });
@@ -171,7 +176,7 @@ export class LocalHsms implements HsmHost {
   /** Ends all of them; what they keep stays. */
   async close(): Promise<void> {
     for (const { place, hsm } of this.#running.values()) {
-      await this.#clusters.get(place.clusterId)?.leave(place.hsmId);
+      await this.retire(place.hsmId);
       await hsm.close();
     }
     this.#running.clear();

@@ -29,6 +29,8 @@ async function take(context: Context, backup: BackupRecord): Promise<void> {
     log.warn({ backup: backup.id, hsm: backup.fromHsm }, 'the HSM failed before its backup was taken');
     return move(context, backup, 'DELETED');
   }
+  // What a program wrote after its last backup would be lost with it.
+  if (hsm.state === 'DELETE_IN_PROGRESS') await host.retire(hsm.id);
   await archive.store(locationOf(backup), await host.backUp(hsm.id));
   await move(context, backup, 'READY');
 }
