@@ -81,9 +81,7 @@ export async function startEngine(
   const backing: Backing = {
     clusters: local,
     addressesOf: ({ settings, hsms }) =>
-      settings.id === file.id
-        ? members.hsms.map(({ eniIp }) => eniIp)
-        : (api?.hsms.addressesOf(hsms) ?? []),
+      settings.id === file.id ? members.hsms.map(({ eniIp }) => eniIp) : (api?.hsms.addressesOf(hsms) ?? []),
     local,
     api,
     status: async () => [localStatus(cluster.settings, cluster.hsms, servers), ...(api?.status() ?? [])],

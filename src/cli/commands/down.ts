@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { relative, sep } from 'node:path';
 import { commandFailure } from '../../base/errors.js';
 import type { Home } from '../home.js';
 import { isNotRunning, lockAll, stopRunning } from '../listeners.js';
@@ -11,16 +12,11 @@ export async function downCommand(home: Home): Promise<void> {
 /** Only a folder that an engine made is removed, whatever --home says. */
 function requireHome(home: Home): void {
   const entries = readdirSync(home.directory);
-  const known = new Set([
-    'run',
-    'logs',
-    'hsms',
-    'certificates',
-    'credentials.json',
-    'cluster.json',
-    'readiness.json',
-    'cloudhsm-pkcs11.cfg',
-  ]);
+  const known = new Set(
+    Object.values(home)
+      .flatMap((value: string | object) => (typeof value === 'string' ? value : Object.values(value)))
+      .map((path) => relative(home.directory, path).split(sep)[0]),
+  );
   const stranger = entries.find((entry) => !known.has(entry.replace(/\.new$/, '')));
   if (stranger !== undefined) {
     throw commandFailure(
