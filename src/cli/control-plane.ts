@@ -13,6 +13,7 @@ import { type ControlPlaneServer, serveControlPlane } from '../control-plane/htt
 import { newRoots, type Roots, rootFiles, rootNames } from '../control-plane/identity/hardware.js';
 import { standardSettings } from '../control-plane/state/context.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
+import { type ListedBackup, listedBackups } from './backups.js';
 import { hsmSettings, SYNCHRONISATION_MS } from './cluster-home.js';
 import { endpointFile, readEndpoint } from './endpoint.js';
 import type { Home } from './home.js';
@@ -24,6 +25,7 @@ export interface Api {
   /** `http://host:port` */
   readonly endpoint: string;
   status(): ClusterStatus[];
+  readonly backups: () => readonly ListedBackup[];
   close(): Promise<void>;
 }
 
@@ -99,13 +101,14 @@ export async function startApi(
   });
   const { awsTiming, offerHsm1, quotas, subnets, signatures, accessKeys } = config.controlPlane;
   const { defaultAccount, defaultRegion } = config.controlPlane;
+  const archive = openArchive(parseArchive(config.backups), {
+    backups: home.backupsDirectory,
+    keys: home.archiveKeysDirectory,
+  });
   const controlPlane = await ControlPlane.open({
     store: openLmdbStore(join(home.controlPlaneDirectory, 'catalogue')),
     host: hsms,
-    archive: openArchive(parseArchive(config.backups), {
-      backups: home.backupsDirectory,
-      keys: home.archiveKeysDirectory,
-    }),
+    archive,
     log,
     settings: {
       awsTiming: awsTiming ?? standardSettings.awsTiming,
@@ -137,6 +140,7 @@ export async function startApi(
     hsms,
     endpoint,
     status: () => hsms.clusters.map((cluster) => localStatus(cluster.settings, cluster.hsms, hsms.servers)),
+    backups: () => listedBackups(controlPlane.context.catalogue.all('backup'), archive),
     close: async () => {
       await server.close();
       await controlPlane.close();

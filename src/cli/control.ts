@@ -4,6 +4,7 @@ import { commandFailure, describeError, type Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { type AuditTrails, auditAnswer } from './audit-answer.js';
+import type { ListedBackup } from './backups.js';
 import { type Answer, faultRoute } from './fault-routes.js';
 import type { Home } from './home.js';
 import type { ReadinessReport } from './report.js';
@@ -33,6 +34,8 @@ export interface Controlled {
   readonly clearReport?: () => void;
   /** HSMs of this process: they can be made to fail. */
   hsms(): readonly Hsm[];
+  /** Of an engine that has a control plane. */
+  readonly backups?: (() => readonly ListedBackup[]) | undefined;
   metrics(): string;
 }
 
@@ -49,6 +52,7 @@ export async function serveControl(
     'GET /status': async () => ({ code: 200, body: await engine.status() }),
     'GET /users': () => ({ code: 200, body: usersOf(engine.hsms()) }),
     'GET /report': () => (engine.report ? { code: 200, body: engine.report() } : nothingThere),
+    'GET /backups': () => ({ code: 200, body: engine.backups?.() ?? [] }),
     'DELETE /report': () => {
       engine.clearReport?.();
       return { code: 200, body: {} };

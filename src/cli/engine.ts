@@ -163,7 +163,7 @@ async function serve(
   const clearReport = (): void => readiness.record.clear();
   const metrics = (): string => metricsPage(local(), applications);
   const hsms = (): Hsm[] => local().flatMap((cluster) => cluster.hsms);
-  const controlled = { status, report, clearReport, metrics, hsms };
+  const controlled = { status, report, clearReport, metrics, hsms, backups: api?.backups };
   const { server: control, stopRequested } = await serveControl(home.controlSocket, controlled, log);
   log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');
   return {

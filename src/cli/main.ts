@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from 'commander';
 import { commandFailures, describeError, Failure } from '../base/errors.js';
 import { faultKinds } from '../hsm/faults.js';
+import { backupsCommand } from './commands/backups.js';
 import { downCommand, resetCommand } from './commands/down.js';
 import { envCommand } from './commands/env.js';
 import { faultCommand, healCommand } from './commands/fault.js';
@@ -58,6 +59,10 @@ command('logs', "the HSMs' audit logs: who logged in, and what was done to users
   .option('--verify', 'whether a log was tampered with; exit with status 1 if so')
   .option('--json', 'for programs')
   .action((hsmId, options) => logsCommand(findHome(options.home), hsmId, options));
+
+command('backups', 'backups that the service keeps, and where they are')
+  .option('--json', 'for programs')
+  .action((options) => backupsCommand(findHome(options.home), options.json === true));
 
 command(
   'metrics',

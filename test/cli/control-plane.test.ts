@@ -234,6 +234,21 @@ describe('the API of an engine', function () {
     client = east;
   });
 
+  it('lists its backups and where they are', async () => {
+    const { stdout } = await cloudhsmLocal(['backups', '--json', '--home', engine.home]);
+    const listed = JSON.parse(stdout) as { id: string; state: string; region: string; place?: string }[];
+    const { Backups } = await client.send(new DescribeBackupsCommand({}));
+    const ready = Backups!.filter(({ BackupState }) => BackupState === 'READY');
+    expect(ready).to.not.deep.equal([]);
+    for (const { BackupId } of ready) {
+      const { state, region, place } = listed.find(({ id }) => id === BackupId)!;
+      expect({ state, region }).to.deep.equal({ state: 'READY', region: 'us-east-1' });
+      expect(readFileSync(place!).toString('latin1', 0, 8)).to.equal('CHSMARC1');
+    }
+    const page = await cloudhsmLocal(['backups', '--home', engine.home]);
+    expect(page.stdout).to.match(/^BACKUP +STATE +CLUSTER/);
+  });
+
   it('is told to programs by `env`, and its roots to whoever asks', async () => {
     const { stdout } = await cloudhsmLocal(['env', '--home', engine.home]);
     const { endpoint } = await status();

@@ -77,9 +77,9 @@ export class EncryptedArchive implements BackupArchive {
     return store;
   }
 
-  /** Where a region's backups are, for people. */
-  place(region: string): string {
-    return this.#store(region).place;
+  /** Where a backup is, for people. */
+  place(at: BackupLocation): string {
+    return `${this.#store(at.region).place}${keyOf(at)}`;
   }
 
   async store(at: BackupLocation, container: Buffer): Promise<void> {
@@ -91,7 +91,7 @@ export class EncryptedArchive implements BackupArchive {
   async fetch(at: BackupLocation): Promise<Buffer> {
     const archived = await this.#store(at.region).get(keyOf(at), ARCHIVED_MAX_BYTES);
     if (archived === undefined)
-      throw commandFailure('BACKUP_REFUSED', `${at.backupId} is not in ${this.place(at.region)}`);
+      throw commandFailure('BACKUP_REFUSED', `${at.backupId} is not at ${this.place(at)}`);
     return decryptEnvelope(archived, (data) => this.keys.decrypt(at.region, contextOf(at), data));
   }
 

@@ -19,7 +19,7 @@ export class FolderStore implements ObjectStore {
   readonly place: string;
 
   constructor(private readonly folder: string) {
-    this.place = folder;
+    this.place = `${folder}${sep}`;
   }
 
   async put(key: string, bytes: Buffer): Promise<void> {

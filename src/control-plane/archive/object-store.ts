@@ -1,6 +1,6 @@
 /** Where archived backups are: bytes under names. All of it is encrypted before it gets here. */
 export interface ObjectStore {
-  /** What it is, for people. */
+  /** What all keys are behind, for people. */
   readonly place: string;
   /** All of it or nothing; durable when it resolves. */
   put(key: string, bytes: Buffer): Promise<void>;

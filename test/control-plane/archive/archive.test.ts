@@ -86,7 +86,9 @@ describe('the archive of backups', () => {
           expect(await archive.list(here.region, here.account)).to.deep.equal([here.backupId]);
           await archive.remove(here);
           await archive.remove(here);
-          expect(await refusal(archive.fetch(here))).to.match(/backup-aaaaaaaaaaa is not in /);
+          expect(await refusal(archive.fetch(here))).to.match(
+            /backup-aaaaaaaaaaa is not at .*eu-west-1\/123456789012\/backup-aaaaaaaaaaa$/,
+          );
           expect(await archive.list(here.region, here.account)).to.deep.equal([]);
         });
 
@@ -228,7 +230,9 @@ describe('the archive of backups', () => {
         const failure = await broken.store(here, randomBytes(lengthBytes)).catch((error: Error) => error);
         expect(failure).to.be.instanceOf(Error);
         const whole = open({ s3: { bucket: 'backups-{region}', endpoint: endpoints.s3 } });
-        expect(await refusal(whole.fetch(here))).to.match(/is not in s3:\/\/backups-eu-west-1/);
+        expect(await refusal(whole.fetch(here))).to.match(
+          /is not at s3:\/\/backups-eu-west-1\/eu-west-1\/123456789012\//,
+        );
         expect(await whole.list(here.region, here.account)).to.deep.equal([]);
         proxy.close();
       });
