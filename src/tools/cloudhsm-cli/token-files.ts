@@ -1,10 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { describeError } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { TOKEN_BYTES } from '../../hsm/quorum/quorum.js';
 import { readNamedFile } from '../connection/identity.js';
 import { refused } from '../failure.js';
+import { writeGivenFile } from '../sdk3/files.js';
 
 /*
  * Files that people sign: challenges of a second factor, registrations of a public key, approvals of a quorum (reference
@@ -40,17 +39,8 @@ const approval = z.looseObject({
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'base64');
 const textOf = (bytes: Buffer): string => bytes.toString('base64');
 
-/** Writes what somebody asked for, where nobody else reads it. Throws REFUSED. */
-export function writeFile(path: string, contents: string | Uint8Array): void {
-  try {
-    writeFileSync(path, contents, { mode: 0o600 });
-  } catch (error) {
-    throw refused(`${path} cannot be written: ${describeError(error)}`);
-  }
-}
-
 const writeTokenFile = (path: string, fields: object): void =>
-  writeFile(path, `${JSON.stringify({ version: VERSION, ...fields }, null, 2)}\n`);
+  writeGivenFile(path, `${JSON.stringify({ version: VERSION, ...fields }, null, 2)}\n`);
 
 function readTokenFile<T>(path: string, schema: z.ZodType<T>): T {
   const text = readNamedFile(path, MAX_BYTES).toString('utf8');

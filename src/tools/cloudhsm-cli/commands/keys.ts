@@ -15,6 +15,7 @@ import { readNamedFile } from '../../connection/identity.js';
 import { refused } from '../../failure.js';
 import { fromPem, toPem } from '../../pem.js';
 import { referencePem } from '../../reference-pem.js';
+import { writeGivenFile } from '../../sdk3/files.js';
 import type { CliCluster } from '../cluster.js';
 import { command } from '../context.js';
 import { attributeFrom, octetString, pointOf } from '../keys/attributes.js';
@@ -22,7 +23,6 @@ import { madeKey, newKeyTemplate } from '../keys/creation.js';
 import { briefKey, type KnownKey, readKey, verboseKey } from '../keys/description.js';
 import { findKeys, keyFilter, selectKey } from '../keys/filter.js';
 import { roleKind, roleOf } from '../names.js';
-import { writeFile } from '../token-files.js';
 
 const FILTER_HELP =
   'Key reference (e.g. key-reference=0xabc) or space separated list of key attributes in the form of attr.KEY_ATTRIBUTE_NAME=KEY_ATTRIBUTE_VALUE to select a matching key';
@@ -218,7 +218,7 @@ export const keyCommands = [
     },
     run: async ({ cluster }, { filter: words, encoding, path }) => {
       const key = await readKey(cluster, await selectKey(cluster, words));
-      writeFile(path, keyFile(key, encoding));
+      writeGivenFile(path, keyFile(key, encoding));
       return { message: 'Successfully generated key file' };
     },
   }),

@@ -6,14 +6,13 @@ import type { Mechanism } from '../../../pkcs11/layouts.js';
 import { CKM } from '../../../pkcs11/mechanisms.js';
 import { attribute } from '../../../pkcs11/template.js';
 import { integer, many, type Options, oneOf, optional, required, requiredMany } from '../../command-row.js';
-
+import { writeGivenFile } from '../../sdk3/files.js';
 import { command } from '../context.js';
 import { creationOptions, madeKey, newKeyTemplate, shareNewKey } from '../keys/creation.js';
 import { keyReference } from '../keys/description.js';
 import { selectKey } from '../keys/filter.js';
 import { hashKind, hashRow, mgfKind, mgfNumber } from '../keys/hashes.js';
 import { fromHex, inputBytes, inputOptions } from '../keys/input.js';
-import { writeFile } from '../token-files.js';
 import { filter } from './keys.js';
 
 /** What a wrap mechanism is told beside the keys. */
@@ -172,7 +171,7 @@ const wrapping = ({ name, help, options, mechanism, separator }: WrapRow) =>
       };
       const { wrapped = Buffer.alloc(0), iv } = await cluster.withClient((client) => client.wrapKey(request));
       const named = (...words: string[]): string => words.join(separator);
-      if (values.path !== undefined) writeFile(values.path, wrapped);
+      if (values.path !== undefined) writeGivenFile(values.path, wrapped);
       return {
         [named('payload', 'key', 'reference')]: keyReference(handle),
         [named('wrapping', 'key', 'reference')]: keyReference(wrappingKey),
