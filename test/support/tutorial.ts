@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from './engine.js';
+import { needsClient } from './clients.js';
+import { binary, cloudhsmLocal, projectRoot } from './engine.js';
 
 /** Commands of a tutorial, and what it says that they print. */
 export interface TutorialStep {
@@ -83,41 +84,68 @@ class Shell {
   }
 }
 
-/** Where a tutorial is followed. */
-export interface TutorialPlace {
-  readonly cwd: string;
-  readonly env: NodeJS.ProcessEnv;
+/** A checkout as its users see it: in a folder of its own, with a home of its own, and `npx cloudhsm-local`. */
+class Checkout {
+  readonly folder = mkdtempSync(join(tmpdir(), 'chl-tutorial-'));
+  readonly #home = join(this.folder, 'home');
+
+  constructor() {
+    symlinkSync(join(projectRoot, 'node_modules'), join(this.folder, 'node_modules'));
+    const npx = `#!/bin/sh\nshift\nexec "${process.execPath}" "${binary}" "$@"\n`;
+    writeFileSync(join(this.folder, 'npx'), npx, { mode: 0o755 });
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    const PATH = `${this.folder}:${process.env['PATH']}:/usr/sbin`;
+    return { ...process.env, PATH, CLOUDHSM_LOCAL_HOME: this.#home };
+  }
+
+  async remove(): Promise<void> {
+    await cloudhsmLocal(['down', '--home', this.#home]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** How this machine differs from the reader's. */
+export interface TutorialOptions {
+  /** Programs that the page needs, with their Debian packages. */
+  readonly needs: readonly (readonly [program: string, debianPackage: string])[];
   /** What somebody would write otherwise whose machine uses the page's ports already. */
-  readonly instead?: Readonly<Record<string, string>>;
+  readonly instead?: () => Promise<Readonly<Record<string, string>>>;
+  /** Ends what a page that failed half way has left. */
+  readonly tidyUp?: (folder: string) => void;
 }
 
 /**
  * Tests that follow a page of docs/tutorials as a reader would: its `sh` blocks run as they are, in their order, in one shell,
- * and print what the page says. `prepare` makes the place, once.
+ * and print what the page says.
  */
-export function followsTutorial(
-  page: string,
-  prepare: (test: Mocha.Context) => Promise<TutorialPlace>,
-): void {
+export function followsTutorial(page: string, { needs, instead, tidyUp }: TutorialOptions): void {
   const steps = stepsOf(readFileSync(join(projectRoot, 'docs', 'tutorials', page), 'utf8'));
-  let shell: Shell;
+  let checkout: Checkout | undefined;
+  let shell: Shell | undefined;
   let edited: (text: string) => string;
   let failed = false;
 
   before(async function () {
-    const { cwd, env, instead = {} } = await prepare(this);
-    edited = (text) =>
-      Object.entries(instead).reduce((before, [old, other]) => before.replaceAll(old, other), text);
-    shell = new Shell(cwd, env);
+    for (const [program, debianPackage] of needs) needsClient(this, program, debianPackage);
+    const edits = Object.entries((await instead?.()) ?? {});
+    edited = (text) => edits.reduce((before, [old, other]) => before.replaceAll(old, other), text);
+    checkout = new Checkout();
+    shell = new Shell(checkout.folder, checkout.env);
   });
 
-  after(() => shell?.close());
+  after(async () => {
+    await shell?.close();
+    if (checkout !== undefined) tidyUp?.(checkout.folder);
+    await checkout?.remove();
+  });
 
   for (const { line, commands, printed } of steps) {
     it(`line ${line}: ${commands.split('\n', 1)[0]}`, async function () {
       if (failed) this.skip();
       failed = true;
-      const output = await shell.run(edited(commands));
+      const output = await shell!.run(edited(commands));
       if (printed !== undefined) expect(output).to.match(patternOf(edited(printed)));
       failed = false;
     });
