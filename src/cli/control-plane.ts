@@ -135,7 +135,9 @@ export async function startApi(
     throw commandFailure('START_FAILED', `the API cannot listen: ${describeError(error)}`, error);
   }
   const endpoint = `http://${server.host}:${server.port}`;
-  writePrivateFile(endpointFile(home), `${JSON.stringify({ endpoint })}\n`);
+  // Nothing is written to start again where it was: a full disk stops no home.
+  if (readEndpoint(home)?.origin !== endpoint)
+    writePrivateFile(endpointFile(home), `${JSON.stringify({ endpoint })}\n`);
   return {
     hsms,
     endpoint,
