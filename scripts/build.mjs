@@ -55,6 +55,7 @@ const steps = [
     command: [
       bin('node-gyp'),
       'rebuild',
+      '--jobs=max',
       '--silent',
       ...(headers === undefined ? [] : [`--nodedir=${headers}`]),
     ],
