@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandFailure, Failure } from '../base/errors.js';
 import { tryLockFile } from '../base/host.js';
+import { readClusterFile } from './cluster-file.js';
 import { askEngine, type Listening } from './control.js';
 import type { Home } from './home.js';
 
@@ -25,9 +26,22 @@ export function hsmListener({ directory, runDirectory }: Home, hsmId: string): L
   };
 }
 
-/** HSMs whose keys are in this home: on other machines there may be others of the cluster. */
-export const hsmsHere = ({ hsmsDirectory }: Home): string[] =>
-  existsSync(hsmsDirectory) ? readdirSync(hsmsDirectory).sort() : [];
+/** The cluster's HSMs in their order; none where its file cannot be read, which is for others to complain of. */
+function hsmsOfCluster(home: Home): string[] {
+  try {
+    return readClusterFile(home)?.hsms.map(({ id }) => id) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** HSMs whose keys are in this home, in the order in which an engine has them: on other machines there may be others of the
+ * cluster. */
+export function hsmsHere(home: Home): string[] {
+  const here = existsSync(home.hsmsDirectory) ? readdirSync(home.hsmsDirectory).sort() : [];
+  const ofCluster = hsmsOfCluster(home).filter((id) => here.includes(id));
+  return [...ofCluster, ...here.filter((id) => !ofCluster.includes(id))];
+}
 
 /** Takes a lock, which the kernel releases when this process ends. False: somebody else has it. */
 export function tryLock({ lockFile }: Listener): boolean {
