@@ -5,8 +5,9 @@ import { expect } from 'chai';
 import { needsClient } from '../support/clients.js';
 import { projectRoot, type Ran, run } from '../support/engine.js';
 
-/** Besides the Node that runs the tests. npm has them with their headers. */
-const versions = ['22', '24'];
+/** Besides the Node that runs the tests: the latest one with long-term support, or those that CLOUDHSM_LOCAL_NODE_VERSIONS names,
+ * such as 22,24. npm has them with their headers. */
+const versions = (process.env['CLOUDHSM_LOCAL_NODE_VERSIONS'] ?? '24').split(',');
 
 /** What of the checkout a build of the addon and a running engine need. */
 const parts = ['package.json', 'binding.gyp', 'bin', 'conf', 'dist', 'native', 'scripts'];

@@ -8,7 +8,7 @@ import { SplitCluster } from '../support/split.js';
 import { seeded, Worker } from '../support/split-load.js';
 
 /** CLOUDHSM_LOCAL_CHAOS_SECONDS lengthens it, CLOUDHSM_LOCAL_CHAOS_SEED repeats the choices of a run. */
-const SECONDS = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 20);
+const SECONDS = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 10);
 const SEED = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1_000_000));
 const NETWORK = '10.211.77';
 const HSMS = 3;
