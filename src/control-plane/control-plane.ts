@@ -4,6 +4,9 @@ import { randomBytes } from '../crypto/index.js';
 import type { RecordStore } from '../store/record-store.js';
 import type { BackupArchive } from './backup-archive.js';
 import type { HsmHost } from './hsm-host.js';
+import { backupJobs } from './jobs/backup-jobs.js';
+import { activate, clusterJobs, noticeActivation } from './jobs/cluster-jobs.js';
+import { isBackedUp, noticeFailure, placeOf } from './jobs/hsm-jobs.js';
 import { handlers } from './operations/index.js';
 import type { OperationName, Output } from './service/operations.js';
 import { validateInput } from './service/validate.js';
@@ -18,9 +21,6 @@ import { PageTokens } from './state/pages.js';
 import type { HsmRecord, Realm } from './state/records.js';
 import { type Job, Scheduler } from './state/scheduler.js';
 import { systemTime, type Time } from './state/time.js';
-import { backupJobs } from './work/backup-jobs.js';
-import { activate, clusterJobs, noticeActivation } from './work/cluster-jobs.js';
-import { isBackedUp, noticeFailure, placeOf } from './work/hsm-jobs.js';
 
 const PAGE_KEY_BYTES = 32;
 

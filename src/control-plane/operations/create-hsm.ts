@@ -1,4 +1,5 @@
 import { limits } from '../../base/limits.js';
+import { withNewHsm } from '../jobs/hsm-jobs.js';
 import { invalidRequest } from '../service/errors.js';
 import { chooseContent } from '../state/backups.js';
 import type { Transaction } from '../state/catalogue.js';
@@ -7,7 +8,6 @@ import { newNetworkId } from '../state/ids.js';
 import { chooseAddress, ipV6Of } from '../state/placement.js';
 import type { ClusterRecord, Realm } from '../state/records.js';
 import { hsmView } from '../state/views.js';
-import { withNewHsm } from '../work/hsm-jobs.js';
 import { findCluster, isIn, requireState } from './finding.js';
 
 /** The first HSM comes before initialisation, the second after activation (reference section 5). */
