@@ -56,12 +56,13 @@ export async function openAuditLogs(home: Home): Promise<AuditLogs> {
 /** Asks the processes of HSMs that run, and reads what the others have left. */
 function logsOfHsms(home: Home, running: ReadonlyMap<string | undefined, Ask>): AuditLogs {
   lockHome(home);
-  const stopped = hsmsHere(home).filter((id) => !running.has(id));
+  const here = hsmsHere(home);
+  const stopped = here.filter((id) => !running.has(id));
   for (const id of stopped) lockHsm(home, id);
   const stores = stopped.map((id) => ({ id, store: openHsmStore(home.hsmsDirectory, id) }));
   const trails = new Map(stores.map(({ id, store }) => [id, new AuditTrail(store, silentLog)]));
   const asked: Ask = async <T>(path: string, timeoutMs?: number) => {
-    if (path === '/logs') return hsmsHere(home) as T;
+    if (path === '/logs') return here as T;
     const [, , id] = path.split('/');
     const ask = running.get(id);
     return ask === undefined ? ((await auditAnswer(trails, path)) as T) : ask<T>(path, timeoutMs);

@@ -13,17 +13,14 @@ export function localCompletions(program: Command, words: readonly string[]): st
   return [...choices, ...options, '--help'];
 }
 
+const bashCompletion = `_cloudhsm_complete() {
+  local IFS=$'\\n'
+  COMPREPLY=($(compgen -W "$("$1" --complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _cloudhsm_complete cloudhsm-local cloudhsm-cli`;
+
 /** What a shell reads at its start. Both programs tell what may come next when they are called with `--complete`. */
 export const completionScripts = {
-  bash: `_cloudhsm_complete() {
-  local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$("$1" --complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
-}
-complete -o default -F _cloudhsm_complete cloudhsm-local cloudhsm-cli`,
-  zsh: `autoload -Uz compinit bashcompinit && compinit && bashcompinit
-_cloudhsm_complete() {
-  local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$("$1" --complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
-}
-complete -o default -F _cloudhsm_complete cloudhsm-local cloudhsm-cli`,
+  bash: bashCompletion,
+  zsh: `autoload -Uz compinit bashcompinit && compinit && bashcompinit\n${bashCompletion}`,
 } as const;

@@ -1,3 +1,4 @@
+import { pem } from '../base/pem.js';
 import {
   type Asn1,
   basicConstraints,
@@ -5,7 +6,6 @@ import {
   extendedKeyUsage,
   keyUsage,
   oids,
-  pem,
 } from '../control-plane/identity/der.js';
 import { issueCertificate } from '../control-plane/identity/issuing.js';
 import { generateEcKeyPair, type KeyPairDer } from '../crypto/index.js';

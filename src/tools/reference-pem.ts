@@ -1,4 +1,14 @@
-import forge from 'node-forge';
+import { pem } from '../base/pem.js';
+import {
+  type Asn1,
+  bitString,
+  der,
+  integer,
+  octetString,
+  parsed,
+  sequence,
+  tagged,
+} from '../control-plane/identity/der.js';
 
 /*
  * Key files without a key: programs that want a private key's file get one that parses as such, and CloudHSM's OpenSSL engine
@@ -18,33 +28,6 @@ const HANDLE_BYTES = 8;
 const REFERENCE_BYTES = REFERENCE_MAGIC.length + HANDLE_BYTES;
 const MOST_PEM_BYTES = 16 * 1024;
 
-const { asn1 } = forge;
-type Asn1 = forge.asn1.Asn1;
-const { Class, Type } = asn1;
-
-const leaf = (type: number, value: Buffer): Asn1 =>
-  asn1.create(Class.UNIVERSAL, type, false, value.toString('latin1'));
-const tagged = (tag: number, value: Asn1): Asn1 => asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [value]);
-const parsed = (der: Buffer): Asn1 => asn1.fromDer(der.toString('latin1'));
-
-/** A number that is not negative, as short as DER wants it. */
-function integer(bytes: Buffer): Asn1 {
-  const first = bytes.findIndex((byte) => byte !== 0);
-  const significant = first < 0 ? Buffer.of(0) : bytes.subarray(first);
-  return leaf(
-    Type.INTEGER,
-    significant[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), significant]) : significant,
-  );
-}
-
-function pem(label: string, children: Asn1[]): string {
-  const der = asn1.toDer(asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, children)).getBytes();
-  const lines = Buffer.from(der, 'latin1')
-    .toString('base64')
-    .match(/.{1,64}/g)!;
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
-}
-
 /** The key file that stands for a private key of the HSM: RSAPrivateKey (RFC 8017, A.1.2) or ECPrivateKey (RFC 5915). */
 export function referencePem(handle: number, half: PublicHalf): string {
   const reference = Buffer.alloc(REFERENCE_BYTES);
@@ -53,21 +36,22 @@ export function referencePem(handle: number, half: PublicHalf): string {
   const one = (): Asn1 => integer(Buffer.of(1));
   if (half.type === 'RSA') {
     const numbers = [Buffer.of(0), half.modulus, half.publicExponent, reference].map(integer);
-    return pem('RSA PRIVATE KEY', [...numbers, one(), one(), one(), one(), one()]);
+    return pem('RSA PRIVATE KEY', der(sequence(...numbers, one(), one(), one(), one(), one())));
   }
   const padding = Buffer.alloc(half.orderBytes - REFERENCE_BYTES);
   const point = Buffer.from(parsed(half.point).value as string, 'latin1');
-  return pem('EC PRIVATE KEY', [
+  const numbers = sequence(
     one(),
-    leaf(Type.OCTETSTRING, Buffer.concat([padding, reference])),
+    octetString(Buffer.concat([padding, reference])),
     tagged(0, parsed(half.parameters)),
-    tagged(1, leaf(Type.BITSTRING, Buffer.concat([Buffer.of(0), point]))),
-  ]);
+    tagged(1, bitString(point)),
+  );
+  return pem('EC PRIVATE KEY', der(numbers));
 }
 
 /** The numbers of an RSAPrivateKey or ECPrivateKey, also within a PrivateKeyInfo (RFC 5958), as OpenSSL 3 writes keys. */
-function numbersOf(label: string, der: Buffer): Asn1[] | undefined {
-  const { value } = parsed(der);
+function numbersOf(label: string, encoded: Buffer): Asn1[] | undefined {
+  const { value } = parsed(encoded);
   if (!Array.isArray(value)) return undefined;
   if (label !== '') return value;
   const inner = value[2]?.value;

@@ -1,11 +1,11 @@
 import { describeError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { pem } from '../../base/pem.js';
 import { Cluster, type ClusterSettings } from '../../cluster/cluster.js';
 import { type HsmServer, serveHsm } from '../../cluster/hsm-server.js';
 import type { Hsm } from '../../hsm/hsm.js';
 import type { Members } from '../../wire/hsm-frames.js';
 import type { ClusterTrust, HsmPlace } from '../hsm-host.js';
-import { pem } from '../identity/der.js';
 
 interface Served {
   readonly place: HsmPlace;

@@ -131,13 +131,6 @@ export const rsaSigner = (pkcs8: Buffer): Signer => ({
   },
 });
 
-export function pem(label: string, bytes: Uint8Array): string {
-  const lines = Buffer.from(bytes)
-    .toString('base64')
-    .replace(/.{64}(?!$)/g, '$&\n');
-  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
-}
-
 /** The bytes of a PEM block with this label; undefined if there is none. */
 export function pemBytes(label: string, text: string): Buffer | undefined {
   const [, body] = text.match(new RegExp(`-----BEGIN ${label}-----([^-]*)-----END ${label}-----`)) ?? [];

@@ -1,4 +1,5 @@
 import { type ClusterKind, type HsmType, hsmTypes } from '../../base/cluster-kind.js';
+import { pem } from '../../base/pem.js';
 import { generateEcKeyPair, generateRsaKeyPair } from '../../crypto/index.js';
 import type { HsmIdentity } from '../hsm-host.js';
 import {
@@ -6,7 +7,6 @@ import {
   basicConstraints,
   ecSigner,
   keyUsage,
-  pem,
   pemBytes,
   type RelativeName,
   rsaSigner,

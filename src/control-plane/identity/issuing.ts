@@ -1,3 +1,4 @@
+import { pem } from '../../base/pem.js';
 import { digest, randomBytes } from '../../crypto/index.js';
 import {
   type Asn1,
@@ -11,7 +12,6 @@ import {
   octetString,
   oids,
   parsed,
-  pem,
   type RelativeName,
   type Signer,
   sequence,

@@ -1,9 +1,10 @@
 import { describeError } from '../../base/errors.js';
+import { pem } from '../../base/pem.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { CKO } from '../../pkcs11/constants.js';
 import { attribute } from '../../pkcs11/template.js';
 import { refused } from '../failure.js';
-import { fromPem, toPem } from '../pem.js';
+import { fromPem } from '../pem.js';
 import { KeyAttributes } from '../sdk3/attributes.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
 import type { Given, KeyCommandRow } from './command.js';
@@ -25,7 +26,7 @@ const exportPubKey: KeyCommandRow = {
       KeyAttributes.read(client, given.number('-k')),
     );
     if (attributes === undefined) return;
-    writeGivenFile(given.text('-out'), toPem('PUBLIC KEY', spkiOf(attributes)));
+    writeGivenFile(given.text('-out'), pem('PUBLIC KEY', spkiOf(attributes)));
     session.print('', `PEM formatted public key is written to ${given.text('-out')}`);
     session.printReturn('Cfm3ExportPubKey');
   },

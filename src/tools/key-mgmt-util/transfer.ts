@@ -1,4 +1,5 @@
 import { describeError } from '../../base/errors.js';
+import { pem } from '../../base/pem.js';
 import { importSecretKey } from '../../crypto/index.js';
 import { keyWrapMechanisms } from '../../mechanisms/key-wrap.js';
 import { CKA } from '../../pkcs11/attributes.js';
@@ -6,7 +7,6 @@ import { CKK, CKO } from '../../pkcs11/constants.js';
 import { CKM } from '../../pkcs11/mechanisms.js';
 import { attribute } from '../../pkcs11/template.js';
 import { refused } from '../failure.js';
-import { toPem } from '../pem.js';
 import { KeyAttributes } from '../sdk3/attributes.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
 import type { Given, KeyCommandRow } from './command.js';
@@ -132,7 +132,7 @@ const exportPrivateKey: KeyCommandRow = {
     if (!(await requireClass(session, given.number('-k'), CKO.CKO_PRIVATE_KEY, 'Cfm3WrapKey'))) return;
     const plain = await exported(session, given);
     if (plain === undefined) return;
-    writeGivenFile(given.text('-out'), toPem('PRIVATE KEY', plain));
+    writeGivenFile(given.text('-out'), pem('PRIVATE KEY', plain));
     plain.fill(0);
     session.print('', `PEM formatted private key is written to ${given.text('-out')}`, '');
   },

@@ -1,7 +1,7 @@
+import { pem } from '../../base/pem.js';
 import type { HsmConnection } from '../../hsm/hsm.js';
 import { readNamedFile } from '../connection/identity.js';
 import { refused } from '../failure.js';
-import { toPem } from '../pem.js';
 
 /** THE row per certificate that `getCert` fetches (reference management-tools, section 4.2). */
 const certificateTypes: Readonly<Record<number, string>> = {
@@ -27,6 +27,6 @@ export function certificateOf(type: number, connection: HsmConnection, trustAnch
   if (text === undefined) throw refused(`a certificate type is one of ${certificateNumbers.join(', ')}`);
   if (type === CUSTOMER_ROOT) return readNamedFile(trustAnchorFile).toString('latin1');
   if (type === CLUSTER && connection.certificate !== undefined)
-    return toPem('CERTIFICATE', connection.certificate);
+    return pem('CERTIFICATE', connection.certificate);
   throw refused(`a simulated HSM does not have ${text}: describe-clusters shows the manufacturer's`);
 }

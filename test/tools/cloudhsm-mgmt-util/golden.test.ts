@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { pem } from '../../../src/base/pem.js';
 import { CKA } from '../../../src/pkcs11/attributes.js';
 import { CKM } from '../../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../../src/pkcs11/template.js';
-import { toPem } from '../../../src/tools/pem.js';
 import { loggedIn, PASSWORD } from '../../support/in-process.js';
 import { ManagedClusters } from '../../support/managed.js';
 import type { NetworkCluster } from '../../support/network.js';
@@ -92,7 +92,7 @@ describe('cloudhsm_mgmt_util prints what the reference shows', () => {
         const token = Buffer.from(`a token of ${name}`);
         writeFileSync(path(`${name}.token`), token);
         writeFileSync(path(`${name}.token.sig`), key.signFile(token));
-        writeFileSync(path(`${name}.pub`), toPem('PUBLIC KEY', key.publicKey));
+        writeFileSync(path(`${name}.pub`), pem('PUBLIC KEY', key.publicKey));
       }
     });
 
@@ -125,7 +125,7 @@ describe('cloudhsm_mgmt_util prints what the reference shows', () => {
             expect(one.Digest).to.have.length(44);
             one.Signature = key.signDigest(Buffer.from(one.Digest, 'base64')).toString('base64');
           }
-          if (withKey) data.PublicKey = toPem('PUBLIC KEY', key.publicKey);
+          if (withKey) data.PublicKey = pem('PUBLIC KEY', key.publicKey);
           writeFileSync(path('authdata'), JSON.stringify(data));
         };
       return clusters.play('second-factor', {

@@ -1,3 +1,4 @@
+import { pem } from '../../../base/pem.js';
 import {
   CryptoError,
   curveByName,
@@ -13,7 +14,7 @@ import { type Attribute, attribute, ulongOf } from '../../../pkcs11/template.js'
 import { flag, integer, many, oneOf, optional, required, requiredMany } from '../../command-row.js';
 import { readNamedFile } from '../../connection/identity.js';
 import { refused } from '../../failure.js';
-import { fromPem, toPem } from '../../pem.js';
+import { fromPem } from '../../pem.js';
 import { referencePem } from '../../reference-pem.js';
 import { writeGivenFile } from '../../sdk3/files.js';
 import type { CliCluster } from '../cluster.js';
@@ -60,7 +61,7 @@ function keyFile(key: KnownKey, encoding: 'reference-pem' | 'pem'): string {
   if (encoding === 'reference-pem') return referencePem(key.handle, half);
   const spki =
     half.type === 'RSA' ? rsaPublicKeyInfo(half) : ecPublicKeyInfo(half.curve.name, pointOf(half.point));
-  return toPem('PUBLIC KEY', spki);
+  return pem('PUBLIC KEY', spki);
 }
 
 /** THE row per kind of public key that can be imported. */
