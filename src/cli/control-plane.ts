@@ -12,6 +12,7 @@ import { standardAuthorization } from '../control-plane/http/authorization.js';
 import { type ControlPlaneServer, serveControlPlane } from '../control-plane/http/server.js';
 import { newRoots, type Roots, rootFiles, rootNames } from '../control-plane/identity/hardware.js';
 import { standardSettings } from '../control-plane/state/context.js';
+import type { ReadinessRecord } from '../cryptoki/readiness.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
 import { type ListedBackup, listedBackups } from './backups.js';
 import { hsmSettings, SYNCHRONISATION_MS } from './cluster-home.js';
@@ -76,6 +77,7 @@ export async function startApi(
   config: Config,
   log: Log,
   progress: (step: string) => void,
+  readiness: ReadinessRecord,
 ): Promise<Api | undefined> {
   if (config.controlPlane.enabled === false) return undefined;
   progress('starting the API');
@@ -110,6 +112,8 @@ export async function startApi(
     host: hsms,
     archive,
     log,
+    profile: config.profile,
+    deviated: (deviation, operation, program) => readiness.note(deviation, operation, { program }),
     settings: {
       awsTiming: awsTiming ?? standardSettings.awsTiming,
       offerHsm1: offerHsm1 ?? standardSettings.offerHsm1,

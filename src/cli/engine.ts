@@ -76,7 +76,8 @@ export async function startEngine(
   const cluster = await openCluster(home, config, file, log, progress);
   const members = membersOf(file, config);
   const servers = await listenAll(home, cluster.hsms, members, config.hsmPorts, log);
-  const api = await startApi(home, config, log, progress);
+  const readiness = keepReadiness(home, config.profile, log);
+  const api = await startApi(home, config, log, progress, readiness.record);
   const local = (): Cluster[] => [cluster, ...(api?.hsms.clusters ?? [])];
   const backing: Backing = {
     clusters: local,
@@ -91,7 +92,7 @@ export async function startEngine(
       await cluster.close();
     },
   };
-  return serve(home, config, backing, log, progress);
+  return serve(home, config, backing, readiness, log, progress);
 }
 
 /**
@@ -120,7 +121,8 @@ export async function startClient(
   };
   const unchecked = lists.every(({ availabilityCheck }) => !availabilityCheck);
   const { keyAvailabilityCheck = unchecked ? false : undefined } = config;
-  return serve(home, { ...config, keyAvailabilityCheck }, backing, log, progress);
+  const readiness = keepReadiness(home, config.profile, log);
+  return serve(home, { ...config, keyAvailabilityCheck }, backing, readiness, log, progress);
 }
 
 /** Lets modules and the other commands in. */
@@ -128,10 +130,10 @@ async function serve(
   home: Home,
   { profile, keyAvailabilityCheck }: ServedConfig,
   { clusters, addressesOf, local, api, status: clusterStatus, close }: Backing,
+  readiness: ReturnType<typeof keepReadiness>,
   log: Log,
   progress: (step: string) => void,
 ): Promise<Engine> {
-  const readiness = keepReadiness(home, profile, log);
   const elsewhere = new ReachedClusters(log);
   const reach: EngineOffer['reach'] = (file, entry) => elsewhere.reach(file, entry);
   const libraries = new Libraries(

@@ -1,6 +1,8 @@
 import { describeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
+import type { DeviationId, Profile } from '../objects/deviations.js';
+import { Gate } from '../objects/gate.js';
 import type { RecordStore } from '../store/record-store.js';
 import type { BackupArchive } from './backup-archive.js';
 import type { HsmHost } from './hsm-host.js';
@@ -8,6 +10,7 @@ import { backupJobs } from './jobs/backup-jobs.js';
 import { activate, clusterJobs, noticeActivation } from './jobs/cluster-jobs.js';
 import { isBackedUp, noticeFailure, placeOf } from './jobs/hsm-jobs.js';
 import { handlers } from './operations/index.js';
+import { asServiceError } from './service/errors.js';
 import type { OperationName, Output } from './service/operations.js';
 import { validateInput } from './service/validate.js';
 import { Catalogue, type CatalogueChange } from './state/catalogue.js';
@@ -31,6 +34,10 @@ export interface ControlPlaneParts {
   readonly log: Log;
   readonly time?: Time;
   readonly settings?: Partial<ControlPlaneSettings>;
+  /** Whether requests that AWS refuses are let pass. */
+  readonly profile: Profile;
+  /** Learns of those that were. */
+  readonly deviated?: (deviation: DeviationId, operation: string, program: string) => void;
 }
 
 /** The key of page tokens: tokens outlive a restart. */
@@ -48,22 +55,22 @@ async function pageTokens(catalogue: Catalogue): Promise<PageTokens> {
 export class ControlPlane {
   readonly #scheduler: Scheduler;
 
-  private constructor(readonly context: Context) {
+  private constructor(
+    readonly context: Context,
+    private readonly profile: Profile,
+    private readonly deviated: NonNullable<ControlPlaneParts['deviated']>,
+  ) {
     this.#scheduler = new Scheduler((id) => this.#jobsOf(id), context.time, context.log);
   }
 
   /** Opens what the store has, lets its HSMs run, and goes on with what was under way. Throws CORRUPT_STORE. */
-  static async open({ store, host, archive, log, time, settings }: ControlPlaneParts): Promise<ControlPlane> {
+  static async open(parts: ControlPlaneParts): Promise<ControlPlane> {
+    const { store, host, archive, log, time = systemTime, profile, deviated = () => undefined } = parts;
     const catalogue = await Catalogue.open(store);
-    const controlPlane = new ControlPlane({
-      catalogue,
-      host,
-      archive,
-      log,
-      time: time ?? systemTime,
-      pages: await pageTokens(catalogue),
-      settings: { ...standardSettings, ...settings },
-    });
+    const pages = await pageTokens(catalogue);
+    const settings = { ...standardSettings, ...parts.settings };
+    const context = { catalogue, host, archive, log, time, pages, settings };
+    const controlPlane = new ControlPlane(context, profile, deviated);
     await controlPlane.#begin();
     return controlPlane;
   }
@@ -115,11 +122,19 @@ export class ControlPlane {
     for (const owner of owners) this.#scheduler.refresh(owner);
   }
 
-  /** Answers one request. Throws ServiceError; anything else is a fault of ours. */
-  async call<N extends OperationName>(name: N, body: unknown, caller: Realm): Promise<Output<N>> {
+  /** Answers one request of a program. Throws ServiceError; anything else is a fault of ours. */
+  async call<N extends OperationName>(
+    name: N,
+    body: unknown,
+    caller: Realm,
+    program = 'unknown',
+  ): Promise<Output<N>> {
     const input = validateInput(name, body);
     const operation = handlers[name] as Operation<N>;
-    return operation(input, caller, this.context);
+    const gate = new Gate(this.profile, (deviation, cause) => this.deviated(deviation, cause, program));
+    return operation(input, caller, { ...this.context, gate }).catch((error: unknown) => {
+      throw asServiceError(error);
+    });
   }
 
   /** Resolves when nothing runs that could run now. */

@@ -7,10 +7,13 @@ export interface Client {
   readonly program: string;
 }
 
+/** Who deviates: a client of the API tells no pid. */
+type Deviating = Pick<Client, 'program'> & Partial<Client>;
+
 /** How often a program's calls to one function were one deviation. */
 export interface DeviationUse {
   readonly deviation: DeviationId;
-  /** The PKCS#11 function. */
+  /** The PKCS#11 function, or the operation of the API. */
   readonly call: string;
   readonly program: string;
   readonly count: number;
@@ -40,7 +43,7 @@ export class ReadinessRecord {
     private readonly now: () => number = Date.now,
   ) {}
 
-  note(deviation: DeviationId, call: string, client: Client): void {
+  note(deviation: DeviationId, call: string, client: Deviating): void {
     const known = this.#uses.get(client.program)?.get(deviation)?.get(call);
     const atMs = this.now();
     const use = known ?? this.#add({ deviation, call, program: client.program, count: 0, firstMs: atMs });
@@ -59,7 +62,7 @@ export class ReadinessRecord {
   }
 
   /** Once per deviation and program, in plain words. */
-  #say(use: Counted, { pid }: Client): void {
+  #say(use: Counted, { pid }: Deviating): void {
     const { deviation, call, program } = use;
     use.logged = true;
     const key = `${deviation} ${program}`;

@@ -3,12 +3,17 @@ import type { CkrName } from '../pkcs11/ckr.js';
 /** `strict` answers as CloudHSM does; `compatible` accepts what programs commonly do and CloudHSM refuses. */
 export type Profile = 'strict' | 'compatible';
 
+/** What AWS's API answers in place of a result. */
+type ApiError = 'CloudHsmInvalidRequestException';
+
 /** One thing that the compatible profile accepts and CloudHSM does not. */
-export interface Deviation {
+export interface Deviation<Answer extends string = CkrName | ApiError> {
   /** What the program does; goes on after its name. */
   readonly does: string;
   /** What CloudHSM answers; CKR_OK where the call succeeds with another result. */
-  readonly answer: CkrName;
+  readonly answer: Answer;
+  /** CloudHSM's own words, where clients see them. */
+  readonly words?: string;
   /** Why CloudHSM answers so. */
   readonly because: string;
   /** Which programs do it, and why. */
@@ -26,7 +31,7 @@ export interface Deviation {
  * THE row per deviation. Nothing is accepted in one profile and refused in the other but through a row: `Gate` decides by
  * the row's id. Ids are stable: reports, logs and CI jobs name them.
  */
-const rows = {
+const callRows = {
   'read-only-session': {
     does: 'opens a read-only session',
     answer: 'CKR_FUNCTION_FAILED',
@@ -258,14 +263,35 @@ const rows = {
     fix: 'give the cluster a second HSM, or switch the key availability check off, at the risk of losing keys with their HSM',
     source: '14.1 [doc]',
   },
-} as const satisfies Record<string, Deviation>;
+} as const satisfies Record<string, Deviation<CkrName>>;
 
-export type DeviationId = keyof typeof rows;
+/** The same for requests to the cloudhsmv2 API. */
+const apiRows = {
+  'hsm1-cluster': {
+    does: 'creates a cluster of hsm1.medium',
+    answer: 'CloudHsmInvalidRequestException',
+    words: 'Provided HsmType is not supported.',
+    because: 'AWS creates no clusters of hsm1.medium since April 2025, neither new ones nor from backups',
+    why: 'guides and scripts that were written before say so',
+    fix: 'create the cluster with HsmType hsm2m.medium and a Mode: backups of hsm1.medium are restored there, too',
+    source: '5 [doc] of the reference on the control plane, the words [seen]; from backups [guess]',
+  },
+} as const satisfies Record<string, Deviation<ApiError> & { readonly words: string }>;
 
-export const deviations: { readonly [Id in DeviationId]: Deviation } = rows;
+export type CallDeviationId = keyof typeof callRows;
+export type ApiDeviationId = keyof typeof apiRows;
+export type DeviationId = CallDeviationId | ApiDeviationId;
 
-export const deviationIds = Object.keys(rows) as readonly DeviationId[];
+export const callDeviations: { readonly [Id in CallDeviationId]: Deviation<CkrName> } = callRows;
+export const apiDeviations: {
+  readonly [Id in ApiDeviationId]: Deviation<ApiError> & { readonly words: string };
+} = apiRows;
+export const deviations: { readonly [Id in DeviationId]: Deviation } = { ...callRows, ...apiRows };
+
+export const callDeviationIds = Object.keys(callRows) as readonly CallDeviationId[];
+export const apiDeviationIds = Object.keys(apiRows) as readonly ApiDeviationId[];
+export const deviationIds: readonly DeviationId[] = [...callDeviationIds, ...apiDeviationIds];
 
 export function isDeviationId(text: string): text is DeviationId {
-  return Object.hasOwn(rows, text);
+  return Object.hasOwn(deviations, text);
 }

@@ -1,4 +1,4 @@
-import { ckr } from '../pkcs11/ckr.js';
+import { Failure } from '../base/errors.js';
 import { type DeviationId, deviations, type Profile } from './deviations.js';
 
 /** Lets a deviation pass, or throws what CloudHSM answers. `detail` says what it is about, for the log. */
@@ -57,7 +57,8 @@ export class Gate {
   }
 }
 
-function refusal(deviation: DeviationId, detail: string): Error {
-  const { answer, because, fix } = deviations[deviation];
-  return ckr(answer, `${detail}: ${because} (${deviation}). ${fix[0]!.toUpperCase()}${fix.slice(1)}`);
+function refusal(deviation: DeviationId, detail: string): Failure {
+  const { answer, words, because, fix } = deviations[deviation];
+  const explained = `${detail}: ${because} (${deviation}). ${fix[0]!.toUpperCase()}${fix.slice(1)}`;
+  return new Failure(answer, words ?? explained);
 }

@@ -2,7 +2,7 @@ import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKO } from '../pkcs11/constants.js';
 import { attribute, type Template, ulongOf } from '../pkcs11/template.js';
-import { deviations } from './deviations.js';
+import { callDeviations } from './deviations.js';
 import type { Attributes } from './template-validator.js';
 
 /**
@@ -26,5 +26,5 @@ export function duplicateIdText(template: Template): string {
 
 /** The refusal of one that came in between, where ids are unique. */
 export function duplicateId(template: Template): Error {
-  return ckr(deviations['duplicate-id'].answer, duplicateIdText(template));
+  return ckr(callDeviations['duplicate-id'].answer, duplicateIdText(template));
 }

@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-cloudhsm-v2';
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
+import type { ReadinessReport } from '../../src/cli/report.js';
 import { RemoteCluster } from '../../src/cluster/remote-cluster.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
 import { connectToHsm } from '../../src/cluster/tls-connection.js';
@@ -135,6 +136,18 @@ describe('the API of an engine', function () {
     await until(ClusterId, ({ State }) => State === 'ACTIVE');
     await connection.send('createUser', { name: 'user', role: 'CU', password: PASSWORD });
     connection.close();
+  });
+
+  it('reports that AWS creates no clusters of hsm1.medium any more', async () => {
+    const { stdout } = await cloudhsmLocal(['report', '--json', '--home', engine.home]);
+    const [line, ...others] = (JSON.parse(stdout) as ReadinessReport).deviations;
+    expect(others).to.deep.equal([]);
+    expect(line).to.include({
+      id: 'hsm1-cluster',
+      call: 'CreateCluster',
+      program: 'aws-sdk-js',
+      cloudhsm: 'CloudHsmInvalidRequestException',
+    });
   });
 
   it('lets programs use it over TLS while an HSM comes and another one goes', async () => {

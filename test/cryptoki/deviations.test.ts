@@ -1,7 +1,11 @@
 import { rmSync } from 'node:fs';
 import { expect } from 'chai';
 import type { ReadinessReport } from '../../src/cli/report.js';
-import { type DeviationId, deviationIds, deviations } from '../../src/objects/deviations.js';
+import {
+  type CallDeviationId,
+  callDeviationIds,
+  callDeviations as deviations,
+} from '../../src/objects/deviations.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { find, type Scene, type Stage, scenes } from '../support/deviation-scenes.js';
@@ -14,7 +18,7 @@ import { expectCkr, TestModule } from '../support/module.js';
  */
 for (const hsms of [2, 1])
   describe(`deviations in a cluster of ${hsms}`, () => {
-    const ids = deviationIds.filter((id) => (scenes[id].hsms ?? 2) === hsms);
+    const ids = callDeviationIds.filter((id) => (scenes[id].hsms ?? 2) === hsms);
     let engine: TestEngine;
     let module: TestModule;
     let session: Buffer;
@@ -34,10 +38,10 @@ for (const hsms of [2, 1])
       await engine?.stop();
     });
 
-    const labelOf = (id: DeviationId) => ({ type: CKA.CKA_LABEL, value: `scene ${id}` });
+    const labelOf = (id: CallDeviationId) => ({ type: CKA.CKA_LABEL, value: `scene ${id}` });
 
     /** The stage of a scene, with the key it is about if it has one. */
-    function stageOf(id: DeviationId): Stage {
+    function stageOf(id: CallDeviationId): Stage {
       const label = [labelOf(id)];
       const key = find(module, session, label).at(-1) ?? Buffer.alloc(8);
       return { module, session, key, label };

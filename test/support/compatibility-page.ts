@@ -36,11 +36,12 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
 }
 
 function deviationSection(id: DeviationId): string {
-  const { does, answer, because, why, fix, source, advisory } = deviations[id];
+  const { does, answer, words, because, why, fix, source, advisory } = deviations[id];
+  const said = words === undefined ? '' : ` (\`${words}\`)`;
   return [
     `### ${id}`,
     '',
-    `A program ${does}. CloudHSM answers **${answer}**: ${because}.`,
+    `A program ${does}. CloudHSM answers **${answer}**${said}: ${because}.`,
     '',
     `- Why programs do it: ${why}.`,
     `- To fix it: ${fix}.`,

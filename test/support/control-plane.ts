@@ -17,6 +17,7 @@ import {
 import { validate } from '../../src/control-plane/service/validate.js';
 import type { ControlPlaneSettings } from '../../src/control-plane/state/context.js';
 import type { Realm } from '../../src/control-plane/state/records.js';
+import type { Profile } from '../../src/objects/deviations.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 import type { RecordStore } from '../../src/store/record-store.js';
 import { FakeArchive, FakeHsms } from './fake-hsms.js';
@@ -89,11 +90,23 @@ export class TestedControlPlane {
   store: RecordStore = { ...openMemoryStore(), close: async () => undefined };
   controlPlane!: ControlPlane;
   settings: Partial<ControlPlaneSettings> = {};
+  profile: Profile = 'compatible';
+  /** What was let pass although AWS refuses it: deviation, operation, program. */
+  readonly deviated: string[][] = [];
 
   async open(settings: Partial<ControlPlaneSettings> = this.settings): Promise<this> {
     this.settings = settings;
-    const { host, keeping: archive, time, store } = this;
-    this.controlPlane = await ControlPlane.open({ store, host, archive, time, log: silentLog, settings });
+    const { host, keeping: archive, time, store, profile } = this;
+    this.controlPlane = await ControlPlane.open({
+      store,
+      host,
+      archive,
+      time,
+      log: silentLog,
+      settings,
+      profile,
+      deviated: (...deviation) => this.deviated.push(deviation),
+    });
     await this.settle();
     return this;
   }

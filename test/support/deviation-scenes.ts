@@ -1,5 +1,5 @@
 import pkcs11js from 'pkcs11js';
-import type { DeviationId } from '../../src/objects/deviations.js';
+import type { CallDeviationId } from '../../src/objects/deviations.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import type { CkrName } from '../../src/pkcs11/ckr.js';
 import { CKD, CKF } from '../../src/pkcs11/constants.js';
@@ -79,7 +79,7 @@ const gcm = (iv: Buffer) => ({
 });
 
 /** THE scene per deviation: the compiler asks for one wherever a row is added. */
-export const scenes: { readonly [Id in DeviationId]: Scene } = {
+export const scenes: { readonly [Id in CallDeviationId]: Scene } = {
   'read-only-session': {
     call: 'C_OpenSession',
     act: ({ module }) => module.p11.C_CloseSession(module.openSession(CKF.CKF_SERIAL_SESSION)),

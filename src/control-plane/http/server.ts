@@ -81,6 +81,12 @@ function operationOf(request: IncomingMessage): OperationName {
   return name;
 }
 
+/** `aws-cli/2.17.0 md/…` is `aws-cli`; Terraform names its authors first. */
+function programOf({ headers }: IncomingMessage): string | undefined {
+  const products = (headers['user-agent'] ?? '').slice(0, limits.nameBytes).match(/[\w.+-]+(?=\/)/g) ?? [];
+  return products.find((product) => product !== 'APN' && product !== 'HashiCorp');
+}
+
 function parseBody(body: Buffer): unknown {
   if (body.length === 0) return {};
   try {
@@ -137,7 +143,7 @@ class Face {
     const { controlPlane, authorization, log } = this.parts;
     const nowMs = controlPlane.context.time.nowMs();
     const caller = authorize(authorization, request.headers, body, nowMs, log);
-    return controlPlane.call(operation, parseBody(body), caller);
+    return controlPlane.call(operation, parseBody(body), caller, programOf(request));
   }
 
   #answer(response: ServerResponse, requestId: string, status: number, body: unknown): void {

@@ -1,10 +1,12 @@
 import { type ClusterMode, isClusterKind, noSuchKind } from '../../base/cluster-kind.js';
+import { apiDeviations } from '../../objects/deviations.js';
+import type { Allow } from '../../objects/gate.js';
 import { invalidRequest, notFound, ServiceError } from '../service/errors.js';
-import type { Input } from '../service/operations.js';
+import type { Input, Output } from '../service/operations.js';
 import { retentionDays } from '../service/shapes.js';
 import { mayRestore } from '../state/backups.js';
 import type { Transaction } from '../state/catalogue.js';
-import type { Operation } from '../state/context.js';
+import type { Operation, RequestContext } from '../state/context.js';
 import { newId, newNetworkId } from '../state/ids.js';
 import { mapSubnets } from '../state/placement.js';
 import type { BackupRecord, ClusterRecord, Realm } from '../state/records.js';
@@ -20,7 +22,8 @@ type Asked = Input<'CreateCluster'>;
 function modeOf({ HsmType, Mode }: Asked): ClusterMode {
   if (Mode !== undefined) return Mode;
   if (HsmType !== 'hsm1.medium')
-    throw invalidRequest(`Mode is missing: a cluster of ${HsmType} is FIPS or NON_FIPS.`);
+    // AWS's words (reference management-tools, section 0).
+    throw invalidRequest('Mode is a required argument for this hsm type.');
   return 'FIPS';
 }
 
@@ -51,48 +54,56 @@ function checkQuota(tx: Transaction, caller: Realm, most: number): void {
     throw invalidRequest(`The account has ${present.length} clusters in ${caller.region}, its quota.`);
 }
 
-export const createCluster: Operation<'CreateCluster'> = (
-  input,
-  caller,
-  { catalogue, settings, time, log },
-) =>
-  catalogue.transaction((tx) => {
-    const hsmType = checkHsmType(input.HsmType);
-    const mode = modeOf(input);
-    if (!isClusterKind({ hsmType, mode })) throw invalidRequest(noSuchKind);
-    const networkType = input.NetworkType ?? 'IPV4';
-    if (hsmType === 'hsm1.medium') {
-      if (networkType !== 'IPV4') throw invalidRequest('A cluster of hsm1.medium has network type IPV4.');
-      if (!settings.offerHsm1) throw invalidRequest('New clusters of hsm1.medium are not created any more.');
-      log.warn('AWS creates no clusters of hsm1.medium since April 2025: use hsm2m.medium');
-    }
-    const source =
-      input.SourceBackupId === undefined ? undefined : findSource(tx, caller, input.SourceBackupId);
-    if (source !== undefined) checkSource(source, input, mode);
-    const tags = tagsOf(input);
-    checkQuota(tx, caller, settings.quotas.clusters);
-    const nowMs = time.nowMs();
-    const cluster: ClusterRecord = {
-      ...caller,
-      id: newId('cluster'),
-      hsmType,
-      mode,
-      networkType,
-      state: 'CREATE_IN_PROGRESS',
-      stateSinceMs: nowMs,
-      createdMs: nowMs,
-      retentionDays: Number(input.BackupRetentionPolicy?.Value ?? retentionDays.standard),
-      ...mapSubnets(tx, caller, input.SubnetIds, settings),
-      securityGroup: newNetworkId('sg'),
-      sourceBackup: source?.id,
-      trust: source?.trust,
-      hsms: [],
-      lastOrdinal: 0,
-      tags,
-    };
-    tx.put('cluster', cluster);
-    return { Cluster: clusterView(cluster, nowMs) };
-  });
+export const createCluster: Operation<'CreateCluster'> = async (input, caller, context) => {
+  const { allow, settle } = context.gate.allowance('CreateCluster');
+  const output = await context.catalogue.transaction((tx) => create(tx, input, caller, context, allow));
+  settle();
+  return output;
+};
+
+function create(
+  tx: Transaction,
+  input: Asked,
+  caller: Realm,
+  { settings, time }: RequestContext,
+  allow: Allow,
+): Output<'CreateCluster'> {
+  const hsmType = checkHsmType(input.HsmType);
+  const mode = modeOf(input);
+  if (!isClusterKind({ hsmType, mode })) throw invalidRequest(noSuchKind);
+  const networkType = input.NetworkType ?? 'IPV4';
+  if (hsmType === 'hsm1.medium') {
+    if (!settings.offerHsm1) throw invalidRequest(apiDeviations['hsm1-cluster'].words);
+    allow('hsm1-cluster', 'HsmType hsm1.medium');
+    if (networkType !== 'IPV4') throw invalidRequest('A cluster of hsm1.medium has network type IPV4.');
+  }
+  const source =
+    input.SourceBackupId === undefined ? undefined : findSource(tx, caller, input.SourceBackupId);
+  if (source !== undefined) checkSource(source, input, mode);
+  const tags = tagsOf(input);
+  checkQuota(tx, caller, settings.quotas.clusters);
+  const nowMs = time.nowMs();
+  const cluster: ClusterRecord = {
+    ...caller,
+    id: newId('cluster'),
+    hsmType,
+    mode,
+    networkType,
+    state: 'CREATE_IN_PROGRESS',
+    stateSinceMs: nowMs,
+    createdMs: nowMs,
+    retentionDays: Number(input.BackupRetentionPolicy?.Value ?? retentionDays.standard),
+    ...mapSubnets(tx, caller, input.SubnetIds, settings),
+    securityGroup: newNetworkId('sg'),
+    sourceBackup: source?.id,
+    trust: source?.trust,
+    hsms: [],
+    lastOrdinal: 0,
+    tags,
+  };
+  tx.put('cluster', cluster);
+  return { Cluster: clusterView(cluster, nowMs) };
+}
 
 /** CreateCluster has no error for too many tags but its own for tags. */
 function tagsOf({ TagList = [] }: Asked): ClusterRecord['tags'] {

@@ -1,3 +1,5 @@
+import { Failure } from '../../base/errors.js';
+
 /*
  * THE row per error that the endpoint answers: its HTTP status (reference section 2.2). Modelled errors are the
  * service's own; the others are those that every AWS service has.
@@ -56,3 +58,9 @@ export const invalidRequest = (message: string): ServiceError =>
 
 export const notFound = (what: string): ServiceError =>
   new ServiceError('CloudHsmResourceNotFoundException', `${what} was not found.`);
+
+/** What a gate refuses, as clients of the API are told of it. */
+export function asServiceError(error: unknown): unknown {
+  if (!(error instanceof Failure) || !Object.hasOwn(modelledErrors, error.code)) return error;
+  return new ServiceError(error.code as ModelledError, error.message, { cause: error });
+}

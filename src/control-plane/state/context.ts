@@ -1,4 +1,5 @@
 import type { Log } from '../../base/log.js';
+import type { Gate } from '../../objects/gate.js';
 import type { BackupArchive } from '../backup-archive.js';
 import type { HsmHost } from '../hsm-host.js';
 import type { Input, OperationName, Output } from '../service/operations.js';
@@ -11,7 +12,7 @@ import type { Time } from './time.js';
 export interface ControlPlaneSettings {
   /** States last as long as on AWS, or as long as their work takes. */
   readonly awsTiming: boolean;
-  /** AWS creates no hsm1.medium since April 2025; many scripts still do. */
+  /** Whether clusters of hsm1.medium are made at all; where they are, the profile has a say (objects/deviations.ts). */
   readonly offerHsm1: boolean;
   /** Per account and region: "4 clusters, 6 HSMs", raisable. */
   readonly quotas: { readonly clusters: number; readonly hsms: number };
@@ -43,9 +44,15 @@ export interface Context {
   readonly log: Log;
 }
 
+/** What one request is answered with. */
+export interface RequestContext extends Context {
+  /** For what AWS refuses and clients commonly ask for. */
+  readonly gate: Gate;
+}
+
 /** One operation: validated members in, members of the answer out. Throws ServiceError. */
 export type Operation<N extends OperationName> = (
   input: Input<N>,
   caller: Realm,
-  context: Context,
+  context: RequestContext,
 ) => Promise<Output<N>>;
