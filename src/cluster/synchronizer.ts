@@ -9,11 +9,20 @@ import {
   isWithdrawal,
   type ObjectVersion,
 } from '../hsm/object-versions.js';
+import { nameOf } from '../hsm/user-identity.js';
 
 /** How an HSM gets to another one of its cluster, as an HSM. */
 export interface Peer {
   readonly hsmId: string;
   connect(): Eventually<HsmConnection>;
+}
+
+/** A user of that name may have been made again while one of the HSMs was away (src/hsm/user-identity.ts). */
+function whyNoOwner(users: Hsm['users'], identity: string): string {
+  const name = nameOf(identity);
+  return users.find(name) === undefined
+    ? `there is no user ${name}`
+    : `it belongs to another user of the name ${name}, which was deleted and made again on one of the HSMs`;
 }
 
 /** Objects on their way at a time: they share the syncs of the disk. */
@@ -118,8 +127,8 @@ export class Synchronizer {
     try {
       const object = maskingKey.unmask(await peer.send('extractMaskedObject', { handle }));
       // "A key whose owner is missing on an HSM cannot be synced there" (tools reference, section 7).
-      if (users.find(object.owner) === undefined)
-        this.log.warn({ hsm: settings.id, handle }, `not synchronised: there is no user ${object.owner}`);
+      if (users.owner(object.owner) === undefined)
+        this.log.warn({ hsm: settings.id, handle }, `not synchronised: ${whyNoOwner(users, object.owner)}`);
       else await objects.adopt(object);
     } catch (error) {
       // Destroyed meanwhile: the next round brings its tombstone.

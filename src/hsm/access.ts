@@ -2,6 +2,7 @@ import type { HsmObject } from '../objects/hsm-object.js';
 import { isTokenObject, kindOf } from '../objects/hsm-object.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { LoadedObject } from './loaded-object.js';
+import { nameOf } from './user-identity.js';
 import type { User } from './user-records.js';
 
 /*
@@ -20,12 +21,25 @@ import type { User } from './user-records.js';
 export function maySee(user: User, object: HsmObject): boolean {
   if (user.role !== 'CU') return false;
   return (
-    object.owner === user.name || object.sharedWith.includes(user.name) || kindOf(object) === 'certificate'
+    object.owner === user.identity ||
+    object.sharedWith.includes(user.identity) ||
+    kindOf(object) === 'certificate'
   );
 }
 
 export function mayChange(user: User, object: HsmObject): boolean {
-  return user.role === 'CU' && object.owner === user.name;
+  return user.role === 'CU' && object.owner === user.identity;
+}
+
+/** Throws CKR_ACTION_PROHIBITED for an object of somebody else, also of another user of the same name (user-identity.ts). */
+export function requireOwn(user: User, { handle, owner }: HsmObject): void {
+  if (owner === user.identity) return;
+  const name = nameOf(owner);
+  const other =
+    name === user.name
+      ? `another user of the name ${name} than the one here: one of them was deleted and made again`
+      : name;
+  throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${other}`);
 }
 
 /** Passwords: one's own, and as a CO those of COs and CUs (reference management-tools, section 4.2). Throws

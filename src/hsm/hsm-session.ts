@@ -12,6 +12,7 @@ import { mayChange, maySee } from './access.js';
 import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
 import { type Login, mayLoginSend } from './roles.js';
+import { nameOf } from './user-identity.js';
 import type { User } from './user-records.js';
 
 /** Enough for the creations that one connection may have under way. */
@@ -224,7 +225,7 @@ export class HsmSession {
   changeableObject(handle: number): LoadedObject {
     const loaded = this.object(handle);
     if (!mayChange(this.user, loaded.object)) {
-      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${loaded.object.owner}`);
+      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${nameOf(loaded.object.owner)}`);
     }
     return loaded;
   }

@@ -19,7 +19,7 @@ export class LiveLogins {
 
   /** "You cannot change the password of, or delete, a user who is logged in through another client" (reference
    * management-tools, section 1.3). Throws CKR_ACTION_PROHIBITED. */
-  requireNone({ id, name }: User, except?: object): void {
+  requireNone({ id, name }: Pick<User, 'id' | 'name'>, except?: object): void {
     for (const connection of this.#connections.get(id) ?? []) {
       if (connection !== except)
         throw ckr('CKR_ACTION_PROHIBITED', `${name} is logged in on another connection: log out there first`);

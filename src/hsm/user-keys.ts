@@ -18,13 +18,13 @@ export async function releaseKeysOf(user: User, objects: TokenObjects): Promise<
   for (const [at, handle] of handles.entries()) {
     if (at % AT_A_TIME === AT_A_TIME - 1) await otherWork();
     const object = objects.get(handle)?.object;
-    if (object?.owner === user.name)
+    if (object?.owner === user.identity)
       throw ckr('CKR_ACTION_PROHIBITED', `${user.name} owns key ${handle}, maybe more: delete them first`);
-    if (object?.sharedWith.includes(user.name)) shared.push(handle);
+    if (object?.sharedWith.includes(user.identity)) shared.push(handle);
   }
   for (const handle of shared) {
     await objects
-      .change(handle, ({ sharedWith }) => ({ sharedWith: sharedWith.filter((name) => name !== user.name) }))
+      .change(handle, ({ sharedWith }) => ({ sharedWith: sharedWith.filter((one) => one !== user.identity) }))
       .catch((error: unknown) => {
         // Destroyed meanwhile.
         if (objects.get(handle) !== undefined) throw error;

@@ -14,18 +14,22 @@ import type { Change, RecordStore } from '../store/record-store.js';
 import type { AuditDetails } from './audit/entry.js';
 import { LoginRefused } from './login-refused.js';
 import type { Role } from './roles.js';
+import { identityOf, nameOf } from './user-identity.js';
 import {
   ADMIN_ID,
   infoOf,
   isLocked,
+  nextGenerationChange,
   nextIdChange,
   nextUserId,
+  readNextGeneration,
   readUser,
   readUsers,
   type User,
   type UserInfo,
   type UserRecord,
   userChange,
+  userOf,
   userRemoval,
 } from './user-records.js';
 import { canonicalName, requireName, userRules } from './user-rules.js';
@@ -43,8 +47,6 @@ export interface LoginSteps {
   /** The login itself, while nobody changes the user. */
   login(user: User): void;
 }
-
-const identityOf = ({ id, name, role }: UserRecord): User => ({ id, name, role });
 
 /** `PRECO` goes on naming the first admin once it is a CO: "loginHSM PRECO admin" must still succeed [guess] (reference
  * management-tools, section 2). */
@@ -102,7 +104,26 @@ export class UserTable {
   /** The user of that name, whatever the role. */
   find(name: string): User | undefined {
     const record = this.#read(name);
-    return record && !this.#leaving.has(record.name) ? identityOf(record) : undefined;
+    return record && !this.#leaving.has(record.name) ? userOf(record) : undefined;
+  }
+
+  /** The crypto user that keys call so; not another one of the same name. */
+  owner(identity: string): User | undefined {
+    const user = this.find(nameOf(identity));
+    return user?.role === 'CU' && user.identity === identity ? user : undefined;
+  }
+
+  /** By what keys call them. */
+  idsByIdentity(): ReadonlyMap<string, number> {
+    return new Map(
+      readUsers(this.store).map(({ id, name, generation }) => [identityOf(name, generation), id]),
+    );
+  }
+
+  /** The generation that a new crypto user of the name would have here. */
+  nextGeneration(name: string): number {
+    const canonical = canonicalName(name);
+    return canonical === undefined ? 0 : readNextGeneration(this.store, canonical);
   }
 
   /** In the order of their ids. */
@@ -138,19 +159,20 @@ export class UserTable {
     return record;
   }
 
-  /** Adds a user. Durable when it resolves. Throws CKR_ARGUMENTS_BAD for a name that is none, CKR_ACTION_PROHIBITED for one that
-   * is taken, CKR_DEVICE_MEMORY for one user too many. */
+  /** Adds a user, whose generation is at least what is asked for. Durable when it resolves. Throws CKR_ARGUMENTS_BAD for a name that
+   * is none, CKR_ACTION_PROHIBITED for one that is taken, CKR_DEVICE_MEMORY for one user too many. */
   create(
-    user: Pick<UserRecord, 'name' | 'role' | 'passwordHash' | 'publicKey' | 'secondFactor'>,
+    user: Pick<UserRecord, 'name' | 'role' | 'passwordHash' | 'publicKey' | 'secondFactor' | 'generation'>,
     write: Write,
   ): Promise<User> {
     const name = requireName(user.name);
     return this.#inTurn(name, async () => {
       if (this.#read(name) !== undefined)
         throw ckr('CKR_ACTION_PROHIBITED', `there is a user ${name} already`);
-      const record: UserRecord = { ...user, name, id: this.nextId, wrongPasswords: 0 };
+      const generation = Math.max(readNextGeneration(this.store, name), user.generation ?? 0) || undefined;
+      const record: UserRecord = { ...user, name, generation, id: this.nextId, wrongPasswords: 0 };
       await this.#add(record, write);
-      return identityOf(record);
+      return userOf(record);
     });
   }
 
@@ -200,7 +222,7 @@ export class UserTable {
       await write([userChange(record)]);
       if (before.passwordHash !== undefined && record.passwordHash !== before.passwordHash)
         this.#known.delete(before.passwordHash);
-      return identityOf(record);
+      return userOf(record);
     });
   }
 
@@ -210,13 +232,19 @@ export class UserTable {
       const record = this.#require(name, role);
       this.#leaving.add(record.name);
       try {
-        await check(identityOf(record));
-        await write([userRemoval(record.name)]);
+        await check(userOf(record));
+        await write([userRemoval(record.name), ...this.#formerChange(record)]);
         this.#count--;
       } finally {
         this.#leaving.delete(record.name);
       }
     });
+  }
+
+  /** Only crypto users have keys. */
+  #formerChange({ name, role, generation = 0 }: UserRecord): Change[] {
+    if (role !== 'CU') return [];
+    return [nextGenerationChange(name, Math.max(readNextGeneration(this.store, name), generation + 1))];
   }
 
   /**
@@ -226,7 +254,7 @@ export class UserTable {
    */
   authenticate(name: string, password: string, role: Role, { signs, login }: LoginSteps): Promise<User> {
     return this.#inTurn(name, async () => {
-      const user = identityOf(await this.#attempt(name, password, role, signs));
+      const user = userOf(await this.#attempt(name, password, role, signs));
       login(user);
       return user;
     });

@@ -17,6 +17,8 @@ export const tables = {
   audit: { prefix: 7, sealed: true },
   /** Up to which version objects were taken back that had not come to be on all HSMs (src/hsm/object-versions.ts). */
   withdrawals: { prefix: 8, sealed: false },
+  /** How many users of a name have been deleted (src/hsm/user-identity.ts). */
+  formerUsers: { prefix: 9, sealed: true },
   /** The control plane's, in a store of its own (src/control-plane/state/catalogue.ts): nothing of it is secret. */
   catalogue: { prefix: 16, sealed: false },
 } as const;

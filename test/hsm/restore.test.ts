@@ -124,7 +124,7 @@ describe('an HSM refuses to restore', () => {
     const object = (change: object) => (value: Buffer) => encodeObject({ ...decodeObject(value), ...change });
     const sorted = (all: ContentRecord[]): ContentRecord[] => {
       const place = ({ table, key }: ContentRecord): string =>
-        `${['settings', 'users', 'objects', 'tombstones'].indexOf(table)}${key.toString('hex')}`;
+        `${['settings', 'users', 'objects', 'tombstones', 'formerUsers'].indexOf(table)}${key.toString('hex')}`;
       return all.sort((a, b) => (place(a) < place(b) ? -1 : 1));
     };
     const inserted = (record: ContentRecord): ContentRecord[] => sorted([...records, record]);
@@ -207,6 +207,12 @@ describe('an HSM refuses to restore', () => {
       ['an object that is none', () => changed('objects', () => Buffer.alloc(0)), /malformed frame/],
       ['a session object', () => changed('objects', object({ attributes: new Map() })), /no token object/],
       ['an object that was destroyed', () => inserted(tombstone(firstHandle())), /there and destroyed/],
+      [
+        'a malformed former user',
+        () => inserted({ table: 'formerUsers', key: Buffer.from('bob'), value: Buffer.alloc(3) }),
+        /malformed former user/,
+      ],
+      ['the object of a former user', () => changed('users', user({ generation: 1 }), 2), /has no owner/],
       [
         'a malformed tombstone',
         () => inserted({ ...tombstone(1), key: Buffer.alloc(4) }),

@@ -43,6 +43,7 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   approveToken: 'users',
   listTokens: 'users',
   deleteTokens: 'users',
+  nextGeneration: 'users',
   createUser: 'users',
   deleteUser: 'users',
   changePassword: 'ownPassword',

@@ -11,6 +11,7 @@ import { handleKey } from '../object-index.js';
 import { ObjectCounts, type Quota, quotas } from '../quotas.js';
 import { roles } from '../roles.js';
 import { isSettingName, type SettingName, settingRows } from '../setting-rows.js';
+import { identityOf } from '../user-identity.js';
 import { canonicalName, userRules } from '../user-rules.js';
 import type { ContentRecord } from './content.js';
 
@@ -23,6 +24,7 @@ const userSchema = z.looseObject({
   passwordHash: z.string().optional(),
   publicKey: z.string().optional(),
   secondFactor: z.literal(true).optional(),
+  generation: z.number().int().min(0).max(0xffff_ffff).optional(),
 });
 
 /** What is wrong with it is not told: it holds a password's hash. */
@@ -85,6 +87,9 @@ export class ContentCheck {
       case 'tombstones':
         this.#addTombstone(record);
         return record;
+      case 'formerUsers':
+        this.#addFormerUser(record);
+        return record;
     }
   }
 
@@ -118,8 +123,13 @@ export class ContentCheck {
     if (this.#userIds.has(user.id) || user.id >= this.#nextUserId)
       throw new Error(`the id ${user.id} of a user is not its own`);
     this.#userIds.add(user.id);
-    if (user.role === 'CU') this.#owners.add(user.name);
+    if (user.role === 'CU') this.#owners.add(identityOf(user.name, user.generation));
     if (this.#userIds.size > userRules[this.hsmType].users) throw new Error('too many users');
+  }
+
+  #addFormerUser({ key, value }: ContentRecord): void {
+    const name = key.toString('latin1');
+    if (canonicalName(name) !== name || value.length !== 4) throw new Error('a malformed former user');
   }
 
   #addObject({ key, value }: ContentRecord): HsmObject {

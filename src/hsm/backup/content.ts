@@ -15,7 +15,13 @@ import { isSettingName, settingRows } from '../setting-rows.js';
 
 export const STATE_SCHEMA_VERSION = 1;
 
-const contentTables = ['settings', 'users', 'objects', 'tombstones'] as const satisfies TableName[];
+const contentTables = [
+  'settings',
+  'users',
+  'objects',
+  'tombstones',
+  'formerUsers',
+] as const satisfies TableName[];
 export type ContentTable = (typeof contentTables)[number];
 
 export interface ContentRecord {

@@ -29,6 +29,7 @@ const ofAnHsm = [
   'tombstones',
   'versions',
   'withdrawals',
+  'formerUsers',
   'audit',
 ] as const;
 

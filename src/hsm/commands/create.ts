@@ -14,6 +14,7 @@ import { kindOfTemplate, validateTemplate } from '../../objects/template-validat
 import { ckr } from '../../pkcs11/ckr.js';
 import { CKK, CKO } from '../../pkcs11/constants.js';
 import type { Template } from '../../pkcs11/template.js';
+import { requireOwn } from '../access.js';
 import type { HsmSession } from '../hsm-session.js';
 import type { User } from '../user-records.js';
 import type { Command } from './command.js';
@@ -39,7 +40,7 @@ export function finish(
   session.requireFreeId(attributes, allow);
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
-    const object = { handle, version: 1, owner: owner.name, sharedWith: [], attributes, material };
+    const object = { handle, version: 1, owner: owner.identity, sharedWith: [], attributes, material };
     const isKey = kindOf(object) !== 'certificate';
     if (!isTokenObject(object)) {
       session.addSessionObject(object);
@@ -129,8 +130,9 @@ export const copyMaskedObject: Command<{ masked: Buffer }, Created> = {
   login: 'CU',
   run: (session, { masked }, cause) => {
     const { hsm, user } = session;
-    const { owner, attributes, material, handle } = hsm.maskingKey.unmask(masked);
-    if (owner !== user.name) throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${owner}`);
+    const object = hsm.maskingKey.unmask(masked);
+    requireOwn(user, object);
+    const { attributes, material } = object;
     const { allow, settle } = session.gate.allowance(cause);
     return settled(finish(session, user, { attributes, material }, allow), settle);
   },

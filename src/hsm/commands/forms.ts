@@ -97,7 +97,12 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     secret: true,
   },
   logout: { request: nothing, answer: nothing },
-  createUser: { request: whomAndPassword, answer: record({ id: u64 }), secret: true },
+  nextGeneration: { request: record({ name }), answer: record({ generation: u32 }) },
+  createUser: {
+    request: record({ name, role, password, secondFactor, generation: optional(u32) }),
+    answer: record({ id: u64 }),
+    secret: true,
+  },
   deleteUser: { request: whom, answer: nothing },
   changePassword: { request: whomAndPassword, answer: nothing, secret: true },
   extractMaskedUser: { request: whom, answer: masked },

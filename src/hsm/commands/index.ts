@@ -31,13 +31,14 @@ import { changeSecondFactor, getChallenge, registerPublicKey } from './second-fa
 import { shareKey, unshareKey } from './share.js';
 import { sign, verify } from './sign.js';
 import { extractMaskedObject, objectDigests, objectVersions, synchronize } from './synchronize.js';
-import { changePassword, createUser, deleteUser, getUserInfo, listUsers } from './users.js';
+import { changePassword, createUser, deleteUser, getUserInfo, listUsers, nextGeneration } from './users.js';
 import { unwrapKey, wrapKey } from './wrap.js';
 
 /** THE row per HSM command. */
 export const commands = {
   login,
   logout,
+  nextGeneration,
   createUser,
   deleteUser,
   changePassword,

@@ -5,6 +5,7 @@ import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Template } from '../../pkcs11/template.js';
 import type { HsmSession } from '../hsm-session.js';
+import { nameOf } from '../user-identity.js';
 import { canonicalName } from '../user-rules.js';
 import type { Command } from './command.js';
 
@@ -34,8 +35,8 @@ export interface FoundKey {
 
 const labelOf = ({ attributes }: HsmObject): string => (attributes.get(CKA.CKA_LABEL) ?? '').toString();
 
-function holder({ hsm }: HsmSession, name: string): KeyHolder {
-  return { id: hsm.users.find(name)?.id ?? 0, name };
+function holder({ hsm }: HsmSession, identity: string): KeyHolder {
+  return { id: hsm.users.owner(identity)?.id ?? 0, name: nameOf(identity) };
 }
 
 /** Whose a key is and who shares it: as a CU of keys that one can use, otherwise of any token key. CKR_OBJECT_HANDLE_INVALID. */
@@ -45,7 +46,7 @@ export const getKeyInfo: Command<{ readonly handle: number }, KeyInfo> = {
     const { object } = session.user.role === 'CU' ? session.key(handle) : session.anyTokenKey(handle);
     return {
       owner: holder(session, object.owner),
-      sharedWith: object.sharedWith.map((name) => holder(session, name)),
+      sharedWith: object.sharedWith.map((user) => holder(session, user)),
       token: boolAttribute(object, CKA.CKA_TOKEN),
       label: labelOf(object),
       materialBytes: object.material.length,
@@ -65,15 +66,16 @@ export const findAllKeys: Command<
     const name = user === undefined ? undefined : canonicalName(user);
     if (session.user.role === 'CU' && name !== session.user.name)
       throw ckr('CKR_ACTION_PROHIBITED', 'a crypto user finds only keys of its own');
-    if (user !== undefined && hsm.users.find(user) === undefined)
+    const identity = user === undefined ? undefined : hsm.users.find(user)?.identity;
+    if (user !== undefined && identity === undefined)
       throw ckr('CKR_USER_TYPE_INVALID', 'there is no user of that name');
     const found: FoundKey[] = [];
     for (const handle of hsm.objects.candidates(template)) {
       const loaded = hsm.objects.get(handle);
       if (loaded === undefined || loaded.kind === 'certificate') continue;
       const { object, kind } = loaded;
-      const isOwner = name === undefined || object.owner === name;
-      const shared = !isOwner && object.sharedWith.includes(name);
+      const isOwner = identity === undefined || object.owner === identity;
+      const shared = !isOwner && object.sharedWith.includes(identity);
       if ((isOwner || shared) && isFoundBy(template, object, kind, false))
         found.push({ handle, shared, label: labelOf(object) });
     }
@@ -87,13 +89,13 @@ export const getKeysHash: Command<void, Buffer> = {
   login: 'maskedObjects',
   run: ({ hsm }) => {
     const users = hsm.users.list().map(({ id, name, role }) => `user ${id} ${role} ${name}`);
-    const ids = new Map(hsm.users.list().map(({ id, name }) => [name, id]));
+    const ids = hsm.users.idsByIdentity();
     const keys: string[] = [];
     for (const handle of hsm.objects.candidates([])) {
       const loaded = hsm.objects.get(handle);
       if (loaded === undefined || loaded.kind === 'certificate') continue;
       const { owner, sharedWith } = loaded.object;
-      const shares = sharedWith.map((name) => ids.get(name) ?? 0).sort((one, other) => one - other);
+      const shares = sharedWith.map((user) => ids.get(user) ?? 0).sort((one, other) => one - other);
       keys.push(`key ${handle} ${ids.get(owner) ?? 0} ${shares.join(',')}`);
     }
     return digest('sha256', Buffer.from([...users, ...keys].join('\n')));

@@ -4,17 +4,24 @@ import { type ReadResult, readAttribute } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Template } from '../../pkcs11/template.js';
+import { requireOwn } from '../access.js';
 import { type AuditDetails, aboutKey } from '../audit/entry.js';
 import type { HsmSession } from '../hsm-session.js';
+import { nameOf } from '../user-identity.js';
 import type { Command } from './command.js';
 
 /** A crypto user inserts its own objects; who synchronises HSMs, those of all users that are there ("a key whose owner is missing
  * on an HSM cannot be synced there", reference management-tools, section 7.1). Throws CKR_ACTION_PROHIBITED. */
-function requireInsertable({ user, hsm }: HsmSession, { handle, owner }: HsmObject): void {
-  if (user.role === 'CU' && owner !== user.name)
-    throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${owner}`);
-  if (hsm.users.find(owner)?.role !== 'CU')
-    throw ckr('CKR_ACTION_PROHIBITED', `the owner of object ${handle}, ${owner}, is no crypto user here`);
+function requireInsertable({ user, hsm }: HsmSession, object: HsmObject): void {
+  const { handle, owner } = object;
+  if (user.role === 'CU') requireOwn(user, object);
+  if (hsm.users.owner(owner) !== undefined) return;
+  const name = nameOf(owner);
+  const why =
+    hsm.users.find(name)?.role === 'CU'
+      ? 'is another user here, of the same name: one of them was deleted and made again'
+      : 'is no crypto user here';
+  throw ckr('CKR_ACTION_PROHIBITED', `the owner of object ${handle}, ${name}, ${why}`);
 }
 
 /** The HSM that made a key has logged that it was made, which is all there is to tell of it. */

@@ -2,6 +2,7 @@ import type { HsmObject } from '../../objects/hsm-object.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import { requireShareable, requireShareWith } from '../access.js';
 import type { ObjectChange } from '../token-objects.js';
+import { nameOf } from '../user-identity.js';
 import { canonicalName } from '../user-rules.js';
 import type { Command } from './command.js';
 
@@ -22,7 +23,7 @@ export const shareKey: Command<ShareRequest, void> = {
     const change = ({ sharedWith }: HsmObject): ObjectChange => {
       // Again, now that it is written: the user may be on the way out.
       requireShareWith(owner, session.hsm.users.find(user), user);
-      return { sharedWith: [...new Set([...sharedWith, receiver.name])] };
+      return { sharedWith: [...new Set([...sharedWith, receiver.identity])] };
     };
     return session.hsm.objects.change(handle, change, false, write);
   },
@@ -35,9 +36,9 @@ export const unshareKey: Command<ShareRequest, void> = {
     requireShareable(session.changeableObject(handle));
     const change = ({ sharedWith }: HsmObject): ObjectChange => {
       const name = canonicalName(user) ?? '';
-      if (!sharedWith.includes(name) && session.hsm.users.find(name) === undefined)
+      if (!sharedWith.some((other) => nameOf(other) === name) && session.hsm.users.find(name) === undefined)
         throw ckr('CKR_ACTION_PROHIBITED', `there is no user ${user}`);
-      return { sharedWith: sharedWith.filter((other) => other !== name) };
+      return { sharedWith: sharedWith.filter((other) => nameOf(other) !== name) };
     };
     return session.hsm.objects.change(handle, change, false, write);
   },

@@ -18,18 +18,31 @@ interface Credentials {
   readonly secondFactor?: SecondFactor | undefined;
 }
 
+/** More than anybody deletes of one name: what other HSMs have counted is bounded. */
+const MAX_GENERATION = 0x7fff_ffff;
+
+/** Which generation a new user of the name would be of here (user-identity.ts): the highest of all HSMs' goes with `createUser`. */
+export const nextGeneration: Command<{ readonly name: string }, { readonly generation: number }> = {
+  login: 'CO',
+  run: ({ hsm }, { name }) => ({ generation: hsm.users.nextGeneration(name) }),
+};
+
 /** Adds a CO or a CU to this HSM. Durable when answered. CKR_ARGUMENTS_BAD (name), CKR_PIN_LEN_RANGE, CKR_ACTION_PROHIBITED (the
  * name is taken), CKR_USER_TYPE_INVALID, CKR_DEVICE_MEMORY. */
-export const createUser: Command<Whom & Credentials, { readonly id: number }> = {
+export const createUser: Command<
+  Whom & Credentials & { readonly generation?: number | undefined },
+  { readonly id: number }
+> = {
   login: 'CO',
-  run: async (session, { name, role, password, secondFactor }, _cause, write) => {
+  run: async (session, { name, role, password, secondFactor, generation = 0 }, _cause, write) => {
     const { hsm } = session;
+    if (generation > MAX_GENERATION) throw ckr('CKR_ARGUMENTS_BAD', 'no user was made again so often');
     if (role !== 'CO' && role !== 'CU') throw ckr('CKR_USER_TYPE_INVALID', `no ${role} can be created`);
     requireName(name);
     const { passwordMinCharacters } = userRules[hsm.settings.hsmType];
     const passwordHash = await hashNewPassword(password, passwordMinCharacters);
     const key = registered(session, secondFactor);
-    const { id } = await hsm.users.create({ name, role, passwordHash, ...key }, write);
+    const { id } = await hsm.users.create({ name, role, passwordHash, generation, ...key }, write);
     return { id };
   },
 };

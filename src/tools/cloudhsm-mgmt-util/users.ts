@@ -121,6 +121,16 @@ async function createEverywhere(session: Session, create: OnServer): Promise<voi
   }
 }
 
+/** One for all servers: a server that was away when a user was deleted does not know of it. */
+async function generationOfNew(session: Session, name: string): Promise<number> {
+  const generations = session.reachable.map(async ({ connection }) => {
+    const next = await connection?.send('nextGeneration', { name });
+    return next?.generation ?? 0;
+  });
+  const known = await Promise.allSettled(generations);
+  return Math.max(0, ...known.map((next) => (next.status === 'fulfilled' ? next.value : 0)));
+}
+
 const createUser: CommandRow = {
   name: 'createUser',
   purpose: 'creates a user on the HSMs',
@@ -134,9 +144,10 @@ const createUser: CommandRow = {
     if (password === undefined) return;
     session.print(`Creating User ${name}(${userType}) on ${session.reachable.length} nodes`);
     const signatures = await signaturesFor(session, given);
+    const generation = await generationOfNew(session, name);
     await createEverywhere(session, async (connection) => {
       const secondFactor = signatures?.secondFactor(connection.hsmId);
-      await connection.send('createUser', { name, role, password, secondFactor });
+      await connection.send('createUser', { name, role, password, secondFactor, generation });
     });
   },
 };

@@ -86,7 +86,10 @@ export const userCommands = [
     run: async ({ cluster, terminal }, { password: given, approval, ...user }) => {
       const newPassword = await newPasswordFor(terminal, given);
       await bringApprovals(cluster, approval);
-      await cluster.sendToAll('User create', 'createUser', { ...onHsm(user), password: newPassword });
+      const generations = await cluster.ofReachable('nextGeneration', { name: onHsm(user).name });
+      const generation = Math.max(...generations.map((one) => one.generation));
+      const created = { ...onHsm(user), password: newPassword, generation };
+      await cluster.sendToAll('User create', 'createUser', created);
       return answer(user);
     },
   }),
