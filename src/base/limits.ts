@@ -33,6 +33,8 @@ export const limits = {
   usersPerHsm: 1024,
   /** A public key that a user registers: RSA-2048 has 294. */
   publicKeyBytes: 1024,
+  /** A trust anchor for mutual TLS with its chain: somewhat more than an HSM registers, which says so. */
+  trustAnchorBytes: 16 * 1024,
   /** "An HSM keeps 1,024 tokens", and approvals that come with one. */
   quorumTokens: 1024,
   approvals: 64,

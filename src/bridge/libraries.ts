@@ -94,6 +94,13 @@ export class Libraries {
       const ids = slots.map(({ cluster }) => cluster.settings.id).join(', ');
       throw new HandshakeRefused('noHsm', `no HSM of ${ids} can be reached: see cloudhsm-local status`);
     }
+    if (!slots.some(({ cluster, presented }) => cluster.admits?.(presented) !== false)) {
+      const ids = slots.map(({ cluster }) => cluster.settings.id).join(', ');
+      throw new HandshakeRefused(
+        'noHsm',
+        `the HSMs of ${ids} enforce mutual TLS: configure-pkcs11 --client-cert-hsm-tls-file and --client-key-hsm-tls-file name a certificate of a registered trust anchor`,
+      );
+    }
     const log = this.#openLog(client, found?.config.logging);
     if (found !== undefined) {
       const idle = unknownFields(found.config);

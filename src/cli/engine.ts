@@ -8,13 +8,14 @@ import type { Cluster, ClusterView } from '../cluster/cluster.js';
 import { RemoteCluster } from '../cluster/remote-cluster.js';
 import type { EngineOffer } from '../cryptoki/library.js';
 import type { Hsm } from '../hsm/hsm.js';
+import { presentedBy } from '../tools/connection/identity.js';
 import { openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Api, startApi } from './control-plane.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
 import { lockHsm, tryLock } from './listeners.js';
 import { metricsPage } from './metrics.js';
-import { listenAll, membersOf } from './network.js';
+import { asConfiguration, listenAll, membersOf } from './network.js';
 import { ReachedClusters } from './reached-clusters.js';
 import { keepReadiness } from './readiness-file.js';
 import { deviating, type ReadinessReport, readinessReport } from './report.js';
@@ -145,6 +146,7 @@ async function serve(
       keyAvailabilityCheck,
       readiness: readiness.record,
       addressesOf,
+      presentedBy: (file, entry) => asConfiguration(() => presentedBy(entry), file),
       reach,
     },
     { configFiles: [home.clientConfigFile, SYSTEM_CLIENT_CONFIG], logFile: home.libraryLogFile },

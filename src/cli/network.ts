@@ -53,12 +53,13 @@ export async function ensureCertificates(home: Home, file: ClusterFile): Promise
 }
 
 /** What a tool refuses to do because of a file is a file that the command cannot use. Throws BAD_CONFIGURATION. */
-export function asConfiguration<T>(read: () => T): T {
+export function asConfiguration<T>(read: () => T, file?: string): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    throw commandFailure('BAD_CONFIGURATION', error.message, error.cause);
+    const where = file === undefined ? '' : `${file} cannot be used: `;
+    throw commandFailure('BAD_CONFIGURATION', `${where}${error.message}`, error.cause);
   }
 }
 

@@ -23,6 +23,8 @@ export interface ClusterView {
   readonly hsms: readonly NamedHsm[];
   /** Whether any HSM answers at the moment. */
   readonly reachable: boolean;
+  /** Whether any HSM has to do with an application that shows these certificates, DER: HSMs over TLS look themselves. */
+  admits?(presented: readonly Buffer[] | undefined): boolean;
   /** A client of its own for one application: one login, one set of session keys. */
   connect(options?: ConnectOptions): ClusterClient;
 }
@@ -76,6 +78,10 @@ export class Cluster implements ClusterView {
     return this.hsms.some(({ condition }) => condition !== 'unreachable');
   }
 
+  admits(presented: readonly Buffer[] | undefined): boolean {
+    return this.hsms.some(({ mutualTls }) => mutualTls.admits(presented));
+  }
+
   /** Brings all HSMs to the same objects, now and every so often: a client that ended half way left them apart. */
   async keepSynchronised(intervalMs: number): Promise<void> {
     this.#intervalMs = intervalMs;
@@ -112,6 +118,7 @@ function directLink(hsm: Hsm): HsmLink {
   return {
     hsmId: hsm.settings.id,
     direct: true,
-    connect: (allowed, switches) => hsm.connect({ ...switches, allowed }),
+    connect: (allowed, switches, dropped, presented) =>
+      hsm.connect({ ...switches, allowed, dropped, presented }),
   };
 }

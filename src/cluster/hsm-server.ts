@@ -2,11 +2,14 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { commandFailure } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
+import { certificateBlocks } from '../base/pem.js';
+import { parseCertificate } from '../crypto/index.js';
 import type { Hsm } from '../hsm/hsm.js';
+import { leadsTo } from '../hsm/mutual-tls.js';
 import type { DeviationListener } from '../objects/gate.js';
 import type { ClientSwitches, Members } from '../wire/hsm-frames.js';
 import { type PeerTimeouts, ServedConnection } from './served-connection.js';
-import { forShortMessages, hsmIdOf, type TlsIdentity, tlsOptions } from './tls.js';
+import { forShortMessages, hsmIdOf, presentedBy, type TlsIdentity, tlsOptions } from './tls.js';
 
 const DEFAULT_TIMEOUTS: PeerTimeouts = { helloMs: 10_000, frameMs: 30_000 };
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -49,19 +52,37 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const connections = new Set<ServedConnection>();
   const clients = (): number => [...connections].filter(({ isClient }) => isClient).length;
 
+  const authorities = (certificateBlocks(identity.trustAnchor) ?? []).map((block) => parseCertificate(block));
+  /** A trust anchor of clients makes nobody an HSM. */
+  const isOfCluster = (presented: readonly Buffer[]): boolean =>
+    authorities.some((authority) => leadsTo(presented, authority, Date.now()));
+  /** Clients have certificates of the cluster's authority or of one that is registered for mutual TLS. */
+  const secureContext = () => ({
+    ...tlsOptions(identity),
+    ca: [identity.trustAnchor, ...hsm.mutualTls.anchors.map(({ certificate }) => certificate)],
+  });
+
   const accept = (socket: TLSSocket): void => {
     if (hsm.condition === 'unreachable') {
       socket.destroy();
       return;
     }
     forShortMessages(socket);
-    const isPeer = members().hsms.some(({ id }) => id === hsmIdOf(socket));
+    const presented = presentedBy(socket);
+    const isPeer = members().hsms.some(({ id }) => id === hsmIdOf(socket)) && isOfCluster(presented);
     const served = {
       hsmId,
       timeouts,
       members,
       connect: (switches: ClientSwitches, allowed: (deviation: string, cause: string) => void) =>
-        isPeer ? hsm.connectPeer() : hsm.connect({ ...switches, allowed: allowed as DeviationListener }),
+        isPeer
+          ? hsm.connectPeer()
+          : hsm.connect({
+              ...switches,
+              allowed: allowed as DeviationListener,
+              presented,
+              dropped: () => socket.destroySoon(),
+            }),
       admit: () => isPeer || clients() < mostClients,
     };
     const connection = new ServedConnection(socket, served, log);
@@ -74,7 +95,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   };
   const listen = (port: number): Promise<Server> => {
     const server = createServer(
-      { ...tlsOptions(identity), requestCert: true, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS },
+      { ...secureContext(), requestCert: true, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS },
       accept,
     );
     server.maxConnections = MOST_CONNECTIONS;
@@ -86,7 +107,11 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   };
 
   const servers: Server[] = [];
+  const unwatch = hsm.mutualTls.watch(() => {
+    for (const server of servers) server.setSecureContext(secureContext());
+  });
   const close = async (): Promise<void> => {
+    unwatch();
     const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
     for (const connection of connections) connection.end();
     await Promise.all(closed);

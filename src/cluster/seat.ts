@@ -12,6 +12,13 @@ export interface Login {
   readonly role: Role;
 }
 
+/** Who sits there, as an HSM sees it. */
+export interface SeatClient {
+  readonly allowed: DeviationListener;
+  readonly switches: ClientSwitches;
+  readonly presented: readonly Buffer[] | undefined;
+}
+
 export interface SeatOwner {
   /** Who is logged in, if anybody. */
   login(): Login | undefined;
@@ -34,8 +41,7 @@ export class Seat {
 
   constructor(
     readonly link: HsmLink,
-    private readonly allowed: DeviationListener,
-    private readonly switches: ClientSwitches,
+    private readonly client: SeatClient,
     private readonly owner: SeatOwner,
   ) {}
 
@@ -66,8 +72,9 @@ export class Seat {
     const lost = (): void => {
       if (this.connection === opened) this.lose();
     };
+    const { allowed, switches, presented } = this.client;
     try {
-      const connecting = this.link.connect(this.allowed, this.switches, lost);
+      const connecting = this.link.connect(allowed, switches, lost, presented);
       if (isPromise(connecting)) {
         connecting.then(
           (connection) => {

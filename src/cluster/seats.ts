@@ -20,6 +20,7 @@ export interface HsmLink {
     allowed: DeviationListener,
     switches: ClientSwitches,
     onLost: () => void,
+    presented?: readonly Buffer[],
   ): Eventually<HsmConnection>;
 }
 
@@ -33,6 +34,8 @@ export interface HsmLinks {
 export interface SeatOptions {
   readonly allowed?: DeviationListener | undefined;
   readonly switches?: ClientSwitches;
+  /** The certificates, DER, by which an application in this process has shown who it is; over TLS the identity does. */
+  readonly presented?: readonly Buffer[] | undefined;
   /** How long a call waits for any HSM at all: beyond it the cluster is lost, and with it the login. */
   readonly patienceMs?: number;
   /** "Modes off and standard" (reference 14.2): whether the answer of a busy HSM is a reason to ask again. */
@@ -108,12 +111,16 @@ export class Seats {
     }
     for (const [hsmId, link] of links) {
       if (this.#seats.has(hsmId)) continue;
-      const { allowed = () => undefined, switches = {} } = this.options;
-      const seat = new Seat(link, allowed, switches, {
-        login: () =>
-          this.#credentials && { ...this.#credentials, password: this.#credentials.password.toString() },
-        changed: (which) => this.#changed(which),
-      });
+      const { allowed = () => undefined, switches = {}, presented } = this.options;
+      const seat = new Seat(
+        link,
+        { allowed, switches, presented },
+        {
+          login: () =>
+            this.#credentials && { ...this.#credentials, password: this.#credentials.password.toString() },
+          changed: (which) => this.#changed(which),
+        },
+      );
       this.#seats.set(hsmId, seat);
       seat.open(first);
     }

@@ -6,7 +6,7 @@ import type { Log } from '../base/log.js';
 import { commandNames, forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
-import { HsmUnavailable } from '../hsm/unavailable.js';
+import { HsmUnavailable, NotAdmitted } from '../hsm/unavailable.js';
 import { FrameTooLarge, MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import { FrameSplitter, frameHeader } from '../wire/frames.js';
 import {
@@ -131,11 +131,18 @@ export class ServedConnection {
       welcome('tooMany', 'the HSM has as many clients as it serves: end one of them first');
       this.socket.destroySoon();
     } else {
+      try {
+        this.#session = this.served.connect(switches, (deviation, cause) =>
+          this.#deviations.get(cause)?.push(deviation),
+        );
+      } catch (error) {
+        if (!(error instanceof NotAdmitted)) throw error;
+        welcome('notAdmitted', error.message);
+        this.socket.destroySoon();
+        return;
+      }
       this.#admitted = true;
       this.#watches = watches;
-      this.#session = this.served.connect(switches, (deviation, cause) =>
-        this.#deviations.get(cause)?.push(deviation),
-      );
       welcome('accepted', '');
       this.#send(writeMembers(this.served.members()));
     }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls';
 
 /** Who one end of a connection is, all in PEM. */
 export interface TlsIdentity {
@@ -38,6 +38,17 @@ export function isClusterCertificate(socket: TLSSocket): boolean {
   const { subject } = socket.getPeerCertificate() as Partial<PeerCertificate>;
   const name: unknown = subject?.CN;
   return typeof name === 'string' && /^HSM:[^:]+:PARTN:/.test(name);
+}
+
+/** The certificates that the peer presents, DER, its own first. */
+export function presentedBy(socket: TLSSocket): Buffer[] {
+  const presented: Buffer[] = [];
+  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (certificate?.raw !== undefined && !presented.some((raw) => raw.equals(certificate!.raw))) {
+    presented.push(certificate.raw);
+    certificate = certificate.issuerCertificate;
+  }
+  return presented;
 }
 
 /** Requests wait for their answers: nothing is gained by waiting for more to send. */

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { CryptoError } from './errors.js';
 
 /** An X.509 certificate (RFC 5280) as OpenSSL reads it. */
@@ -10,6 +10,8 @@ export interface Certificate {
   readonly notAfterMs: number;
   /** `RSA-2048`, `EC-prime256v1`: the kind of key and its size or curve, as OpenSSL names it. */
   readonly keyKind: string;
+  /** It says that it may issue others (RFC 5280, section 4.2.1.9). */
+  readonly isAuthority: boolean;
   /** Whether `issuer` has signed it, and has the name it says. */
   isIssuedBy(issuer: Certificate): boolean;
 }
@@ -21,10 +23,12 @@ class OpenSslCertificate implements Certificate {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly keyKind: string;
+  readonly isAuthority: boolean;
 
-  constructor(pem: string) {
-    this.#x509 = new X509Certificate(pem);
+  constructor(encoded: string | Buffer) {
+    this.#x509 = new X509Certificate(encoded);
     const { publicKey, raw, validFrom, validTo } = this.#x509;
+    this.isAuthority = this.#x509.ca;
     this.der = raw;
     this.spki = publicKey.export({ type: 'spki', format: 'der' });
     this.notBeforeMs = Date.parse(validFrom);
@@ -39,14 +43,30 @@ class OpenSslCertificate implements Certificate {
   }
 }
 
+/** Keys of authorities that CloudHSM accepts: "RSA 2048, 3072, 4096; ECDSA P-256, P-384, P-521" (reference
+ * control-plane-and-backups, section 7.4, and management-tools, section 6.2). */
+export const authorityKeyKinds: readonly string[] = [
+  ...['RSA-2048', 'RSA-3072', 'RSA-4096'],
+  ...['EC-prime256v1', 'EC-secp384r1', 'EC-secp521r1'],
+];
+
 /**
- * Reads a certificate in PEM.
+ * Reads a certificate in PEM or DER.
  * @throws CryptoError UNSUPPORTED when it is none or has a key that OpenSSL does not know
  */
-export function parseCertificate(pem: string): Certificate {
+export function parseCertificate(encoded: string | Buffer): Certificate {
   try {
-    return new OpenSslCertificate(pem);
+    return new OpenSslCertificate(encoded);
   } catch {
     throw new CryptoError('UNSUPPORTED', 'it is no X.509 certificate that OpenSSL reads');
+  }
+}
+
+/** Whether a private key, PEM, is the one that a certificate is for. False for what is no key. */
+export function certifiesKey(certificate: string | Buffer, privateKey: string): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey));
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,5 @@
 export * from './aes.js';
-export { type Certificate, parseCertificate } from './certificates.js';
+export { authorityKeyKinds, type Certificate, certifiesKey, parseCertificate } from './certificates.js';
 export { type Curve, type CurveName, curveByName, curveByOid, curves } from './curves.js';
 export * from './des3.js';
 export * from './ec.js';

@@ -38,6 +38,8 @@ export interface EngineOffer {
   readonly keyAvailabilityCheck?: boolean | undefined;
   /** Where the HSMs of a cluster of the engine listen. */
   readonly addressesOf?: (cluster: ClusterView) => readonly string[];
+  /** The certificates, DER, for which an entry names the files and has the key; undefined: it names none. */
+  readonly presentedBy?: (file: string, entry: ClientClusterConfig) => readonly Buffer[] | undefined;
   /** Gets to a cluster that an entry of a configuration file says the way to. */
   readonly reach?: (file: string, entry: ClientClusterConfig) => Promise<ReachedCluster>;
 }
@@ -101,7 +103,8 @@ export function slotsFor(
         ? clusterOf(entry, offer, entries.length === 1, unusable)
         : requireId(there, entry, clusters, unusable);
     const isDisabled = disabledHsms(entry, cluster, unusable);
-    return { ...slotOf(offer, index, cluster, entry), isDisabled };
+    const presented = offer.presentedBy?.(found.file, entry);
+    return { ...slotOf(offer, index, cluster, entry), presented, isDisabled };
   });
   if (new Set(slots.map(({ cluster }) => cluster.settings.id)).size < slots.length) {
     throw unusableConfig(found.file, 'clusters: two of them are the same cluster');

@@ -12,6 +12,8 @@ export interface Slot {
   readonly profile: Profile;
   readonly options: LibraryOptions;
   readonly keyAvailability: 'required' | 'off' | 'profile';
+  /** The certificates, DER, by which the application shows the cluster's HSMs who it is. */
+  readonly presented?: readonly Buffer[] | undefined;
   /** HSMs that the application's configuration switches off, by id. */
   readonly isDisabled?: (hsm: NamedHsm) => boolean;
 }
@@ -37,6 +39,7 @@ export class Token {
       uses: (hsm) => slot.isDisabled?.(hsm) !== true,
       allowed,
       switches: slot.options.switches,
+      presented: slot.presented,
       ...(retries !== undefined && { retries }),
       keyAvailability: slot.keyAvailability === 'profile' ? { unless } : slot.keyAvailability,
     });

@@ -47,6 +47,8 @@ export class HsmSession {
     /** The connection in the audit log. */
     readonly handle: number,
     readonly options: SessionOptions,
+    /** The certificates by which its client has shown who it is, DER, its own first. */
+    readonly presented?: readonly Buffer[] | undefined,
   ) {}
 
   /** Remembers what the client is to sign: for one signature. */

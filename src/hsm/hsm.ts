@@ -28,6 +28,7 @@ import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
+import { MutualTls } from './mutual-tls.js';
 import { Quorum } from './quorum/quorum.js';
 import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
@@ -35,7 +36,7 @@ import { settingKey } from './setting-rows.js';
 import { busy, mayBeRefused, Throttle } from './throttle.js';
 import { TokenObjects } from './token-objects.js';
 import { Traffic } from './traffic.js';
-import { HsmUnavailable } from './unavailable.js';
+import { HsmUnavailable, NotAdmitted } from './unavailable.js';
 import { applianceUser, firstUsers, type NewUser } from './user-records.js';
 import { UserTable, type Write } from './users.js';
 
@@ -114,6 +115,10 @@ export function newMaskingKey(): Buffer {
 export interface HsmConnectOptions extends ClientSwitches {
   /** Learns of the deviations that the HSM allows. */
   readonly allowed?: DeviationListener | undefined;
+  /** The certificates by which the client has shown who it is, DER, its own first. */
+  readonly presented?: readonly Buffer[] | undefined;
+  /** Learns that the HSM has ended the connection. */
+  readonly dropped?: (() => void) | undefined;
 }
 
 /** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
@@ -143,7 +148,8 @@ export class Hsm {
   #condition: Condition | undefined;
   #throttle: Throttle | undefined;
   #sessions = 0;
-  #openSessions = 0;
+  /** With what tells their clients that they are ended. */
+  readonly #openSessions = new Map<HsmSession, () => void>();
   readonly #commandCounts = new Float64Array(commandCount);
 
   private constructor(
@@ -155,10 +161,13 @@ export class Hsm {
     readonly maskingKey: MaskingKey,
     readonly audit: AuditTrail,
     readonly quorum: Quorum,
+    readonly mutualTls: MutualTls,
     readonly log: Log,
     private readonly store: RecordStore,
   ) {
     this.mechanisms = mechanismsOf(settings);
+    // Whoever made it so has the answer first.
+    mutualTls.watch(() => setImmediate(() => this.#dropUnadmitted()));
   }
 
   /** Makes the HSM a member of its cluster: in one write, so that a crash leaves a whole HSM or none. */
@@ -194,6 +203,7 @@ export class Hsm {
       masking,
       trail,
       new Quorum(store, clock),
+      new MutualTls(store, () => clock.nowMs()),
       log,
       store,
     );
@@ -214,22 +224,31 @@ export class Hsm {
     return backUp({ settings, store, maskingKey, audit, commandsGiven }, clusterId);
   }
 
-  /** Throws HsmUnavailable while it answers nobody. */
-  connect({ allowed = () => undefined, ...switches }: HsmConnectOptions = {}): HsmConnection {
+  /** Throws HsmUnavailable while it answers nobody, or not this client. */
+  connect(options: HsmConnectOptions = {}): HsmConnection {
+    const { allowed = () => undefined, presented, dropped = () => undefined, ...switches } = options;
     if (this.#condition === 'unreachable')
       throw new HsmUnavailable('unreachable', `${this.settings.id} does not answer`);
-    return this.#connection(this.#session(allowed, switches));
+    if (!this.mutualTls.admits(presented)) throw new NotAdmitted(this.settings.id);
+    return this.#connection(this.#session(allowed, dropped, switches, presented));
   }
 
   /** Another HSM of the cluster, which has proved that it is one. */
   connectPeer(): HsmConnection {
-    const session = this.#session(() => undefined);
+    const session = this.#session(
+      () => undefined,
+      () => undefined,
+    );
     session.login(applianceUser);
     return this.#connection(session);
   }
 
-  #session(allowed: DeviationListener, switches: ClientSwitches = {}): HsmSession {
-    this.#openSessions++;
+  #session(
+    allowed: DeviationListener,
+    dropped: () => void,
+    switches: ClientSwitches = {},
+    presented?: readonly Buffer[],
+  ): HsmSession {
     const { hsmType, profile } = this.settings;
     const certificateStorage =
       switches.certificateStorage === undefined
@@ -238,7 +257,9 @@ export class Hsm {
     const ecdhWithoutKdf = switches.ecdhWithoutKdf ?? this.settings.ecdhWithoutKdf ?? false;
     const handle = FIRST_SESSION + (this.#sessions++ % SESSION_NUMBERS);
     const options = { certificateStorage, ecdhWithoutKdf };
-    return new HsmSession(this, new Gate(profile, allowed), handle, options);
+    const session = new HsmSession(this, new Gate(profile, allowed), handle, options, presented);
+    this.#openSessions.set(session, dropped);
+    return session;
   }
 
   #connection(session: HsmSession): HsmConnection {
@@ -254,7 +275,7 @@ export class Hsm {
 
   /** Connections that are open now. */
   get openSessions(): number {
-    return this.#openSessions;
+    return this.#openSessions.size;
   }
 
   /** How often each command was given, those that never were left out. */
@@ -267,7 +288,7 @@ export class Hsm {
   /** "Left without logout": session keys are dropped. */
   #closeSession(session: HsmSession): void {
     if (session.closed) return;
-    this.#openSessions--;
+    this.#openSessions.delete(session);
     if (session.loggedIn && session.user.role !== 'AU') {
       const left = {
         timeUs: this.audit.nowUs(),
@@ -277,6 +298,15 @@ export class Hsm {
       void this.audit.appendLazily({ ...left, ...minimal('CN_APP_FINALIZE') });
     }
     session.close();
+  }
+
+  /** Under enforcement, connections that are none of mutual TLS end. */
+  #dropUnadmitted(): void {
+    for (const [session, dropped] of this.#openSessions) {
+      if (session.isPeer || this.mutualTls.admits(session.presented)) continue;
+      this.#closeSession(session);
+      dropped();
+    }
   }
 
   /** Catches up with the other HSMs, if it has been told how to and has not been tampered with. */
@@ -331,6 +361,8 @@ export class Hsm {
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
     const { at, plain, guard, row } = steps[name];
+    if (session.closed)
+      throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
     this.#commandCounts[at]!++;
     const command = guard === undefined ? plain : this.#guarded(plain, guard);
     if (command.login !== 'none') session.requireLogin(command.login);

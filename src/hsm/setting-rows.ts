@@ -9,6 +9,8 @@ export const settingRows = {
   'quorum-values': { isContent: true },
   /** Whoever restores it begins behind it (backup/restore.ts). */
   'handles-reserved': { isContent: true },
+  /** An HSM that joins enforces what the others do. */
+  'mutual-tls': { isContent: true },
   'audit-head': { isContent: false },
   /** The key pair that the cluster's certificate is for, and that certificate with its trust anchor: one for all HSMs and clones. */
   'cluster-key': { isContent: true },

@@ -21,3 +21,13 @@ export class HsmUnavailable extends Failure {
     super(answers[reason], message, options);
   }
 }
+
+/** The HSM has nothing to do with a client that has no certificate of a registered trust anchor. */
+export class NotAdmitted extends HsmUnavailable {
+  constructor(hsmId: string) {
+    super(
+      'unreachable',
+      `${hsmId} enforces mutual TLS: configure a client certificate of a registered trust anchor (--client-cert-hsm-tls-file and --client-key-hsm-tls-file)`,
+    );
+  }
+}

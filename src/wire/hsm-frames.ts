@@ -27,7 +27,7 @@ export const frameKinds = { call: 1, beat: 2, members: 3 } as const;
 export const outcomes = ['done', 'refused', 'unavailable'] as const;
 export type Outcome = (typeof outcomes)[number];
 
-export const welcomeStatus = oneOf('accepted', 'otherTables', 'tooMany');
+export const welcomeStatus = oneOf('accepted', 'otherTables', 'tooMany', 'notAdmitted');
 const welcome = record({ status: welcomeStatus, hsmId: name, text: text4096 });
 export type HsmWelcome = ReturnType<typeof welcome.read>;
 

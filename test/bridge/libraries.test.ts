@@ -8,10 +8,14 @@ import type { Eventually } from '../../src/base/eventually.js';
 import { silentLog } from '../../src/base/log.js';
 import { Libraries } from '../../src/bridge/libraries.js';
 import type { ClusterView } from '../../src/cluster/cluster.js';
+import { parseCertificate } from '../../src/crypto/index.js';
 import { Application } from '../../src/cryptoki/application.js';
 import type { EngineOffer, Library } from '../../src/cryptoki/library.js';
 import { ReadinessRecord } from '../../src/cryptoki/readiness.js';
-import { memoryCluster } from '../support/in-process.js';
+import { Token } from '../../src/cryptoki/slot.js';
+import { presentedBy } from '../../src/tools/connection/identity.js';
+import { memoryCluster, PASSWORD } from '../support/in-process.js';
+import { TestAuthority } from '../support/tls.js';
 
 describe('the library of an application', () => {
   const client = { pid: 4711, program: 'app' };
@@ -91,6 +95,41 @@ describe('the library of an application', () => {
     expect(() => libraries().open(client, only(stranger))).to.throw('"cluster-third" is not here');
     const first = { cluster: { cluster_id: 'cluster-first' } };
     expect(() => libraries().open(client, only(first, first))).to.throw('the same cluster');
+  });
+
+  it('is refused where HSMs enforce mutual TLS, unless its configuration names a certificate of theirs', async () => {
+    const authority = await TestAuthority.make('mTLS root');
+    const { certificate, privateKey } = await authority.identity('client');
+    const cluster = await memoryCluster({ id: 'cluster-mutual' });
+    const presented = [parseCertificate(certificate).der];
+    for (const hsm of cluster.hsms) {
+      await hsm.mutualTls.register(authority.authority.trustAnchor, async () => undefined);
+      const admin = hsm.connect({ presented });
+      await admin.send('login', { name: 'admin', role: 'CO', password: PASSWORD });
+      await admin.send('setMtlsEnforcement', { level: 'cluster' });
+    }
+    const all = allLibraries({ clusters: [cluster], presentedBy: (_file, entry) => presentedBy(entry) });
+    const pem = (name: string, contents: string): string => {
+      writeFileSync(join(folder, name), contents);
+      return join(folder, name);
+    };
+    const pair = {
+      client_cert_hsm_tls_file: pem('mtls.crt', certificate),
+      client_key_hsm_tls_file: pem('mtls.key', privateKey),
+    };
+    expect(() => all.open(client, undefined)).to.throw('enforce mutual TLS');
+    expect(() => all.open(client, only({ cluster: {} }))).to.throw('enforce mutual TLS');
+    const other = {
+      ...pair,
+      client_key_hsm_tls_file: pem('other.key', (await authority.identity('client')).privateKey),
+    };
+    expect(() => all.open(client, only({ cluster: other }))).to.throw('is not the private key of');
+    const library = all.open(client, only({ cluster: pair })) as Library;
+    const [slot] = library.slots;
+    const { client: hsms } = new Token(slot!, () => undefined);
+    await hsms.login('crypto_user', PASSWORD);
+    expect(await hsms.send('generateRandom', { lengthBytes: 8 })).to.have.length(8);
+    hsms.close();
   });
 
   describe("with clusters that are not the engine's", () => {

@@ -60,15 +60,19 @@ describe('the quorum of an HSM', () => {
   }
 
   it('is off until a value is set, which no more COs can be asked for than there are', async () => {
-    expect(await one.send('getQuorumValues', undefined)).to.deep.equal({ user: 1, quorum: 1 });
+    expect(await one.send('getQuorumValues', undefined)).to.deep.equal({ user: 1, quorum: 1, cluster: 1 });
     expect(await codeOf(create())).to.equal('CKR_OK');
     expect(await codeOf(() => one.send('getToken', { service: 'user' }))).to.equal('CKR_ACTION_PROHIBITED');
     for (const value of [0, 1, 4, 9])
       expect(await codeOf(() => set('user', value)), `${value}`).to.equal('CKR_ARGUMENTS_BAD');
     await set('user', 2);
-    expect(await hsm.connect().send('getQuorumValues', undefined)).to.deep.equal({ user: 2, quorum: 1 });
+    expect(await hsm.connect().send('getQuorumValues', undefined)).to.deep.equal({
+      user: 2,
+      quorum: 1,
+      cluster: 1,
+    });
     const restarted = await Hsm.open(store, template.settings, template.log);
-    expect(restarted.quorum.values).to.deep.equal({ user: 2, quorum: 1 });
+    expect(restarted.quorum.values).to.deep.equal({ user: 2, quorum: 1, cluster: 1 });
   });
 
   it('lets a command of the service pass once, with a token that enough COs have approved', async () => {

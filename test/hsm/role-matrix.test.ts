@@ -42,6 +42,12 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   getToken: 'users',
   approveToken: 'users',
   listTokens: 'users',
+  registerTrustAnchor: 'users',
+  listTrustAnchors: 'basicInformation',
+  deregisterTrustAnchor: 'users',
+  setMtlsEnforcement: 'users',
+  // "You must be logged in" (the guide's page of the command).
+  getMtlsEnforcement: 'ownPassword',
   deleteTokens: 'users',
   nextGeneration: 'users',
   createUser: 'users',

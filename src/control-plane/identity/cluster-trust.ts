@@ -1,5 +1,6 @@
 import forge from 'node-forge';
-import { type Certificate, parseCertificate } from '../../crypto/index.js';
+import { certificateBlocks } from '../../base/pem.js';
+import { authorityKeyKinds, type Certificate, parseCertificate } from '../../crypto/index.js';
 import type { ClusterTrust } from '../hsm-host.js';
 import { invalidRequest } from '../service/errors.js';
 import { type Asn1, der, oids, parsed, pemBytes } from './der.js';
@@ -8,9 +9,6 @@ import { type Asn1, der, oids, parsed, pemBytes } from './der.js';
 
 const MOST_ANCHORS = 4;
 const MOST_ANCHOR_BYTES = 16 * 1024;
-
-/** Keys that certificates may have: "RSA 2048, 3072, 4096; ECDSA P-256, P-384, P-521". */
-const keyKinds = ['RSA-2048', 'RSA-3072', 'RSA-4096', 'EC-prime256v1', 'EC-secp384r1', 'EC-secp521r1'];
 
 /** Algorithms of signatures over SHA-224 to SHA-512. */
 const signatureAlgorithms: readonly string[] = [
@@ -22,8 +20,6 @@ const sha2: readonly string[] = [
   ...['2.16.840.1.101.3.4.2.4', '2.16.840.1.101.3.4.2.1'],
   ...['2.16.840.1.101.3.4.2.2', '2.16.840.1.101.3.4.2.3'],
 ];
-
-const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 const children = (value: Asn1 | undefined): readonly Asn1[] =>
   Array.isArray(value?.value) ? (value.value as Asn1[]) : [];
@@ -83,7 +79,7 @@ function read(what: string, pem: string): Read {
   }
   const { certificate, fields, algorithm } = parts;
   checkAlgorithm(what, algorithm);
-  if (!keyKinds.includes(certificate.keyKind))
+  if (!authorityKeyKinds.includes(certificate.keyKind))
     throw invalidRequest(
       `${what} has a key of kind ${certificate.keyKind}: use RSA of 2048, 3072 or 4096 bits or ECDSA on P-256, P-384 or P-521.`,
     );
@@ -112,9 +108,8 @@ function checkAuthority({ what, isV1, extensions }: Read): void {
 
 /** The PEM blocks of a text that has nothing else in it. */
 function blocks(what: string, text: string): string[] {
-  const found = text.match(PEM_BLOCK) ?? [];
-  if (found.length === 0 || text.replace(PEM_BLOCK, '').trim() !== '')
-    throw invalidRequest(`${what} must be certificates in PEM, and nothing else.`);
+  const found = certificateBlocks(text);
+  if (found === undefined) throw invalidRequest(`${what} must be certificates in PEM, and nothing else.`);
   return found;
 }
 

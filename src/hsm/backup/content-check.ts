@@ -7,6 +7,7 @@ import { SEALING_KEY_BYTES } from '../../store/sealing.js';
 import { Reader } from '../../wire/bytes.js';
 import { certifies } from '../cluster-identity.js';
 import { counterOf } from '../handles.js';
+import { isMutualTlsSetting } from '../mutual-tls.js';
 import { handleKey } from '../object-index.js';
 import { ObjectCounts, type Quota, quotas } from '../quotas.js';
 import { roles } from '../roles.js';
@@ -99,6 +100,7 @@ export class ContentCheck {
     this.#settings.set(name, value.length);
     if (name === 'cluster-key') this.#clusterKey = Buffer.from(value);
     if (name === 'cluster-trust') this.#clusterTrust = Buffer.from(value);
+    if (name === 'mutual-tls' && !isMutualTlsSetting(value)) throw new Error('malformed trust anchors');
     if (name === 'users-next-id') this.#nextUserId = new Reader(value).u32();
     // The first counter that nobody has used.
     if (name === 'handles-reserved') this.#saw(new Reader(value).u64() - 1);

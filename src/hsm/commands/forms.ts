@@ -19,6 +19,7 @@ import {
 } from '../../wire/shapes.js';
 import { fingerprint } from '../../wire/table-hash.js';
 import { HASH_BYTES } from '../audit/entry.js';
+import { enforcementLevels, MOST_ANCHORS } from '../mutual-tls.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
 import { TOKEN_BYTES } from '../quorum/quorum.js';
 import { serviceNames } from '../quorum/services.js';
@@ -70,6 +71,9 @@ const userInfo = record({
   secondFactor: flag,
 });
 
+const pemText = text(limits.trustAnchorBytes);
+const trustAnchor = record({ reference: u32, certificate: pemText });
+
 const notRead = oneOf('sensitive', 'unavailable');
 const readResult: Shape<ReadResult> = {
   form: `value|${notRead.form}`,
@@ -115,7 +119,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     request: record({ publicKey, signature, token: bytes(REGISTRATION_TOKEN_BYTES) }),
     answer: nothing,
   },
-  getQuorumValues: { request: nothing, answer: record({ user: u32, quorum: u32 }) },
+  getQuorumValues: { request: nothing, answer: record({ user: u32, quorum: u32, cluster: optional(u32) }) },
   setQuorumValue: { request: record({ service, value: u32 }), answer: nothing },
   getToken: { request: record({ service }), answer: record({ id: u32, record: bytes(TOKEN_BYTES) }) },
   approveToken: {
@@ -140,6 +144,11 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     ),
   },
   deleteTokens: { request: record({ scope: oneOf('user', 'all') }), answer: nothing },
+  registerTrustAnchor: { request: record({ certificate: pemText }), answer: trustAnchor },
+  listTrustAnchors: { request: nothing, answer: list(trustAnchor, MOST_ANCHORS) },
+  deregisterTrustAnchor: { request: record({ reference: u32 }), answer: nothing },
+  setMtlsEnforcement: { request: record({ level: oneOf(...enforcementLevels) }), answer: nothing },
+  getMtlsEnforcement: { request: nothing, answer: record({ level: oneOf(...enforcementLevels) }) },
   generateRandom: {
     request: record({ lengthBytes: u64 }),
     answer: bytes(limits.randomBytes),

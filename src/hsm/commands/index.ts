@@ -10,6 +10,13 @@ import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
 import { extractMaskedUser, insertMaskedUser } from './masked-users.js';
 import {
+  deregisterTrustAnchor,
+  getMtlsEnforcement,
+  listTrustAnchors,
+  registerTrustAnchor,
+  setMtlsEnforcement,
+} from './mutual-tls.js';
+import {
   destroyObject,
   endSessionObject,
   findObjects,
@@ -55,6 +62,11 @@ export const commands = {
   approveToken,
   listTokens,
   deleteTokens,
+  registerTrustAnchor,
+  listTrustAnchors,
+  deregisterTrustAnchor,
+  setMtlsEnforcement,
+  getMtlsEnforcement,
   generateRandom,
   generateIv,
   generateKey,

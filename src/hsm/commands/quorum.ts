@@ -1,18 +1,30 @@
 import { ckr } from '../../pkcs11/ckr.js';
+import type { Hsm } from '../hsm.js';
 import type { QuorumValues, TokenInfo } from '../quorum/quorum.js';
-import type { Service } from '../quorum/services.js';
+import { hasService, type Service } from '../quorum/services.js';
 import type { Command } from './command.js';
 
 /** How many COs must approve what a service guards: no login. */
-export const getQuorumValues: Command<void, QuorumValues> = {
-  login: 'none',
-  run: ({ hsm }) => hsm.quorum.values,
-};
+export const getQuorumValues: Command<void, Omit<QuorumValues, 'cluster'> & { cluster: number | undefined }> =
+  {
+    login: 'none',
+    run: ({ hsm: { quorum, settings } }) => {
+      const { cluster, ...others } = quorum.values;
+      return { ...others, cluster: hasService(settings.hsmType, 'cluster') ? cluster : undefined };
+    },
+  };
+
+/** Throws CKR_ARGUMENTS_BAD for a service that HSMs of the type do not have. */
+function requireService({ settings }: Hsm, service: Service): void {
+  if (!hasService(settings.hsmType, service))
+    throw ckr('CKR_ARGUMENTS_BAD', `HSMs of type ${settings.hsmType} have no service ${service}`);
+}
 
 /** Sets it, "any CO, registered or not". Durable when answered. CKR_ARGUMENTS_BAD. */
 export const setQuorumValue: Command<{ readonly service: Service; readonly value: number }, void> = {
   login: 'CO',
   run: async ({ hsm }, { service, value }, _cause, write) => {
+    requireService(hsm, service);
     const officers = hsm.users.list().filter(({ role }) => role === 'CO').length;
     await write([hsm.quorum.change(service, value, officers)]);
   },
@@ -24,7 +36,10 @@ export const getToken: Command<
   { readonly id: number; readonly record: Buffer }
 > = {
   login: 'CO',
-  run: (session, { service }) => session.hsm.quorum.create(service, session.user, session),
+  run: (session, { service }) => {
+    requireService(session.hsm, service);
+    return session.hsm.quorum.create(service, session.user, session);
+  },
 };
 
 /** Brings approvals of this connection's token: all are counted, or none. CKR_ARGUMENTS_BAD: nothing to approve.

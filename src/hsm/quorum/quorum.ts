@@ -6,7 +6,7 @@ import type { Change, RecordStore } from '../../store/record-store.js';
 import { signsData } from '../second-factor.js';
 import { settingKey } from '../setting-rows.js';
 import type { User } from '../user-records.js';
-import { type Service, services } from './services.js';
+import { type Service, serviceNames, services } from './services.js';
 
 /** "One 80-byte record per HSM" (reference management-tools, section 6.7). */
 export const TOKEN_BYTES = 80;
@@ -19,7 +19,7 @@ export const QUORUM_MIN = 2;
 export const QUORUM_MAX = 8;
 
 const VALUES = settingKey('quorum-values');
-const NO_QUORUM: QuorumValues = { user: 1, quorum: 1 };
+const NO_QUORUM = Object.fromEntries(serviceNames.map((service) => [service, 1])) as QuorumValues;
 
 interface Token {
   readonly id: number;

@@ -1,3 +1,4 @@
+import type { HsmType } from '../../base/cluster-kind.js';
 import type { CommandName, RequestOf } from '../commands/index.js';
 import type { HsmSession } from '../hsm-session.js';
 import { canonicalName } from '../user-rules.js';
@@ -8,10 +9,16 @@ export const services = {
   user: 3,
   /** "MISC_CO": changing a quorum value. */
   quorum: 4,
+  /** Mutual TLS; the number is ours [guess]. */
+  cluster: 7,
 } as const;
 
 export type Service = keyof typeof services;
 export const serviceNames = Object.keys(services) as readonly Service[];
+
+/** "`cluster` on hsm2m" (section 6.2): whether HSMs of a type have the service. */
+export const hasService = (hsmType: HsmType, service: Service): boolean =>
+  service !== 'cluster' || hsmType === 'hsm2m.medium';
 
 type Guard<Request> = (session: HsmSession, request: Request) => readonly [Service, ...Service[]] | undefined;
 
@@ -26,5 +33,8 @@ export const guards: { readonly [N in CommandName]?: Guard<RequestOf<N>> } = {
   insertMaskedUser: () => ['user'],
   changePassword: ofOthers,
   changeSecondFactor: ofOthers,
+  registerTrustAnchor: () => ['cluster'],
+  deregisterTrustAnchor: () => ['cluster'],
+  setMtlsEnforcement: () => ['cluster'],
   setQuorumValue: (_session, { service }) => ['quorum', service],
 };

@@ -13,14 +13,20 @@ import type { CommandRow, Given } from './command.js';
 
 const service = { name: 'service', kind: 'number' } as const;
 
-/** "MValue of service 3[USER_MGMT]" (reference management-tools, section 4.5). */
-const serviceTitles: { readonly [S in Service]: string } = { user: 'USER_MGMT', quorum: 'MISC_CO' };
+/** "MValue of service 3[USER_MGMT]": the services that there are in SDK 3 (reference management-tools, section 4.5). */
+const serviceTitles = { user: 'USER_MGMT', quorum: 'MISC_CO' } as const satisfies Partial<
+  Record<Service, string>
+>;
+type TitledService = keyof typeof serviceTitles;
+const titled = Object.keys(serviceTitles) as TitledService[];
 
-function serviceOf(given: Given): Service {
+function serviceOf(given: Given): TitledService {
   const number = given.number(service.name);
-  const found = (Object.keys(services) as Service[]).find((name) => services[name] === number);
+  const found = titled.find((name) => services[name] === number);
   if (found === undefined)
-    throw refused(`a service is one of ${Object.values(services).join(' and ')}: USER_MGMT and MISC_CO`);
+    throw refused(
+      `a service is one of ${titled.map((name) => `${services[name]} (${serviceTitles[name]})`).join(' and ')}`,
+    );
   return found;
 }
 

@@ -1,6 +1,9 @@
+import type { ClientClusterConfig } from '../../base/client-config.js';
 import { readForeignFile } from '../../base/files.js';
 import { limits } from '../../base/limits.js';
+import { certificateBlocks } from '../../base/pem.js';
 import type { TlsIdentity } from '../../cluster/tls.js';
+import { certifiesKey, parseCertificate } from '../../crypto/index.js';
 import { refused } from '../failure.js';
 
 /** Reads a file that a configuration or a command line names. Throws REFUSED, naming the file. */
@@ -25,4 +28,22 @@ export interface IdentityFiles {
 export function readIdentity({ certificate, privateKey, trustAnchor }: IdentityFiles): TlsIdentity {
   const pem = (path: string): string => readNamedFile(path).toString('utf8');
   return { certificate: pem(certificate), privateKey: pem(privateKey), trustAnchor: pem(trustAnchor) };
+}
+
+/**
+ * The certificates, DER, that an entry of a configuration names for mutual TLS with HSMs, if it does: for applications that get to
+ * HSMs in another way than TLS. Throws REFUSED for files that cannot be read, and for a key that is another certificate's.
+ */
+export function presentedBy({
+  client_cert_hsm_tls_file: certificateFile,
+  client_key_hsm_tls_file: keyFile,
+}: ClientClusterConfig): readonly Buffer[] | undefined {
+  if (certificateFile === undefined && keyFile === undefined) return undefined;
+  if (certificateFile === undefined || keyFile === undefined)
+    throw refused('client_cert_hsm_tls_file and client_key_hsm_tls_file go together');
+  const blocks = certificateBlocks(readNamedFile(certificateFile).toString('utf8'));
+  if (blocks === undefined) throw refused(`${certificateFile} is no file of certificates`);
+  if (!certifiesKey(blocks[0]!, readNamedFile(keyFile).toString('utf8')))
+    throw refused(`${keyFile} is not the private key of ${certificateFile}`);
+  return blocks.map((block) => parseCertificate(block).der);
 }

@@ -8,6 +8,7 @@ import { cryptoCommands } from './crypto.js';
 import { keyGenerationCommands } from './key-generation.js';
 import { keyCommands } from './keys.js';
 import { loginCommands } from './login.js';
+import { mutualTlsCommands } from './mutual-tls.js';
 import { quorumCommands } from './quorum.js';
 import { replicationCommands } from './replication.js';
 import { userCommands } from './users.js';
@@ -28,6 +29,7 @@ export const interactiveCommand = command({
 export const cliCommands: readonly CommandRow<CliContext>[] = [
   interactiveCommand,
   ...clusterCommands,
+  ...mutualTlsCommands,
   ...cryptoCommands,
   ...keyCommands,
   ...keyGenerationCommands,
@@ -40,6 +42,7 @@ export const cliCommands: readonly CommandRow<CliContext>[] = [
 
 export const cliGroups: GroupHelp = {
   cluster: 'Perform cluster operations',
+  'cluster mtls': 'Perform mutual TLS operations',
   crypto: 'Perform crypto operations',
   'crypto sign': 'Perform a signature operation',
   'crypto verify': 'Perform a verification operation',

@@ -36,7 +36,9 @@ const listQuorumValues = (name: 'list-quorum-values' | 'get-quorum-values') =>
     run: async ({ cluster }) => {
       const values = await cluster.ofReachable('getQuorumValues', undefined);
       return Object.fromEntries(
-        serviceNames.map((service) => [service, agreed(values.map((value) => value[service]))]),
+        serviceNames
+          .filter((service) => values.some((value) => value[service] !== undefined))
+          .map((service) => [service, agreed(values.map((value) => value[service]))]),
       );
     },
   });
