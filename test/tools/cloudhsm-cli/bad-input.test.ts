@@ -21,6 +21,7 @@ const numbers: Readonly<Record<string, string>> = {
   'tag-length-bits': '96',
   'key-length-bytes': '16',
   value: '2',
+  'certificate-reference': '0x01',
 };
 const valueFor = (name: string, { choices }: Option<unknown>, otherwise: string): string =>
   choices?.[0] ?? numbers[name] ?? otherwise;
