@@ -1,4 +1,4 @@
-import type { ClusterKind } from '../base/cluster-kind.js';
+import { type ClusterKind, hsmTypes } from '../base/cluster-kind.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
@@ -36,17 +36,33 @@ export interface ConnectOptions<Member extends NamedHsm = NamedHsm> extends Clie
 
 /** A cluster whose HSMs run in this process. */
 export class Cluster implements ClusterView {
-  readonly mechanisms: MechanismTable;
+  #settings: ClusterSettings;
+  #mechanisms: MechanismTable;
   readonly #members = new Map<string, LocalMember>();
   readonly #watchers = new Set<() => void>();
   #intervalMs: number | undefined;
 
-  constructor(
-    readonly settings: ClusterSettings,
-    hsms: readonly Hsm[],
-  ) {
-    this.mechanisms = mechanismsOf(settings);
+  constructor(settings: ClusterSettings, hsms: readonly Hsm[]) {
+    this.#settings = settings;
+    this.#mechanisms = mechanismsOf(settings);
     for (const hsm of hsms) this.#add(hsm);
+  }
+
+  get settings(): ClusterSettings {
+    return this.#settings;
+  }
+
+  get mechanisms(): MechanismTable {
+    return this.#mechanisms;
+  }
+
+  /** While its HSMs are of two types, the cluster is what the older ones are: all of them can do that. */
+  #followType(): void {
+    const types = new Set(this.hsms.map(({ settings: { hsmType } }) => hsmType));
+    const oldest = hsmTypes.find((hsmType) => types.has(hsmType));
+    if (oldest === undefined || oldest === this.#settings.hsmType) return;
+    this.#settings = { ...this.#settings, hsmType: oldest };
+    this.#mechanisms = mechanismsOf(this.#settings);
   }
 
   get hsms(): readonly Hsm[] {
@@ -57,6 +73,7 @@ export class Cluster implements ClusterView {
     const synchronizer = new Synchronizer(hsm, () => [...this.#members.values()].map(({ peer }) => peer));
     const peer = { hsmId: hsm.settings.id, connect: () => hsm.connectPeer() };
     this.#members.set(hsm.settings.id, { hsm, link: directLink(hsm), peer, synchronizer });
+    this.#followType();
     return synchronizer;
   }
 
@@ -71,7 +88,9 @@ export class Cluster implements ClusterView {
   /** One HSM less. Clients let go of it; closing it is left to the caller. */
   remove(hsmId: string): void {
     this.#members.get(hsmId)?.synchronizer.stop();
-    if (this.#members.delete(hsmId)) for (const changed of this.#watchers) changed();
+    if (!this.#members.delete(hsmId)) return;
+    this.#followType();
+    for (const changed of this.#watchers) changed();
   }
 
   get reachable(): boolean {

@@ -101,12 +101,11 @@ export class ControlPlane {
   }
 
   #jobsOf(id: string): Job[] {
+    const failuresOf = (key: string): number => this.#scheduler.failuresOf(key);
     const cluster = this.context.catalogue.get('cluster', id);
-    if (cluster !== undefined) return clusterJobs(this.context, cluster);
+    if (cluster !== undefined) return clusterJobs(this.context, cluster, failuresOf);
     const backup = this.context.catalogue.get('backup', id);
-    return backup === undefined
-      ? []
-      : backupJobs(this.context, backup, (key) => this.#scheduler.failuresOf(key));
+    return backup === undefined ? [] : backupJobs(this.context, backup, failuresOf);
   }
 
   /** A backup concerns its cluster, and every cluster that an HSM begins with it. */

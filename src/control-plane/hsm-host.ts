@@ -8,6 +8,8 @@ export interface HsmPlace extends ClusterKind {
   readonly ordinal: number;
   /** Where it listens. */
   readonly eniIp: string;
+  /** Whether it begins in limited-write mode. */
+  readonly limitsWrites: boolean;
 }
 
 /** What an HSM that is in no cluster yet shows of itself, PEM (reference section 7.1). */
@@ -51,6 +53,8 @@ export interface HsmHost {
   initialize(hsmId: string, trust: ClusterTrust): Promise<void>;
   /** Whether `activated` has been due, for the time that nobody listened. */
   isActivated(hsmId: string): Promise<boolean>;
+  /** Limited-write mode (reference section 8.6), on or off, for as long as the HSM runs. */
+  limitWrites(hsmId: string, limited: boolean): Promise<void>;
   /** The HSM's content in a container that only HSMs can open. */
   backUp(hsmId: string): Promise<Buffer>;
   /** Lets no client use the HSM any more: what it has then is what its last backup has. */

@@ -12,25 +12,19 @@ import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES } from '../store/sealing.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
-import { type AuditRow, auditRows } from './audit/commands.js';
 import { type AuditDetails, type AuditEntry, aboutUser, byItself, minimal } from './audit/entry.js';
 import { AuditTrail } from './audit/trail.js';
 import { backUp } from './backup/back-up.js';
-import {
-  type AnswerOf,
-  type AnyCommand,
-  type CommandName,
-  commands,
-  type RequestOf,
-} from './commands/index.js';
+import { type AnyGuard, commandCount, steps } from './command-steps.js';
+import type { AnswerOf, AnyCommand, CommandName, RequestOf } from './commands/index.js';
 import { type Condition, type Fault, failingOnDemand, faults, underCondition } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
+import { writesAreLimited } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
 import { MutualTls } from './mutual-tls.js';
 import { Quorum } from './quorum/quorum.js';
-import { guards, type Service } from './quorum/services.js';
 import { ObjectCounts, type Quota } from './quotas.js';
 import { settingKey } from './setting-rows.js';
 import { busy, mayBeRefused, Throttle } from './throttle.js';
@@ -66,26 +60,6 @@ export interface Provisioning {
   /** The first one is the admin, who has id 1: a CO, or a PRECO whose first change of password activates the cluster. */
   readonly users: readonly NewUser[];
 }
-
-type AnyGuard = (session: HsmSession, request: unknown) => readonly [Service, ...Service[]] | undefined;
-
-/** All rows of a command, looked up together. */
-interface Steps {
-  /** Its place among the commands. */
-  readonly at: number;
-  readonly plain: AnyCommand;
-  readonly guard: AnyGuard | undefined;
-  readonly row: AuditRow<unknown, unknown> | undefined;
-}
-
-const steps = Object.fromEntries(
-  Object.entries(commands).map(([name, plain], at) => [
-    name,
-    { at, plain, guard: guards[name as CommandName], row: auditRows[name as CommandName] },
-  ]),
-) as unknown as { readonly [N in CommandName]: Steps };
-
-const commandCount = Object.keys(steps).length;
 
 /** Session handles in audit logs [guess]. */
 const FIRST_SESSION = 0x1000000;
@@ -146,6 +120,7 @@ export class Hsm {
   readonly #write: Write = (changes) => this.store.write(changes);
   readonly traffic = new Traffic();
   #condition: Condition | undefined;
+  #limitsWrites = false;
   #throttle: Throttle | undefined;
   #sessions = 0;
   /** With what tells their clients that they are ended. */
@@ -318,6 +293,11 @@ export class Hsm {
     return this.#condition;
   }
 
+  /** Limited-write mode (limited-writes.ts), until told otherwise: the other HSMs may write all the same. */
+  limitWrites(limited: boolean): void {
+    this.#limitsWrites = limited;
+  }
+
   /** Serves peers only until it has caught up with those that can be reached. */
   async join(): Promise<void> {
     this.#condition = 'joining';
@@ -360,12 +340,14 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { at, plain, guard, row } = steps[name];
+    const { at, plain, guard, writes, row } = steps[name];
     if (session.closed)
       throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
     this.#commandCounts[at]!++;
     const command = guard === undefined ? plain : this.#guarded(plain, guard);
     if (command.login !== 'none') session.requireLogin(command.login);
+    if (this.#limitsWrites && !session.isPeer && writes?.(session, request) === true)
+      throw writesAreLimited(this.settings.id);
     const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);
     const details = row?.before(session, request);
     if (row === undefined || details === undefined) return run(this.#write) as Eventually<AnswerOf<N>>;

@@ -11,6 +11,8 @@ import {
   DescribeBackupsCommand,
   DescribeClustersCommand,
   InitializeClusterCommand,
+  ModifyClusterCommand,
+  type ModifyClusterCommandInput,
 } from '@aws-sdk/client-cloudhsm-v2';
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
@@ -245,6 +247,19 @@ describe('the API of an engine', function () {
     await client.send(new DeleteClusterCommand({ ClusterId: id }));
     client.destroy();
     client = east;
+  });
+
+  it('changes its type of HSM, with the keys that are there', async () => {
+    const before = await describeCluster(ClusterId);
+    // Members that this version of AWS's client does not know are sent all the same.
+    const input = { ClusterId, HsmType: 'hsm2m.medium' } as unknown as ModifyClusterCommandInput;
+    const { Cluster: changing } = await client.send(new ModifyClusterCommand(input));
+    expect(changing).to.include({ State: 'MODIFY_IN_PROGRESS', HsmType: 'hsm2m.medium' });
+    const after = await until(ClusterId, ({ State }) => State === 'ACTIVE');
+    const addresses = ({ Hsms }: Cluster) => Hsms!.map(({ EniId, EniIp }) => [EniId, EniIp]);
+    expect(addresses(after)).to.deep.equal(addresses(before));
+    expect(after.Hsms![0]!.HsmId).not.to.equal(before.Hsms![0]!.HsmId);
+    expect(await keysOf(after)).to.equal(1);
   });
 
   it('lists its backups and where they are', async () => {

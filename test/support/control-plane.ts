@@ -78,6 +78,11 @@ export function ownerOf(csr: string): Owner {
   return owner;
 }
 
+interface Owned {
+  readonly caller?: Realm;
+  readonly hsmType?: string;
+}
+
 /** A control plane over HSMs of the tests, with time that the test moves. */
 export class TestedControlPlane {
   hsms = new FakeHsms();
@@ -177,22 +182,29 @@ export class TestedControlPlane {
     return Hsm!;
   }
 
+  /** As long as a state lasts that passes by itself. */
+  #pass(): Promise<void> {
+    return this.settings.awsTiming ? this.advance(600_000) : this.settle();
+  }
+
   /** A cluster with one HSM whose owner is known. */
-  async initializedCluster(caller: Realm = realm): Promise<{ id: string; hsmId: string }> {
-    const id = await this.newCluster({}, caller);
+  async initializedCluster({ caller = realm, hsmType = 'hsm2m.medium' }: Owned = {}) {
+    const id = await this.newCluster({ HsmType: hsmType }, caller);
+    await this.#pass();
     const { HsmId: hsmId } = await this.newHsm(id, 'a', caller);
+    await this.#pass();
     const { signedCert, trustAnchor } = ownerOf((await this.cluster(id, caller)).Certificates!.ClusterCsr!);
     const input = { ClusterId: id, SignedCert: signedCert, TrustAnchor: trustAnchor };
     await this.call('InitializeCluster', input, caller);
-    await this.settle();
+    await this.#pass();
     return { id, hsmId };
   }
 
   /** A cluster that is ready for use, with one HSM. */
-  async activeCluster(caller: Realm = realm): Promise<{ id: string; hsmId: string }> {
-    const made = await this.initializedCluster(caller);
+  async activeCluster(owned: Owned = {}): Promise<{ id: string; hsmId: string }> {
+    const made = await this.initializedCluster(owned);
     this.hsms.activate(made.hsmId);
-    await this.settle();
+    await this.#pass();
     return made;
   }
 }

@@ -13,6 +13,8 @@ interface FakeHsm {
   /** What an application has written. */
   content: string[];
   activated: boolean;
+  /** Limited-write mode. */
+  limitsWrites: boolean;
   /** Nobody writes any more. */
   retired?: boolean;
   trust?: ClusterTrust | undefined;
@@ -45,6 +47,8 @@ export class FakeHsms implements HsmHost {
   readonly running = new Map<string, FakeHsm>();
   /** By HSM id: what its next calls fail with. */
   readonly broken = new Map<string, string>();
+  /** HSMs of this type take no backup. */
+  refusing: string | undefined;
   /** Takes over from the first failure of a host. */
   failing: string | undefined;
   #events: HsmEvents | undefined;
@@ -67,6 +71,7 @@ export class FakeHsms implements HsmHost {
 
   async create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
     this.#check(place.hsmId);
+    if (container !== undefined && place.hsmType === this.refusing) throw new Error('the backup is refused');
     const inUse = [...this.running.values()].some(
       (hsm) => hsm.place.eniIp === place.eniIp && hsm.place.hsmId !== place.hsmId,
     );
@@ -76,12 +81,13 @@ export class FakeHsms implements HsmHost {
       place,
       content: restored?.content ?? [],
       activated: restored !== undefined,
+      limitsWrites: place.limitsWrites,
       trust: restored?.trust,
     });
   }
 
   async start(place: HsmPlace): Promise<void> {
-    this.#of(place.hsmId);
+    this.#of(place.hsmId).limitsWrites = place.limitsWrites;
   }
 
   identity(hsmId: string): Promise<HsmIdentity> {
@@ -94,6 +100,10 @@ export class FakeHsms implements HsmHost {
 
   async isActivated(hsmId: string): Promise<boolean> {
     return this.#of(hsmId).activated;
+  }
+
+  async limitWrites(hsmId: string, limited: boolean): Promise<void> {
+    this.#of(hsmId).limitsWrites = limited;
   }
 
   async backUp(hsmId: string): Promise<Buffer> {

@@ -110,6 +110,7 @@ export class LocalHsms implements HsmHost {
 
   async #open(store: RecordStore, place: HsmPlace): Promise<void> {
     const hsm = await Hsm.open(store, this.#settings(place), this.parts.log);
+    hsm.limitWrites(place.limitsWrites);
     hsm.onActivated = () => this.#events?.activated(place.hsmId);
     hsm.onTampered = () =>
       this.#events?.failed(place.hsmId, 'It was tampered with and has zeroised its keys.');
@@ -150,6 +151,10 @@ export class LocalHsms implements HsmHost {
 
   async isActivated(hsmId: string): Promise<boolean> {
     return this.#of(hsmId).hsm.users.find('admin')?.role !== 'PRECO';
+  }
+
+  async limitWrites(hsmId: string, limited: boolean): Promise<void> {
+    this.#of(hsmId).hsm.limitWrites(limited);
   }
 
   async backUp(hsmId: string): Promise<Buffer> {

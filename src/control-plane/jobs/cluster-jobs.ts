@@ -4,7 +4,7 @@ import type { Context } from '../state/context.js';
 import { clusterLifecycle, moveBackup, moveCluster } from '../state/lifecycles.js';
 import type { ClusterRecord } from '../state/records.js';
 import type { Job } from '../state/scheduler.js';
-import { hsmJobs, replaceHsm } from './hsm-jobs.js';
+import { hsmJobs, replaceHsm, rollBack } from './hsm-jobs.js';
 
 type Change = (cluster: ClusterRecord, tx: Transaction, nowMs: number) => void;
 
@@ -52,8 +52,8 @@ export async function noticeActivation(context: Context, clusterId: string): Pro
     if (state === 'ACTIVE' && (await context.host.isActivated(id))) await activate(context, id);
 }
 
-/** A change of the type of HSM, forth or back: one HSM after the other is replaced (reference section 8.6). */
-const migrate: Change = (cluster, tx, nowMs) => {
+/** A change of the type of HSM: forth, one HSM after the other is replaced, and back, all at once (reference section 8.6). */
+const nextOfMigration: Change = (cluster, tx, nowMs) => {
   const old = cluster.hsms.find(({ hsmType }) => hsmType !== cluster.hsmType);
   if (old === undefined) {
     const rollback = cluster.state === 'ROLLBACK_IN_PROGRESS' ? undefined : cluster.rollback;
@@ -61,13 +61,20 @@ const migrate: Change = (cluster, tx, nowMs) => {
     return;
   }
   if (cluster.state === 'ROLLBACK_IN_PROGRESS') {
-    tx.put('cluster', replaceHsm(cluster, old, cluster.rollback?.backup, nowMs));
+    tx.put('cluster', rollBack(cluster, nowMs));
     return;
   }
   const { cluster: backedUp, backup } = beginBackup(tx, cluster, old, nowMs);
   const replaced = replaceHsm(backedUp, old, backup.id, nowMs);
   tx.put('cluster', { ...replaced, rollback: { ...replaced.rollback!, backup: backup.id } });
 };
+
+/** Before the first backup nobody writes any more, and before the cluster is ACTIVE again everybody may. */
+async function migrate(context: Context, cluster: ClusterRecord): Promise<void> {
+  const goesOn = cluster.hsms.some(({ hsmType }) => hsmType !== cluster.hsmType);
+  for (const { id } of cluster.hsms) await context.host.limitWrites(id, goesOn);
+  await change(context, cluster, nextOfMigration);
+}
 
 const dailyBackup: Change = (cluster, tx, nowMs) => {
   const [live] = liveHsms(cluster);
@@ -104,7 +111,7 @@ function stateJob(context: Context, cluster: ClusterRecord): Job | undefined {
     case 'MODIFY_IN_PROGRESS':
     case 'ROLLBACK_IN_PROGRESS':
       if (cluster.hsms.some(({ state }) => state !== 'ACTIVE')) return undefined;
-      return job(() => change(context, cluster, migrate));
+      return job(() => migrate(context, cluster));
     case 'DELETED':
       return job(() => catalogue.transaction((tx) => tx.remove('cluster', cluster.id)), settings.tombstoneMs);
     default:
@@ -132,12 +139,16 @@ function recurringJobs(context: Context, cluster: ClusterRecord): Job[] {
   return jobs;
 }
 
-/** What a cluster and its HSMs wait for. */
-export function clusterJobs(context: Context, cluster: ClusterRecord): Job[] {
+/** What a cluster and its HSMs wait for. `failuresOf` tells how often a job has failed. */
+export function clusterJobs(
+  context: Context,
+  cluster: ClusterRecord,
+  failuresOf: (key: string) => number,
+): Job[] {
   const job = stateJob(context, cluster);
   return [
     ...(job === undefined ? [] : [job]),
     ...recurringJobs(context, cluster),
-    ...hsmJobs(context, cluster),
+    ...hsmJobs(context, cluster, failuresOf),
   ];
 }

@@ -1,12 +1,17 @@
 import { describeError } from '../../base/errors.js';
 import type { HsmPlace } from '../hsm-host.js';
+import { stateMessageLength } from '../service/shapes.js';
 import { chooseContent, hasContent, liveHsms, locationOf, mayRestore } from '../state/backups.js';
 import type { Transaction } from '../state/catalogue.js';
 import type { Context } from '../state/context.js';
 import { newId } from '../state/ids.js';
 import { hsmLifecycle, moveBackup, moveCluster, moveHsm, withHsm } from '../state/lifecycles.js';
-import type { BackupRecord, ClusterRecord, HsmRecord } from '../state/records.js';
+import type { ClusterRecord, HsmRecord } from '../state/records.js';
 import type { Job } from '../state/scheduler.js';
+
+/** While HSMs of two types have to have the same, nobody writes what lasts (reference section 8.6). */
+const isChangingType = ({ state }: ClusterRecord): boolean =>
+  state === 'MODIFY_IN_PROGRESS' || state === 'ROLLBACK_IN_PROGRESS';
 
 export const placeOf = (cluster: ClusterRecord, hsm: HsmRecord): HsmPlace => ({
   hsmId: hsm.id,
@@ -15,6 +20,7 @@ export const placeOf = (cluster: ClusterRecord, hsm: HsmRecord): HsmPlace => ({
   hsmType: hsm.hsmType,
   mode: cluster.mode,
   eniIp: hsm.eniIp,
+  limitsWrites: isChangingType(cluster),
 });
 
 /** No two HSMs that a cluster has at the same time have the same ordinal, and one that is gone comes back late. */
@@ -58,6 +64,16 @@ export function replaceHsm(
   const leaving = withHsm(cluster, moveHsm(old, 'DELETE_IN_PROGRESS', nowMs, 'The HSM is being replaced.'));
   const place = { availabilityZone, subnetId, eniId, eniIp, eniIpV6 };
   return withNewHsm(leaving, { ...place, restoreFrom, replaces: old.id }, nowMs).cluster;
+}
+
+/**
+ * Takes back a change of the type of HSM: all that have the new type go, and those that come begin with the last backup of the
+ * original type. They must not meet: what was made on HSMs of the new type is lost (reference section 8.6).
+ */
+export function rollBack(cluster: ClusterRecord, nowMs: number): ClusterRecord {
+  return cluster.hsms
+    .filter(({ hsmType, state }) => hsmType !== cluster.hsmType && state !== 'DELETE_IN_PROGRESS')
+    .reduce((now, hsm) => replaceHsm(now, hsm, cluster.rollback?.backup, nowMs), cluster);
 }
 
 /** The cluster and the HSM as they are now, if the HSM is still in this state. */
@@ -112,6 +128,20 @@ async function chooseAnew(context: Context, clusterId: string, made: HsmRecord):
     if (backupId === undefined)
       throw new Error(`there is no backup of ${clusterId} that ${made.id} could begin with`);
     tx.put('cluster', withHsm(cluster, { ...now.hsm, restoreFrom: backupId }));
+  });
+}
+
+/** How often an HSM of the new type may fail to come before the change is taken back: "automatic rollback on validation failure". */
+const MIGRATION_ATTEMPTS = 5;
+
+async function giveUpMigration(context: Context, clusterId: string, error: unknown): Promise<void> {
+  await context.catalogue.transaction((tx) => {
+    const cluster = tx.get('cluster', clusterId);
+    if (cluster?.state !== 'MODIFY_IN_PROGRESS' || cluster.rollback === undefined) return;
+    const nowMs = context.time.nowMs();
+    const text = `The change to ${cluster.hsmType} failed and is taken back: ${describeError(error)}`;
+    const back = moveCluster(cluster, 'ROLLBACK_IN_PROGRESS', nowMs, text.slice(0, stateMessageLength));
+    tx.put('cluster', rollBack({ ...back, hsmType: cluster.rollback.hsmType }, nowMs));
   });
 }
 
@@ -174,22 +204,42 @@ export async function noticeFailure(context: Context, hsmId: string, reason: str
   });
 }
 
-/** What the HSMs of a cluster wait for. */
-export function hsmJobs(context: Context, cluster: ClusterRecord): Job[] {
-  const { catalogue, settings } = context;
+/** Whether an HSM that is on its way has to wait for another one to go, or for its backup. */
+function waits(
+  { catalogue }: Context,
+  cluster: ClusterRecord,
+  { restoreFrom, replaces }: HsmRecord,
+): boolean {
+  const backup = restoreFrom === undefined ? undefined : catalogue.get('backup', restoreFrom);
+  if (backup?.state === 'CREATE_IN_PROGRESS' || cluster.hsms.some(({ id }) => id === replaces)) return true;
+  return (
+    cluster.state === 'ROLLBACK_IN_PROGRESS' &&
+    cluster.hsms.some(({ hsmType }) => hsmType !== cluster.hsmType)
+  );
+}
+
+/** What the HSMs of a cluster wait for. `failuresOf` tells how often a job has failed. */
+export function hsmJobs(
+  context: Context,
+  cluster: ClusterRecord,
+  failuresOf: (key: string) => number,
+): Job[] {
+  const { settings } = context;
   return cluster.hsms.flatMap((hsm): Job[] => {
     const key = `hsm ${hsm.id}`;
     const delayMs = settings.awsTiming ? (hsmLifecycle[hsm.state].awsMs ?? 0) : 0;
     const dueMs = hsm.stateSinceMs + delayMs;
     switch (hsm.state) {
       case 'CREATE_IN_PROGRESS': {
-        const backup: BackupRecord | undefined =
-          hsm.restoreFrom === undefined ? undefined : catalogue.get('backup', hsm.restoreFrom);
-        const waits =
-          backup?.state === 'CREATE_IN_PROGRESS' || cluster.hsms.some(({ id }) => id === hsm.replaces);
-        if (waits) return [];
+        if (waits(context, cluster, hsm)) return [];
+        const isLastAttempt = (): boolean =>
+          cluster.state === 'MODIFY_IN_PROGRESS' && failuresOf(key) + 1 >= MIGRATION_ATTEMPTS;
         const run = (): Promise<void> =>
-          create(context, cluster.id, hsm).catch((error) => explain(context, cluster.id, hsm, error));
+          create(context, cluster.id, hsm).catch((error) =>
+            isLastAttempt()
+              ? giveUpMigration(context, cluster.id, error)
+              : explain(context, cluster.id, hsm, error),
+          );
         return [{ key, dueMs, run }];
       }
       case 'DELETE_IN_PROGRESS':

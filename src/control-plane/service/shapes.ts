@@ -37,6 +37,9 @@ export type HsmState = (typeof hsmStates)[number];
 export const backupStates = ['CREATE_IN_PROGRESS', 'READY', 'DELETED', 'PENDING_DELETION'] as const;
 export type BackupState = (typeof backupStates)[number];
 
+/** Of a cluster's StateMessage. */
+export const stateMessageLength = 300;
+
 /** "7 to 379 days"; "90" when nothing is said. */
 export const retentionDays = { min: 7, max: 379, standard: 90 } as const;
 
@@ -85,7 +88,7 @@ export const shapes = {
   ResourcePolicy: text('{}', { minLength: 1, maxLength: 20000 }),
   /** `.*`: no line ends. */
   NextToken: text('token', { pattern: '.*', maxLength: 256 }),
-  StateMessage: text('The cluster is being deleted.', { maxLength: 300 }),
+  StateMessage: text('The cluster is being deleted.', { maxLength: stateMessageLength }),
   HsmStateMessage: text('The HSM is being created.'),
   BackupPolicy: choice('DEFAULT'),
   BackupRetentionType: choice('DAYS'),

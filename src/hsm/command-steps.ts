@@ -1,0 +1,36 @@
+import { type AuditRow, auditRows } from './audit/commands.js';
+import { type AnyCommand, type CommandName, commands } from './commands/index.js';
+import type { HsmSession } from './hsm-session.js';
+import { lastingWrites } from './limited-writes.js';
+import { guards, type Service } from './quorum/services.js';
+
+export type AnyGuard = (
+  session: HsmSession,
+  request: unknown,
+) => readonly [Service, ...Service[]] | undefined;
+
+/** All rows of a command, looked up together. */
+export interface Steps {
+  /** Its place among the commands. */
+  readonly at: number;
+  readonly plain: AnyCommand;
+  readonly guard: AnyGuard | undefined;
+  /** Whether a request writes what lasts. */
+  readonly writes: ((session: HsmSession, request: unknown) => boolean) | undefined;
+  readonly row: AuditRow<unknown, unknown> | undefined;
+}
+
+export const steps = Object.fromEntries(
+  Object.entries(commands).map(([name, plain], at) => [
+    name,
+    {
+      at,
+      plain,
+      guard: guards[name as CommandName],
+      writes: lastingWrites[name as CommandName],
+      row: auditRows[name as CommandName],
+    },
+  ]),
+) as unknown as { readonly [N in CommandName]: Steps };
+
+export const commandCount = Object.keys(steps).length;
