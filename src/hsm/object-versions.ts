@@ -46,7 +46,8 @@ function entryKey({ handle, version, digest: state }: ObjectVersion): Buffer {
   return Buffer.concat([handleKey(handle), number, state]);
 }
 
-const handleIn = (key: Buffer): number => key.readUInt32BE(0) * 2 ** 32 + key.readUInt32BE(4);
+/** The handle that a key of one of these tables begins with. */
+export const handleIn = (key: Buffer): number => key.readUInt32BE(0) * 2 ** 32 + key.readUInt32BE(4);
 
 function entryOf(key: Buffer): ObjectVersion {
   return { handle: handleIn(key), version: key.readUInt32BE(8), digest: key.subarray(12) };

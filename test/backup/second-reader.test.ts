@@ -73,7 +73,14 @@ describe('a second reader of backups, in Python', () => {
     const { code, stdout, stderr } = await check(await backupOfHsm(hsm), [], ['records']);
     expect(code, stderr).to.equal(0);
     expect(JSON.parse(stdout)).to.deep.include({
-      records: { settings: 3, users: hsm.users.count(), objects: 3, tombstones: 0 },
+      records: {
+        settings: 3,
+        users: hsm.users.count(),
+        objects: 3,
+        tombstones: 0,
+        withdrawals: 0,
+        formerUsers: 0,
+      },
     });
   });
 

@@ -1,10 +1,12 @@
 import { expect } from 'chai';
-import type { Cluster } from '../../src/cluster/cluster.js';
+import { Cluster } from '../../src/cluster/cluster.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import type { Hsm } from '../../src/hsm/hsm.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKK, CKO } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
-import { attribute } from '../../src/pkcs11/template.js';
+import { attribute, ulongBytes } from '../../src/pkcs11/template.js';
+import { backupOfHsm, CLUSTER, newBackupKeys, newHsm, restoredHsm } from '../support/backups.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
 
@@ -82,5 +84,34 @@ describe('a new token key that not every HSM took', () => {
     for (const hsm of cluster.hsms) await hsm.synchronize();
     for (const { objects } of cluster.hsms) expect(objects.versions.isBuried(6400)).to.equal(true);
     expect(new Set(digests()).size).to.equal(1);
+  });
+
+  it('stays taken back when the HSM that knew of it is replaced by one with its backup', async () => {
+    const backupKeys = newBackupKeys();
+    const original = await newHsm({ backupKeys });
+    const away = await restoredHsm(await backupOfHsm(original), { backupKeys, id: 'hsm-ccccccccccc' });
+    const attributes = new Map([
+      [CKA.CKA_CLASS, ulongBytes(CKO.CKO_SECRET_KEY)],
+      [CKA.CKA_KEY_TYPE, ulongBytes(CKK.CKK_AES)],
+      [CKA.CKA_TOKEN, Buffer.from([1])],
+    ]);
+    const key = () => ({
+      handle: 6400,
+      version: 1,
+      owner: 'crypto_user',
+      sharedWith: [],
+      attributes,
+      material: Buffer.alloc(32, 1),
+    });
+    for (const { objects } of [original, away]) await objects.insert(key());
+    await original.objects.withdraw(6400);
+    const successor = await restoredHsm(await backupOfHsm(original), { backupKeys, ordinal: 2 });
+    expect(successor.objects.versions.find(6400)).to.deep.equal(original.objects.versions.find(6400));
+    expect(await codeOf(() => successor.objects.insert(key()))).to.equal('CKR_ACTION_PROHIBITED');
+    const pair = new Cluster({ id: CLUSTER, hsmType: 'hsm2m.medium', mode: 'FIPS' }, [successor, away]);
+    await pair.keepSynchronised(60_000);
+    for (const { objects } of pair.hsms) expect(objects.get(6400)).to.equal(undefined);
+    await pair.close();
+    await original.close();
   });
 });

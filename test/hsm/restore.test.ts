@@ -124,7 +124,7 @@ describe('an HSM refuses to restore', () => {
     const object = (change: object) => (value: Buffer) => encodeObject({ ...decodeObject(value), ...change });
     const sorted = (all: ContentRecord[]): ContentRecord[] => {
       const place = ({ table, key }: ContentRecord): string =>
-        `${['settings', 'users', 'objects', 'tombstones', 'formerUsers'].indexOf(table)}${key.toString('hex')}`;
+        `${['settings', 'users', 'objects', 'tombstones', 'withdrawals', 'formerUsers'].indexOf(table)}${key.toString('hex')}`;
       return all.sort((a, b) => (place(a) < place(b) ? -1 : 1));
     };
     const inserted = (record: ContentRecord): ContentRecord[] => sorted([...records, record]);
@@ -139,6 +139,11 @@ describe('an HSM refuses to restore', () => {
       );
       return sorted([...records, ...added]);
     };
+    const withdrawal = (handle: number, version = 1): ContentRecord => ({
+      table: 'withdrawals',
+      key: Buffer.concat([handleKey(handle), Buffer.from([0, 0, 0, version])]),
+      value: Buffer.alloc(0),
+    });
     const tombstone = (handle: number): ContentRecord => ({
       table: 'tombstones',
       key: handleKey(handle),
@@ -217,6 +222,17 @@ describe('an HSM refuses to restore', () => {
         'a malformed tombstone',
         () => inserted({ ...tombstone(1), key: Buffer.alloc(4) }),
         /malformed tombstone/,
+      ],
+      ['an object that was taken back', () => inserted(withdrawal(firstHandle())), /there and withdrawn/],
+      [
+        'an object that was taken back twice',
+        () => sorted([...records, withdrawal(6400, 1), withdrawal(6400, 2)]),
+        /withdrawn twice/,
+      ],
+      [
+        'a malformed withdrawal',
+        () => inserted({ ...withdrawal(1), value: Buffer.alloc(1) }),
+        /malformed withdrawal/,
       ],
     ];
 

@@ -196,7 +196,7 @@ def read_state(backup, header, ebk, chunk_size, chunk_count):
 
 
 def count_records(state):
-    names = {1: "settings", 2: "users", 3: "objects", 5: "tombstones", 9: "formerUsers"}
+    names = {1: "settings", 2: "users", 3: "objects", 5: "tombstones", 8: "withdrawals", 9: "formerUsers"}
     counts, at, before = dict.fromkeys(names.values(), 0), 0, b""
     while at < len(state):
         require(at + 7 <= len(state), "a record is cut off")

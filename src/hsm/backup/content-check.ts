@@ -9,6 +9,7 @@ import { certifies } from '../cluster-identity.js';
 import { counterOf } from '../handles.js';
 import { isMutualTlsSetting } from '../mutual-tls.js';
 import { handleKey } from '../object-index.js';
+import { handleIn } from '../object-versions.js';
 import { ObjectCounts, type Quota, quotas } from '../quotas.js';
 import { roles } from '../roles.js';
 import { isSettingName, type SettingName, settingRows } from '../setting-rows.js';
@@ -27,6 +28,10 @@ const userSchema = z.looseObject({
   secondFactor: z.literal(true).optional(),
   generation: z.number().int().min(0).max(0xffff_ffff).optional(),
 });
+
+/** A handle, and with the version up to which its object is withdrawn. */
+const HANDLE_BYTES = 8;
+const WITHDRAWAL_BYTES = 12;
 
 /** What is wrong with it is not told: it holds a password's hash. */
 function parseUser(value: Buffer): z.infer<typeof userSchema> {
@@ -56,6 +61,7 @@ export class ContentCheck {
   readonly #objects = new Set<number>();
   #nextUserId = Number.POSITIVE_INFINITY;
   #lastCounter = 0;
+  #lastWithdrawn: number | undefined;
 
   constructor(
     private readonly hsmType: HsmType,
@@ -87,6 +93,9 @@ export class ContentCheck {
         return { ...record, object: this.#addObject(record) };
       case 'tombstones':
         this.#addTombstone(record);
+        return record;
+      case 'withdrawals':
+        this.#addWithdrawal(record);
         return record;
       case 'formerUsers':
         this.#addFormerUser(record);
@@ -156,9 +165,18 @@ export class ContentCheck {
   }
 
   #addTombstone({ key, value }: ContentRecord): void {
-    if (key.length !== 8 || value.length > 0) throw new Error('a malformed tombstone');
-    const handle = key.readUInt32BE(0) * 2 ** 32 + key.readUInt32BE(4);
+    if (key.length !== HANDLE_BYTES || value.length > 0) throw new Error('a malformed tombstone');
+    const handle = handleIn(key);
     if (this.#objects.has(handle)) throw new Error(`object ${handle} is there and destroyed`);
+    this.#saw(counterOf(handle));
+  }
+
+  #addWithdrawal({ key, value }: ContentRecord): void {
+    if (key.length !== WITHDRAWAL_BYTES || value.length > 0) throw new Error('a malformed withdrawal');
+    const handle = handleIn(key);
+    if (this.#objects.has(handle)) throw new Error(`object ${handle} is there and withdrawn`);
+    if (handle === this.#lastWithdrawn) throw new Error(`object ${handle} is withdrawn twice`);
+    this.#lastWithdrawn = handle;
     this.#saw(counterOf(handle));
   }
 

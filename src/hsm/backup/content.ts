@@ -20,6 +20,7 @@ const contentTables = [
   'users',
   'objects',
   'tombstones',
+  'withdrawals',
   'formerUsers',
 ] as const satisfies TableName[];
 export type ContentTable = (typeof contentTables)[number];
