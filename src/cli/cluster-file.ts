@@ -12,13 +12,18 @@ const clusterSchema = z
     id: z.string().regex(/^cluster-[a-z2-7]{11}$/),
     hsmType: z.enum(hsmTypes),
     mode: z.enum(clusterModes),
-    hsms: z
-      .array(z.object({ id: z.string().regex(/^hsm-[a-z2-7]{11}$/), ordinal: z.number().int().min(1) }))
-      .min(1),
+    hsms: z.array(
+      z.object({
+        id: z.string().regex(/^hsm-[a-z2-7]{11}$/),
+        ordinal: z.number().int().min(1),
+        /** Of an HSM that the API has made. */
+        eniIp: z.ipv4().optional(),
+      }),
+    ),
   })
   .refine(isClusterKind, { path: ['mode'], error: noSuchKind });
 
-/** cluster.json: which HSMs the home's cluster has. It is written when all of them are in place. */
+/** cluster.json: which HSMs the home's cluster has. Where the API keeps the cluster, other processes read here what it has. */
 export type ClusterFile = z.infer<typeof clusterSchema>;
 
 /** Throws BAD_CONFIGURATION. */

@@ -81,12 +81,16 @@ function placeNewHsms(home: Home): void {
   }
 }
 
+/** What a home's default cluster is made with. */
+type MadeWith = ClusterKind & { readonly hsms: number; readonly eniNetwork?: string };
+
 /** What the home was made with cannot be changed by starting it in another way. */
-function checkUnchanged(file: ClusterFile, requested: Partial<Config>, home: Home): void {
+export function checkUnchanged(made: MadeWith, requested: Partial<Config>, home: Home): void {
   const differences: [string, unknown, unknown][] = [
-    ['hsms', requested.hsms, file.hsms.length],
-    ['hsmType', requested.hsmType, file.hsmType],
-    ['mode', requested.mode, file.mode],
+    ['hsms', requested.hsms, made.hsms],
+    ['hsmType', requested.hsmType, made.hsmType],
+    ['mode', requested.mode, made.mode],
+    ['eniNetwork', made.eniNetwork && requested.eniNetwork, made.eniNetwork],
   ];
   for (const [name, wanted, present] of differences) {
     if (wanted !== undefined && wanted !== present) {
@@ -133,7 +137,7 @@ export async function prepareCluster(
   progress: (step: string) => void,
 ): Promise<ClusterFile> {
   const present = readClusterFile(home);
-  if (present !== undefined) checkUnchanged(present, requested, home);
+  if (present !== undefined) checkUnchanged({ ...present, hsms: present.hsms.length }, requested, home);
   const file = present ?? (await createCluster(home, config, progress));
   placeNewHsms(home);
   await ensureCertificates(home, file);
@@ -152,10 +156,10 @@ export function openHsm(
   home: Home,
   config: Config,
   file: ClusterFile,
-  { id, ordinal }: ClusterFile['hsms'][number],
+  { id, ordinal, eniIp }: ClusterFile['hsms'][number],
   log: Log,
 ): Promise<Hsm> {
-  const address = { host: eniIpOf(file, ordinal, config), port: config.hsmPorts[0]! };
+  const address = { host: eniIpOf(file, { ordinal, eniIp }, config), port: config.hsmPorts[0]! };
   const settings = { id, ordinal, ...address, ...hsmSettings(config, file) };
   return Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log);
 }

@@ -9,9 +9,10 @@ import { RemoteCluster } from '../cluster/remote-cluster.js';
 import type { EngineOffer } from '../cryptoki/library.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { presentedBy } from '../tools/connection/identity.js';
-import { openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
+import { checkUnchanged, hsmSettings, openCluster, prepareCluster, surviveEchoes } from './cluster-home.js';
 import { askEngine, serveControl } from './control.js';
 import { type Api, startApi } from './control-plane.js';
+import { eniNetworkOf, planOf, readPlan } from './default-cluster/plan.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
 import { lockHsm, tryLock } from './listeners.js';
 import { metricsPage } from './metrics.js';
@@ -72,28 +73,60 @@ export async function startEngine(
   progress: (step: string) => void,
 ): Promise<Engine> {
   const log = await takeHome(home, config);
+  // What is refused later would leave a cluster behind that is half made.
+  hsmSettings(config, readPlan(home) ?? config);
+  const plan = planOf(home, config, requested);
+  if (plan !== undefined) checkUnchanged({ ...plan, eniNetwork: eniNetworkOf(plan) }, requested, home);
+  const own = plan === undefined ? await openOwnCluster(home, config, requested, log, progress) : undefined;
+  const noApi = own !== undefined && config.controlPlane.enabled === false;
+  const readiness = keepReadiness(home, config.profile, log);
+  let api: Api | undefined;
+  const close = async (): Promise<void> => {
+    await api?.close();
+    await own?.close();
+  };
+  const local = (): Cluster[] => [...(own ? [own.cluster] : []), ...(api?.clusters() ?? [])];
+  try {
+    if (!noApi) api = await startApi(home, config, plan, log, progress, readiness.record);
+    const backing: Backing = {
+      clusters: local,
+      addressesOf: (cluster) =>
+        cluster === own?.cluster ? own.addresses : (api?.hsms.addressesOf(cluster.hsms) ?? []),
+      local,
+      api,
+      status: async () => [...(own ? [own.status()] : []), ...(api?.status() ?? [])],
+      close,
+    };
+    return await serve(home, config, backing, readiness, log, progress);
+  } catch (error) {
+    // What listens would keep the process.
+    await close();
+    throw error;
+  }
+}
+
+/** The default cluster of a home that `init` or an earlier version has made: the API does not know of it. */
+async function openOwnCluster(
+  home: Home,
+  config: Config,
+  requested: Partial<Config>,
+  log: Log,
+  progress: (step: string) => void,
+) {
   const file = await prepareCluster(home, config, requested, progress);
   for (const { id } of file.hsms) lockHsm(home, id);
   const cluster = await openCluster(home, config, file, log, progress);
   const members = membersOf(file, config);
   const servers = await listenAll(home, cluster.hsms, members, config.hsmPorts, log);
-  const readiness = keepReadiness(home, config.profile, log);
-  const api = await startApi(home, config, log, progress, readiness.record);
-  const local = (): Cluster[] => [cluster, ...(api?.hsms.clusters ?? [])];
-  const backing: Backing = {
-    clusters: local,
-    addressesOf: ({ settings, hsms }) =>
-      settings.id === file.id ? members.hsms.map(({ eniIp }) => eniIp) : (api?.hsms.addressesOf(hsms) ?? []),
-    local,
-    api,
-    status: async () => [localStatus(cluster.settings, cluster.hsms, servers), ...(api?.status() ?? [])],
+  return {
+    cluster,
+    addresses: members.hsms.map(({ eniIp }) => eniIp),
+    status: () => localStatus(cluster.settings, cluster.hsms, servers),
     close: async () => {
-      await api?.close();
       await Promise.all(servers.map((server) => server.close()));
       await cluster.close();
     },
   };
-  return serve(home, config, backing, readiness, log, progress);
 }
 
 /**
@@ -159,7 +192,7 @@ async function serve(
   const status = async (): Promise<EngineStatus> => ({
     pid: process.pid,
     profile,
-    ...(api !== undefined && { endpoint: api.endpoint }),
+    ...(api?.endpoint !== undefined && { endpoint: api.endpoint }),
     clusters: [...(await clusterStatus()), ...(await Promise.all(elsewhere.clusters.map(remoteStatus)))],
     clients: applications.status(),
     deviations: new Set(deviating(report()).map(({ id }) => id)).size,

@@ -28,8 +28,10 @@ export interface Home {
   readonly hsmsDirectory: string;
   /** Where the HSMs of a new cluster are made, until all of them are there. */
   readonly newHsmsDirectory: string;
-  /** The control plane's catalogue, where it listens, and the HSMs of its clusters. */
+  /** The control plane's catalogue, and where it listens. */
   readonly controlPlaneDirectory: string;
+  /** What the default cluster is made of, and how far that has come. */
+  readonly defaultClusterFile: string;
   /** Private keys of the emulated roots. */
   readonly rootsFile: string;
   readonly backupsDirectory: string;
@@ -64,6 +66,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),
     controlPlaneDirectory: join(directory, 'control-plane'),
+    defaultClusterFile: join(directory, 'control-plane', 'default-cluster.json'),
     rootsFile: join(directory, 'device', 'roots.json'),
     backupsDirectory: join(directory, 'backups'),
     archiveKeysDirectory: join(directory, 'kms'),

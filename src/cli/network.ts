@@ -17,19 +17,26 @@ import { type IssuedIdentity, newIdentity, newStandInAuthority } from './stand-i
 
 type Network = Pick<Config, 'eniNetwork' | 'hsmPorts'>;
 
-/** Two clusters of one machine have addresses that differ: 127.x.y.z, where x and y come from the cluster's id. */
-export function eniIpOf(file: Pick<ClusterFile, 'id'>, ordinal: number, { eniNetwork }: Network): string {
-  const hash = digest('sha256', Buffer.from(file.id));
+/** Two clusters of one machine have addresses that differ: 127.x.y.z, where x and y come from an id. */
+export function networkOf(id: string, { eniNetwork }: Pick<Config, 'eniNetwork'>): string {
+  const hash = digest('sha256', Buffer.from(id));
   // 127.0.y.z is where other programs listen.
-  const network = eniNetwork ?? `127.${1 + (hash[0]! % 254)}.${hash[1]}`;
-  return `${network}.${9 + ordinal}`;
+  return eniNetwork ?? `127.${1 + (hash[0]! % 254)}.${hash[1]}`;
+}
+
+export function eniIpOf(
+  file: Pick<ClusterFile, 'id'>,
+  { ordinal, eniIp }: Omit<ClusterFile['hsms'][number], 'id'>,
+  network: Network,
+): string {
+  return eniIp ?? `${networkOf(file.id, network)}.${9 + ordinal}`;
 }
 
 export function membersOf(file: ClusterFile, network: Network): Members {
-  const hsms: Member[] = file.hsms.map(({ id, ordinal }) => ({
+  const hsms: Member[] = file.hsms.map(({ id, ordinal, eniIp }) => ({
     id,
     ordinal,
-    eniIp: eniIpOf(file, ordinal, network),
+    eniIp: eniIpOf(file, { ordinal, eniIp }, network),
     port: network.hsmPorts[0]!,
   }));
   return { version: file.version ?? 1, clusterId: file.id, hsmType: file.hsmType, mode: file.mode, hsms };

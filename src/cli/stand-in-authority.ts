@@ -7,7 +7,7 @@ import {
   keyUsage,
   oids,
 } from '../control-plane/identity/der.js';
-import { issueCertificate } from '../control-plane/identity/issuing.js';
+import { answerRequest, issueCertificate } from '../control-plane/identity/issuing.js';
 import { generateEcKeyPair, type KeyPairDer } from '../crypto/index.js';
 
 /*
@@ -71,16 +71,23 @@ export async function newIdentity(
   return { certificate: await authority.issue(commonName, usage, spki), privateKey };
 }
 
+/** Also answers the request that a cluster's first HSM has made. */
+export interface StandInAuthority extends CertificateAuthority {
+  /** The cluster's certificate, PEM. */
+  answer(csr: string): Promise<string>;
+  forget(): void;
+}
+
 /** An authority with a new key, which ends with the process: whoever comes later brings an authority of their own. */
-export async function newStandInAuthority(
-  subject: string,
-): Promise<CertificateAuthority & { forget(): void }> {
+export async function newStandInAuthority(subject: string): Promise<StandInAuthority> {
   const { pkcs8, spki } = await newKey();
   const trustAnchor = await certificate(pkcs8, { issuer: subject, subject, usage: 'authority', spki });
   return {
     trustAnchor,
     issue: (commonName, usage, key) =>
       certificate(pkcs8, { issuer: subject, subject: commonName, usage, spki: key }),
+    answer: (csr) =>
+      answerRequest(ecSigner(pkcs8), csr, { issuer: [{ CN: subject }], extensions: extensions.hsm() }),
     forget: () => pkcs8.fill(0),
   };
 }

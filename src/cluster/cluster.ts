@@ -38,7 +38,8 @@ export interface ConnectOptions<Member extends NamedHsm = NamedHsm> extends Clie
 export class Cluster implements ClusterView {
   #settings: ClusterSettings;
   #mechanisms: MechanismTable;
-  readonly #members = new Map<string, LocalMember>();
+  /** In the order of their ordinals. */
+  #members: ReadonlyMap<string, LocalMember> = new Map();
   readonly #watchers = new Set<() => void>();
   #intervalMs: number | undefined;
 
@@ -72,7 +73,9 @@ export class Cluster implements ClusterView {
   #add(hsm: Hsm): Synchronizer {
     const synchronizer = new Synchronizer(hsm, () => [...this.#members.values()].map(({ peer }) => peer));
     const peer = { hsmId: hsm.settings.id, connect: () => hsm.connectPeer() };
-    this.#members.set(hsm.settings.id, { hsm, link: directLink(hsm), peer, synchronizer });
+    const members = [...this.#members.values(), { hsm, link: directLink(hsm), peer, synchronizer }];
+    members.sort((one, other) => one.hsm.settings.ordinal - other.hsm.settings.ordinal);
+    this.#members = new Map(members.map((member) => [member.hsm.settings.id, member]));
     this.#followType();
     return synchronizer;
   }
@@ -87,8 +90,10 @@ export class Cluster implements ClusterView {
 
   /** One HSM less. Clients let go of it; closing it is left to the caller. */
   remove(hsmId: string): void {
-    this.#members.get(hsmId)?.synchronizer.stop();
-    if (!this.#members.delete(hsmId)) return;
+    const leaving = this.#members.get(hsmId);
+    if (leaving === undefined) return;
+    leaving.synchronizer.stop();
+    this.#members = new Map([...this.#members].filter(([id]) => id !== hsmId));
     this.#followType();
     for (const changed of this.#watchers) changed();
   }

@@ -56,7 +56,7 @@ export class ControlPlane {
   readonly #scheduler: Scheduler;
 
   private constructor(
-    readonly context: Context,
+    readonly context: Context & { settings: ControlPlaneSettings },
     private readonly profile: Profile,
     private readonly deviated: NonNullable<ControlPlaneParts['deviated']>,
   ) {
@@ -88,11 +88,13 @@ export class ControlPlane {
     for (const cluster of catalogue.all('cluster'))
       for (const hsm of cluster.hsms) if (this.#mustRun(hsm)) await host.start(placeOf(cluster, hsm));
     catalogue.onCommit((changes) => this.#refresh(changes));
-    for (const { id } of catalogue.all('cluster')) {
-      this.#scheduler.refresh(id);
-      reported(noticeActivation(context, id));
-    }
-    for (const { id } of catalogue.all('backup')) this.#scheduler.refresh(id);
+    this.#refreshAll();
+    for (const { id } of catalogue.all('cluster')) reported(noticeActivation(context, id));
+  }
+
+  #refreshAll(): void {
+    for (const kind of ['cluster', 'backup'] as const)
+      for (const { id } of this.context.catalogue.all(kind)) this.#scheduler.refresh(id);
   }
 
   /** An HSM that is being deleted has to run as long as a backup is taken of it. */
@@ -134,6 +136,28 @@ export class ControlPlane {
     return operation(input, caller, { ...this.context, gate }).catch((error: unknown) => {
       throw asServiceError(error);
     });
+  }
+
+  /**
+   * Does something that somebody waits for: meanwhile states last only as long as their work takes, and the first job that
+   * fails rejects, though it is tried again. For one at a time.
+   */
+  async hurry<T>(work: () => Promise<T>): Promise<T> {
+    const { settings } = this.context;
+    // Jobs that wait for their time let a process end.
+    const alive = setInterval(() => undefined, 60_000);
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#scheduler.onFailure = (_job, error) => reject(error);
+        this.context.settings = { ...settings, awsTiming: false };
+        this.#refreshAll();
+        work().then(resolve, reject);
+      });
+    } finally {
+      clearInterval(alive);
+      this.context.settings = settings;
+      this.#scheduler.onFailure = undefined;
+    }
   }
 
   /** Resolves when nothing runs that could run now. */

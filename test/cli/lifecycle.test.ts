@@ -205,12 +205,12 @@ describe('cloudhsm-local', () => {
     expect(refused.stderr).to.contain('shorter --home');
   });
 
-  it('keeps the HSMs when cluster.json or a sealing key is lost, and says what is missing', async () => {
+  it('keeps the HSMs when a file is lost without which they cannot run, and says which one', async () => {
     await up();
     await cloudhsmLocal(['down', '--home', home]);
     const [hsm] = readdirSync(join(home, 'hsms'));
     for (const [lost, code] of [
-      [join(home, 'cluster.json'), 7],
+      [join(home, 'control-plane', 'default-cluster.json'), 7],
       [join(home, 'hsms', hsm!, 'sealing.key'), 7],
     ] as const) {
       renameSync(lost, `${home}.lost`);
@@ -219,7 +219,18 @@ describe('cloudhsm-local', () => {
       expect(refused.stderr).to.contain(lost);
       renameSync(`${home}.lost`, lost);
     }
+    // The catalogue has what this one says.
+    rmSync(join(home, 'cluster.json'));
     expect((await up()).code).to.equal(0);
+    expect(existsSync(join(home, 'cluster.json'))).to.equal(true);
+  });
+
+  it('makes no other cluster where HSMs are and nothing says whose', async () => {
+    expect((await cloudhsmLocal(['init', '--home', home])).code).to.equal(0);
+    rmSync(join(home, 'cluster.json'));
+    const refused = await up();
+    expect(refused.code).to.equal(7);
+    expect(refused.stderr).to.contain('cluster.json');
   });
 
   it('refuses damaged files instead of starting over', async () => {

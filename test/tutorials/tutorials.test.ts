@@ -6,6 +6,7 @@ import { projectRoot } from '../support/engine.js';
 import { followsTutorial, type TutorialOptions } from '../support/tutorial.js';
 
 const openssl = ['openssl', 'openssl'] as const;
+const aws = ['aws', 'awscli'] as const;
 
 /** A server whose tutorial failed half way goes on otherwise. */
 function endServer(pidFile: string): void {
@@ -14,9 +15,9 @@ function endServer(pidFile: string): void {
 
 /** THE row per page of docs/tutorials. */
 const tutorials: Readonly<Record<string, TutorialOptions>> = {
-  'getting-started-with-cloudhsm-cli.md': { needs: [openssl] },
-  'users-and-keys-with-sdk3-tools.md': { needs: [openssl] },
-  'clone-a-cluster.md': { needs: [openssl, ['aws', 'awscli'], ['pkcs11-tool', 'opensc']] },
+  'getting-started-with-cloudhsm-cli.md': { needs: [openssl, aws] },
+  'users-and-keys-with-sdk3-tools.md': { needs: [openssl, aws] },
+  'clone-a-cluster.md': { needs: [openssl, aws, ['pkcs11-tool', 'opensc']] },
   'tls-offload.md': {
     needs: [openssl, ['nginx', 'nginx-light'], ['apache2', 'apache2-bin'], ['curl', 'curl']],
     instead: async () => ({ 8443: String(await freePort()), 9443: String(await freePort()) }),

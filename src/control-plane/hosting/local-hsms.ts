@@ -7,20 +7,19 @@ import type { HsmServer } from '../../cluster/hsm-server.js';
 import { restoreHsm } from '../../hsm/backup/restore.js';
 import { Hsm, type HsmSettings, newMaskingKey } from '../../hsm/hsm.js';
 import { settingKey } from '../../hsm/setting-rows.js';
-import { hashNewPassword } from '../../hsm/user-rules.js';
+import { FIRST_PASSWORD, hashNewPassword } from '../../hsm/user-rules.js';
 import type { RecordStore } from '../../store/record-store.js';
 import type { ClusterTrust, HsmEvents, HsmHost, HsmIdentity, HsmPlace } from '../hsm-host.js';
 import { newHsmIdentity, type Roots } from '../identity/hardware.js';
 import { newHsmStore, openHsmStore } from './hsm-store.js';
 import { LocalCluster } from './local-cluster.js';
 
-/** "The default password of the PRECO `admin` is `password`." */
-const FIRST_PASSWORD = 'password';
-
 export interface LocalHsmsParts {
   /** A folder per HSM. */
   readonly directory: string;
   readonly settingsOf: (place: HsmPlace) => HsmSettings;
+  /** Takes what only one process may have. Throws ALREADY_RUNNING. */
+  readonly claim?: (hsmId: string) => void;
   readonly backupKeys: BackupKeys;
   readonly roots: Roots;
   readonly ports: readonly number[];
@@ -71,6 +70,7 @@ export class LocalHsms implements HsmHost {
   }
 
   async create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
+    this.parts.claim?.(place.hsmId);
     await this.remove(place.hsmId);
     const store = newHsmStore(this.parts.directory, place.hsmId);
     try {
@@ -105,6 +105,7 @@ export class LocalHsms implements HsmHost {
 
   async start(place: HsmPlace): Promise<void> {
     if (this.#running.has(place.hsmId)) return;
+    this.parts.claim?.(place.hsmId);
     await this.#open(openHsmStore(this.parts.directory, place.hsmId), place);
   }
 

@@ -12,6 +12,7 @@ import {
   octetString,
   oids,
   parsed,
+  pemBytes,
   type RelativeName,
   type Signer,
   sequence,
@@ -50,9 +51,30 @@ export const authorityKeyIdentifier = (issuerSpki: Buffer): Asn1 =>
   extension(oids.authorityKeyIdentifier, false, sequence(implicit(0, binary(keyIdentifier(issuerSpki)))));
 
 /** Issues an X.509 v3 certificate, PEM. */
-export async function issueCertificate(
+export function issueCertificate(
   signer: Signer,
   { issuer, subject, spki, extensions }: ToIssue,
+): Promise<string> {
+  return sign(signer, name(...issuer), name(...subject), parsed(spki), extensions);
+}
+
+/** Issues a certificate for the name and the key of a certification request in PEM, as `openssl x509 -req` does. */
+export function answerRequest(
+  signer: Signer,
+  csr: string,
+  { issuer, extensions }: Pick<ToIssue, 'issuer' | 'extensions'>,
+): Promise<string> {
+  const [information] = parsed(pemBytes('CERTIFICATE REQUEST', csr)!).value as Asn1[];
+  const [, subject, spki] = information!.value as Asn1[];
+  return sign(signer, name(...issuer), subject!, spki!, extensions);
+}
+
+async function sign(
+  signer: Signer,
+  issuer: Asn1,
+  subject: Asn1,
+  spki: Asn1,
+  extensions: readonly Asn1[],
 ): Promise<string> {
   const from = new Date();
   // Clocks of two machines may differ.
@@ -63,10 +85,10 @@ export async function issueCertificate(
     tagged(0, integer(Buffer.from([2]))),
     integer(randomBytes(SERIAL_BYTES)),
     signer.algorithm(),
-    name(...issuer),
+    issuer,
     sequence(time(from), time(to)),
-    name(...subject),
-    parsed(spki),
+    subject,
+    spki,
     tagged(3, sequence(...extensions)),
   );
   const signature = await signer.sign(der(toBeSigned));

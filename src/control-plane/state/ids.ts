@@ -8,6 +8,6 @@ export function newId(prefix: 'cluster' | 'hsm' | 'backup'): string {
 }
 
 /** Ids of EC2's things: seventeen hexadecimal digits. */
-export function newNetworkId(prefix: 'eni' | 'sg'): string {
+export function newNetworkId(prefix: 'eni' | 'sg' | 'subnet' | 'vpc'): string {
   return `${prefix}-${randomBytes(9).toString('hex').slice(0, 17)}`;
 }

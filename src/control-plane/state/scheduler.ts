@@ -22,6 +22,8 @@ export class Scheduler {
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, { count: number; retryMs: number }>();
   #closed = false;
+  /** Is told of each job that has failed and is tried again later. */
+  onFailure: ((job: string, error: unknown) => void) | undefined;
 
   constructor(
     private readonly jobsOf: (owner: string) => readonly Job[],
@@ -62,6 +64,7 @@ export class Scheduler {
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS);
       this.#failures.set(job.key, { count, retryMs: this.time.nowMs() + waitMs });
       this.log.warn({ job: job.key, attempt: count, retryInMs: waitMs }, describeError(error));
+      this.onFailure?.(job.key, error);
     }
   }
 
