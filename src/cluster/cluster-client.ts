@@ -3,6 +3,7 @@ import { andThen, type Eventually, orElse } from '../base/eventually.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import type { KeyAccess } from '../hsm/key-access.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -136,8 +137,8 @@ export class ClusterClient {
   }
 
   /** The handle of the new key. */
-  generateKey(mechanism: number, template: Template, cause?: string): Eventually<number> {
-    return andThen(this.#seats.send('generateKey', { mechanism, template }, cause), (created) =>
+  generateKey(mechanism: number, template: Template, cause?: string, access?: KeyAccess): Eventually<number> {
+    return andThen(this.#seats.send('generateKey', { mechanism, template, access }, cause), (created) =>
       this.#settle([created], cause),
     );
   }
@@ -147,8 +148,9 @@ export class ClusterClient {
     publicTemplate: Template,
     privateTemplate: Template,
     cause?: string,
+    access?: KeyAccess,
   ): Eventually<{ publicKey: number; privateKey: number }> {
-    const request = { mechanism, publicTemplate, privateTemplate };
+    const request = { mechanism, publicTemplate, privateTemplate, access };
     const pair = this.#seats.send('generateKeyPair', request, cause);
     return andThen(pair, ({ publicKey, privateKey }) =>
       andThen(this.#settle([publicKey, privateKey], cause), () => ({

@@ -2,12 +2,9 @@ import { type AuditRow, auditRows } from './audit/commands.js';
 import { type AnyCommand, type CommandName, commands } from './commands/index.js';
 import type { HsmSession } from './hsm-session.js';
 import { lastingWrites } from './limited-writes.js';
-import { guards, type Service } from './quorum/services.js';
+import { guards, type Need, onlyLooks } from './quorum/services.js';
 
-export type AnyGuard = (
-  session: HsmSession,
-  request: unknown,
-) => readonly [Service, ...Service[]] | undefined;
+export type AnyGuard = (session: HsmSession, request: unknown) => readonly Need[] | undefined;
 
 /** All rows of a command, looked up together. */
 export interface Steps {
@@ -15,6 +12,8 @@ export interface Steps {
   readonly at: number;
   readonly plain: AnyCommand;
   readonly guard: AnyGuard | undefined;
+  /** It leaves the tokens that it finds. */
+  readonly looks: boolean;
   /** Whether a request writes what lasts. */
   readonly writes: ((session: HsmSession, request: unknown) => boolean) | undefined;
   readonly row: AuditRow<unknown, unknown> | undefined;
@@ -27,6 +26,7 @@ export const steps = Object.fromEntries(
       at,
       plain,
       guard: guards[name as CommandName],
+      looks: onlyLooks.has(name as CommandName),
       writes: lastingWrites[name as CommandName],
       row: auditRows[name as CommandName],
     },

@@ -1,7 +1,7 @@
 import type { BackupKeys } from '../backup/keys.js';
 import { systemClock } from '../base/clock.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
-import { type Eventually, orElse } from '../base/eventually.js';
+import type { Eventually } from '../base/eventually.js';
 import { type Log, silentLog } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
@@ -15,8 +15,8 @@ import { audited } from './audit/audited.js';
 import { type AuditDetails, type AuditEntry, aboutUser, byItself, minimal } from './audit/entry.js';
 import { AuditTrail } from './audit/trail.js';
 import { backUp } from './backup/back-up.js';
-import { type AnyGuard, commandCount, steps } from './command-steps.js';
-import type { AnswerOf, AnyCommand, CommandName, RequestOf } from './commands/index.js';
+import { commandCount, steps } from './command-steps.js';
+import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
 import { type Condition, type Fault, failingOnDemand, faults, underCondition } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
@@ -24,6 +24,7 @@ import { writesAreLimited } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
 import { MutualTls } from './mutual-tls.js';
+import { guarded } from './quorum/guarded.js';
 import { Quorum } from './quorum/quorum.js';
 import { ObjectCounts, type Quota } from './quotas.js';
 import { settingKey } from './setting-rows.js';
@@ -177,7 +178,7 @@ export class Hsm {
       handles,
       masking,
       trail,
-      new Quorum(store, clock),
+      new Quorum(store, clock, { users, key: (handle) => objects.get(handle)?.object }),
       new MutualTls(store, () => clock.nowMs()),
       log,
       store,
@@ -340,37 +341,19 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { at, plain, guard, writes, row } = steps[name];
+    const { at, plain, guard, looks, writes, row } = steps[name];
     if (session.closed)
       throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
     this.#commandCounts[at]!++;
-    const command = guard === undefined ? plain : this.#guarded(plain, guard);
-    if (command.login !== 'none') session.requireLogin(command.login);
+    if (plain.login !== 'none') session.requireLogin(plain.login);
     if (this.#limitsWrites && !session.isPeer && writes?.(session, request) === true)
       throw writesAreLimited(this.settings.id);
+    const needs = guard?.(session, request);
+    const command = needs === undefined ? plain : guarded(plain, needs, looks);
     const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);
     const details = row?.before(session, request);
     if (row === undefined || details === undefined) return run(this.#write) as Eventually<AnswerOf<N>>;
     return audited(this.audit, session.handle, row, request, details, run) as Eventually<AnswerOf<N>>;
-  }
-
-  /** What takes a quorum uses up its token when it succeeds. */
-  #guarded(command: AnyCommand, guard: AnyGuard): AnyCommand {
-    return {
-      ...command,
-      run: (session, request, cause, write) => {
-        const services = guard(session, request);
-        if (services === undefined) return command.run(session, request, cause, write);
-        const giveBack = this.quorum.pass(services, session);
-        return orElse(
-          () => command.run(session, request, cause, write),
-          (error) => {
-            giveBack();
-            throw error;
-          },
-        );
-      },
-    };
   }
 
   async close(): Promise<void> {

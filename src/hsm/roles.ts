@@ -26,6 +26,8 @@ export const logins = {
   CO: ['CO'],
   /** Attributes of keys: a CO sets CKA_TRUSTED of any key, a CU the others of its own. */
   keyAdministration: ['CO', 'CU'],
+  /** Keys to approve with, tokens and approvals: COs for users and settings, CUs for their keys (section 6.7). */
+  quorum: ['CO', 'CU'],
   /** The other HSMs of the cluster. */
   AU: ['AU'],
   /** "Extract / insert masked objects": a CU its own. */

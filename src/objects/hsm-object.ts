@@ -1,5 +1,6 @@
 import { CKA } from '../pkcs11/attributes.js';
 import { ulongOf } from '../pkcs11/template.js';
+import type { KeyQuorum } from './key-quorum.js';
 import { type ObjectKind, objectKind } from './kinds.js';
 import type { Attributes } from './template-validator.js';
 
@@ -13,6 +14,8 @@ export interface HsmObject {
   readonly owner: string;
   /** Crypto users who may use it, but not change or delete it. */
   readonly sharedWith: readonly string[];
+  /** How many of them must approve what is done with it; none: nobody. It never changes. */
+  readonly quorum?: KeyQuorum | undefined;
   /** Everything a program may ask for, except what is secret. */
   readonly attributes: Attributes;
   /** The key itself: a secret key's bytes, PKCS#8 of a private key, SubjectPublicKeyInfo of a public one. Empty for
@@ -20,7 +23,7 @@ export interface HsmObject {
   readonly material: Buffer;
 }
 
-export function boolAttribute(object: HsmObject, type: number): boolean {
+export function boolAttribute(object: Pick<HsmObject, 'attributes'>, type: number): boolean {
   return object.attributes.get(type)?.[0] === 1;
 }
 
@@ -39,6 +42,6 @@ export function kindOf(object: HsmObject): ObjectKind {
   return kind;
 }
 
-export function isTokenObject(object: HsmObject): boolean {
+export function isTokenObject(object: Pick<HsmObject, 'attributes'>): boolean {
   return boolAttribute(object, CKA.CKA_TOKEN);
 }

@@ -38,9 +38,13 @@ const defaultValues: { readonly [Kind in AttributeKind]?: Buffer } = {
 };
 
 /** A key's secret part leaves the HSM in the clear only if it is neither sensitive nor unextractable (v2.40 base,
- * section 4.7), which CloudHSM itself never allows. */
+ * section 4.7), which CloudHSM itself never allows. Nobody could approve it for a key with a quorum. */
 function isRevealed(object: HsmObject): boolean {
-  return !boolAttribute(object, CKA.CKA_SENSITIVE) && boolAttribute(object, CKA.CKA_EXTRACTABLE);
+  return (
+    !boolAttribute(object, CKA.CKA_SENSITIVE) &&
+    boolAttribute(object, CKA.CKA_EXTRACTABLE) &&
+    object.quorum === undefined
+  );
 }
 
 const rsaParts = {

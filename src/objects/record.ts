@@ -1,18 +1,29 @@
 import { limits } from '../base/limits.js';
 import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import type { HsmObject } from './hsm-object.js';
+import { isKeyQuorum } from './key-quorum.js';
 
-/** Version of the record format below. docs/STORAGE.md describes it byte by byte. */
-const RECORD_VERSION = 2;
-/** Records of version 1 have no version of the object: it is 1. */
-const WITHOUT_OBJECT_VERSION = 1;
+/** Versions of the record format. docs/STORAGE.md describes it byte by byte. */
+const recordVersions = {
+  /** These have no version of the object: it is 1. */
+  withoutObjectVersion: 1,
+  plain: 2,
+  /** Only of a key with a quorum: what other objects are, and their digests, stays as it was before there were any. */
+  withQuorum: 3,
+} as const;
+const knownVersions: readonly number[] = Object.values(recordVersions);
 
 /** An object as bytes, for the store and for masked objects. It holds the key in the clear: seal it. */
 export function encodeObject(object: HsmObject): Buffer {
+  const { quorum } = object;
   const writer = new Writer(512);
-  writer.u8(RECORD_VERSION);
+  writer.u8(quorum === undefined ? recordVersions.plain : recordVersions.withQuorum);
   writer.u64(object.handle);
   writer.u32(object.version);
+  if (quorum !== undefined) {
+    writer.u8(quorum.manage);
+    writer.u8(quorum.use);
+  }
   for (const name of [object.owner, ...object.sharedWith, '']) {
     const bytes = Buffer.from(name);
     writer.u8(bytes.length);
@@ -39,10 +50,12 @@ export function canonicalRecord(object: HsmObject): Buffer {
 export function decodeObject(record: Buffer): HsmObject {
   const reader = new Reader(record);
   const version = reader.u8();
-  if (version !== RECORD_VERSION && version !== WITHOUT_OBJECT_VERSION)
-    throw new MalformedFrame(`object record of version ${version}`);
+  if (!knownVersions.includes(version)) throw new MalformedFrame(`object record of version ${version}`);
   const handle = reader.u64();
-  const objectVersion = version === WITHOUT_OBJECT_VERSION ? 1 : reader.u32();
+  const objectVersion = version === recordVersions.withoutObjectVersion ? 1 : reader.u32();
+  const quorum =
+    version === recordVersions.withQuorum ? { manage: reader.u8(), use: reader.u8() } : undefined;
+  if (quorum !== undefined && !isKeyQuorum(quorum)) throw new MalformedFrame('a quorum that no key has');
   const names: string[] = [];
   for (;;) {
     const lengthBytes = reader.u8();
@@ -62,5 +75,6 @@ export function decodeObject(record: Buffer): HsmObject {
   }
   const material = Buffer.from(reader.bytes(reader.count(limits.attributeBytes, 'bytes of key material')));
   reader.end();
-  return { handle, version: objectVersion, owner, sharedWith, attributes, material };
+  const object = { handle, version: objectVersion, owner, sharedWith, attributes, material };
+  return quorum === undefined ? object : { ...object, quorum };
 }

@@ -41,6 +41,7 @@ describe('what administrators see of keys', () => {
       token: true,
       label: 'two',
       materialBytes: 32,
+      quorum: { manage: 0, use: 0 },
     });
     expect(await codeOf(() => admin.send('getAttributes', { handle: handles[1]!, types: [] }))).to.equal(
       'CKR_USER_NOT_LOGGED_IN',

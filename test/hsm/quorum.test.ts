@@ -109,6 +109,39 @@ describe('the quorum of an HSM', () => {
     expect(await codeOf(() => one.send('deleteUser', whom))).to.equal('CKR_OK');
   });
 
+  it('does not bring back a token whose login ended while a command was under way', async () => {
+    await create()();
+    const whom = { name: `made_${made - 1}`, role: 'CU' } as const;
+    const self = await loggedIn(hsm, whom.name, 'CU');
+    await set('user', 2);
+    await approved('user', ['officer1', 'officer2']);
+    const deletion = codeOf(() => one.send('deleteUser', whom));
+    one.close();
+    expect(await deletion, 'it is logged in').to.equal('CKR_ACTION_PROHIBITED');
+    self.close();
+    const two = await loggedIn(hsm, 'officer2', 'CO');
+    expect(await two.send('listTokens', undefined)).to.deep.equal([]);
+  });
+
+  it('counts no approval of a CO who has been deleted meanwhile, nor of a new one of that name', async () => {
+    await set('user', 2);
+    await approved('user', ['officer1', 'officer2']);
+    const three = await loggedIn(hsm, 'officer3', 'CO');
+    const asThree = () => approved('user', ['officer1', 'officer3'], three);
+    const officer2 = { name: 'officer2', role: 'CO' } as const;
+    await asThree();
+    await three.send('deleteUser', officer2);
+    expect((await one.send('listTokens', undefined))[0]!.approvers).to.deep.equal(['officer1']);
+    expect(await codeOf(create())).to.equal('CKR_FUNCTION_REJECTED');
+    await asThree();
+    await three.send('createUser', { ...officer2, password: PASSWORD });
+    const two = await loggedIn(hsm, 'officer2', 'CO');
+    const token = Buffer.from('registration');
+    const { publicKey } = keys.officer2;
+    await two.send('registerPublicKey', { token, publicKey, signature: keys.officer2.signFile(token) });
+    expect(await codeOf(create())).to.equal('CKR_FUNCTION_REJECTED');
+  });
+
   it('takes a quorum to change one', async () => {
     await set('user', 2);
     // "A service-4 token, which can only be got when m(4) ≥ 2."

@@ -20,8 +20,8 @@ const documented = {
   /** "only a CO may set TRUSTED", the other attributes a CU. */
   keyAttributes: ['CO', 'CU'],
   keyUse: ['CU'],
-  /** "The user itself", for approving (section 6.2). */
-  ownKey: ['CO', 'CU'],
+  /** "The user itself" registers a key to approve with (section 6.2); tokens are for "Admin, CU" (section 6.7). */
+  approvals: ['CO', 'CU'],
   /** What HSMs ask each other. */
   betweenHsms: ['AU'],
 } as const satisfies Record<string, readonly Who[]>;
@@ -36,19 +36,19 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   getHsmInfo: 'basicInformation',
   getChallenge: 'basicInformation',
   changeSecondFactor: 'ownPassword',
-  registerPublicKey: 'ownKey',
+  registerPublicKey: 'approvals',
   getQuorumValues: 'basicInformation',
   setQuorumValue: 'users',
-  getToken: 'users',
-  approveToken: 'users',
-  listTokens: 'users',
+  getToken: 'approvals',
+  approveToken: 'approvals',
+  listTokens: 'approvals',
+  deleteTokens: 'approvals',
   registerTrustAnchor: 'users',
   listTrustAnchors: 'basicInformation',
   deregisterTrustAnchor: 'users',
   setMtlsEnforcement: 'users',
   // "You must be logged in" (the guide's page of the command).
   getMtlsEnforcement: 'ownPassword',
-  deleteTokens: 'users',
   nextGeneration: 'users',
   createUser: 'users',
   deleteUser: 'users',

@@ -2,6 +2,7 @@ import type { Eventually } from '../../base/eventually.js';
 import { changedAttributes, copiedAttributes } from '../../objects/change.js';
 import { isTokenObject } from '../../objects/hsm-object.js';
 import { attributesAfterSetting } from '../../objects/key-settings.js';
+import { ckr } from '../../pkcs11/ckr.js';
 import type { Attribute, Template } from '../../pkcs11/template.js';
 import type { Command } from './command.js';
 import { type Created, finish, settled } from './create.js';
@@ -39,6 +40,9 @@ export const copyObject: Command<{ handle: number; template: Template }, Created
     const { allow, settle } = session.gate.allowance(cause);
     allow('copy-object', `object ${handle}`);
     const { object } = session.changeableObject(handle);
+    // CloudHSM copies no keys; who let this one be copied would have to approve what is done with the copy.
+    if (object.quorum !== undefined)
+      throw ckr('CKR_ACTION_PROHIBITED', `key ${handle} has a quorum: it is not copied`);
     const attributes = copiedAttributes(object, template);
     const copy = { attributes, material: Buffer.from(object.material) };
     return settled(finish(session, session.user, copy, allow), settle);

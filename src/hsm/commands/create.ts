@@ -16,6 +16,7 @@ import { CKK, CKO } from '../../pkcs11/constants.js';
 import type { Template } from '../../pkcs11/template.js';
 import { requireOwn } from '../access.js';
 import type { HsmSession } from '../hsm-session.js';
+import { grantedAccess, type KeyAccess } from '../key-access.js';
 import type { User } from '../user-records.js';
 import type { Command } from './command.js';
 
@@ -36,11 +37,13 @@ export function finish(
   owner: User,
   { attributes, material }: NewObject,
   allow: Allow,
+  access?: KeyAccess,
 ): Eventually<Created> {
   session.requireFreeId(attributes, allow);
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
-    const object = { handle, version: 1, owner: owner.identity, sharedWith: [], attributes, material };
+    const granted = grantedAccess(session, attributes, access);
+    const object = { handle, version: 1, owner: owner.identity, ...granted, attributes, material };
     const isKey = kindOf(object) !== 'certificate';
     if (!isTokenObject(object)) {
       session.addSessionObject(object);
@@ -60,15 +63,18 @@ export function settled<T>(work: Eventually<T>, settle: () => void): Eventually<
   });
 }
 
-export const generateKey: Command<{ mechanism: number; template: Template }, Created> = {
+export const generateKey: Command<
+  { mechanism: number; template: Template; access?: KeyAccess | undefined },
+  Created
+> = {
   login: 'CU',
-  run: (session, { mechanism, template }, cause) => {
+  run: (session, { mechanism, template, access }, cause) => {
     const { keyType, generate } = session.hsm.mechanisms.part(mechanism, 'generateKey');
     const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
     const { allow, settle } = session.gate.allowance(cause);
     const attributes = validateTemplate('generate', kind, template, allow);
     const key = buildSecretKey(kind, attributes, generate(template), generated);
-    return settled(finish(session, session.user, key, allow), settle);
+    return settled(finish(session, session.user, key, allow, access), settle);
   },
 };
 
@@ -77,12 +83,18 @@ function pairName(keyType: number): PairName {
   return keyType === CKK.CKK_EC ? 'ec' : 'mldsa';
 }
 
+/** `access` is to the private half: "public keys do not have quorum values", and everybody's are theirs. */
 export const generateKeyPair: Command<
-  { mechanism: number; publicTemplate: Template; privateTemplate: Template },
+  {
+    mechanism: number;
+    publicTemplate: Template;
+    privateTemplate: Template;
+    access?: KeyAccess | undefined;
+  },
   { publicKey: Created; privateKey: Created }
 > = {
   login: 'CU',
-  run: (session, { mechanism, publicTemplate, privateTemplate }, cause) => {
+  run: (session, { mechanism, publicTemplate, privateTemplate, access }, cause) => {
     const { keyType, generate } = session.hsm.mechanisms.part(mechanism, 'generateKeyPair');
     const name = pairName(keyType);
     const owner = session.user;
@@ -96,7 +108,7 @@ export const generateKeyPair: Command<
       return andThen(finish(session, owner, pair.publicKey, allow), (publicKey) =>
         orElse(
           () =>
-            andThen(finish(session, owner, pair.privateKey, allow), (privateKey) => ({
+            andThen(finish(session, owner, pair.privateKey, allow, access), (privateKey) => ({
               publicKey,
               privateKey,
             })),
@@ -125,15 +137,19 @@ export const createObject: Command<{ template: Template }, Created> = {
 };
 
 /** Makes a copy of a masked object of one's own under a new handle: "insertMaskedObject: a new handle, unlike syncKey" (reference
- * management-tools, section 5.5). CKR_FUNCTION_FAILED: another masking key; CKR_ACTION_PROHIBITED: another owner. */
+ * management-tools, section 5.5), with the same users and quorum. CKR_FUNCTION_FAILED: another masking key; CKR_ACTION_PROHIBITED:
+ * another owner; CKR_ARGUMENTS_BAD: too few of its users are here for its quorum. */
 export const copyMaskedObject: Command<{ masked: Buffer }, Created> = {
   login: 'CU',
   run: (session, { masked }, cause) => {
     const { hsm, user } = session;
     const object = hsm.maskingKey.unmask(masked);
     requireOwn(user, object);
-    const { attributes, material } = object;
+    const { sharedWith, quorum, attributes, material } = object;
     const { allow, settle } = session.gate.allowance(cause);
-    return settled(finish(session, user, { attributes, material }, allow), settle);
+    // Who has no account here has no part in the copy, which may then be one approver short.
+    const present = sharedWith.flatMap((identity) => hsm.users.owner(identity)?.name ?? []);
+    const access = { sharedWith: present, quorum };
+    return settled(finish(session, user, { attributes, material }, allow, access), settle);
   },
 };

@@ -21,8 +21,8 @@ import { fingerprint } from '../../wire/table-hash.js';
 import { HASH_BYTES } from '../audit/entry.js';
 import { enforcementLevels, MOST_ANCHORS } from '../mutual-tls.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
-import { TOKEN_BYTES } from '../quorum/quorum.js';
-import { serviceNames } from '../quorum/services.js';
+import { adminServiceNames, serviceNames } from '../quorum/services.js';
+import { TOKEN_BYTES } from '../quorum/token.js';
 import { roles } from '../roles.js';
 import { CHALLENGE_BYTES, REGISTRATION_TOKEN_BYTES, SIGNATURE_BYTES } from '../second-factor.js';
 import { type AnswerOf, type CommandName, commands, type RequestOf } from './index.js';
@@ -52,6 +52,8 @@ const shared = record({ handle: u64, user: name });
 
 const label = text(limits.attributeBytes);
 const holder = record({ id: u64, name });
+const keyQuorum = record({ manage: u32, use: u32 });
+const access = optional(record({ sharedWith: list(name, limits.usersPerHsm), quorum: optional(keyQuorum) }));
 
 const role = oneOf(...roles);
 const password = text(limits.pinBytes);
@@ -61,6 +63,8 @@ const publicKey = bytes(limits.publicKeyBytes);
 const secondFactor = optional(record({ publicKey, signature }));
 const whomAndPassword = record({ name, role, password, secondFactor });
 const service = oneOf(...serviceNames);
+const adminService = oneOf(...adminServiceNames);
+const approvalData = bytes(TOKEN_BYTES * limits.hsmsPerCluster);
 const userInfo = record({
   id: u64,
   name,
@@ -120,11 +124,14 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     answer: nothing,
   },
   getQuorumValues: { request: nothing, answer: record({ user: u32, quorum: u32, cluster: optional(u32) }) },
-  setQuorumValue: { request: record({ service, value: u32 }), answer: nothing },
-  getToken: { request: record({ service }), answer: record({ id: u32, record: bytes(TOKEN_BYTES) }) },
+  setQuorumValue: { request: record({ service: adminService, value: u32 }), answer: nothing },
+  getToken: {
+    request: record({ service, handle: optional(u64) }),
+    answer: record({ id: u32, record: bytes(TOKEN_BYTES) }),
+  },
   approveToken: {
     request: record({
-      approvalData: bytes(TOKEN_BYTES * limits.hsmsPerCluster),
+      approvalData,
       approvals: list(record({ name, signature }), limits.approvals),
     }),
     answer: nothing,
@@ -135,6 +142,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
       record({
         id: u32,
         service,
+        key: optional(u64),
         user: name,
         secondsLeft: u32,
         required: u32,
@@ -143,7 +151,10 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
       limits.quorumTokens,
     ),
   },
-  deleteTokens: { request: record({ scope: oneOf('user', 'all') }), answer: nothing },
+  deleteTokens: {
+    request: record({ scope: oneOf('user', 'these', 'all'), approvalData: optional(approvalData) }),
+    answer: nothing,
+  },
   registerTrustAnchor: { request: record({ certificate: pemText }), answer: trustAnchor },
   listTrustAnchors: { request: nothing, answer: list(trustAnchor, MOST_ANCHORS) },
   deregisterTrustAnchor: { request: record({ reference: u32 }), answer: nothing },
@@ -156,9 +167,9 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     anywhere: true,
   },
   generateIv: { request: record({ lengthBytes: u64 }), answer: bytes(limits.ivBytes), repeatable: true },
-  generateKey: { request: record({ mechanism: u64, template }), answer: created, repeatable: true },
+  generateKey: { request: record({ mechanism: u64, template, access }), answer: created, repeatable: true },
   generateKeyPair: {
-    request: record({ mechanism: u64, publicTemplate: template, privateTemplate: template }),
+    request: record({ mechanism: u64, publicTemplate: template, privateTemplate: template, access }),
     answer: record({ publicKey: created, privateKey: created }),
     repeatable: true,
   },
@@ -205,6 +216,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
       token: flag,
       label,
       materialBytes: u32,
+      quorum: keyQuorum,
     }),
     repeatable: true,
   },
@@ -248,7 +260,7 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     repeatable: true,
   },
   unwrapKey: {
-    request: record({ unwrappingKey: u64, mechanism, wrapped: data, template }),
+    request: record({ unwrappingKey: u64, mechanism, wrapped: data, template, access }),
     answer: created,
     repeatable: true,
   },

@@ -1,5 +1,6 @@
 import { digest } from '../../crypto/index.js';
 import { boolAttribute, type HsmObject } from '../../objects/hsm-object.js';
+import { type KeyQuorum, NO_KEY_QUORUM } from '../../objects/key-quorum.js';
 import { isFoundBy } from '../../objects/matching.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
@@ -24,6 +25,7 @@ export interface KeyInfo {
   readonly label: string;
   /** "key-length-bytes": of a private key, its PKCS#8 (section 5.4). */
   readonly materialBytes: number;
+  readonly quorum: KeyQuorum;
 }
 
 export interface FoundKey {
@@ -50,6 +52,7 @@ export const getKeyInfo: Command<{ readonly handle: number }, KeyInfo> = {
       token: boolAttribute(object, CKA.CKA_TOKEN),
       label: labelOf(object),
       materialBytes: object.material.length,
+      quorum: object.quorum ?? NO_KEY_QUORUM,
     };
   },
 };

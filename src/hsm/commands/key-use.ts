@@ -7,6 +7,7 @@ import { type CkrName, ckr } from '../../pkcs11/ckr.js';
 import { mechanismName } from '../../pkcs11/mechanisms.js';
 import type { HsmSession } from '../hsm-session.js';
 import type { LoadedObject } from '../loaded-object.js';
+import type { KeyService } from '../quorum/services.js';
 import type { Command } from './command.js';
 
 interface UseRow {
@@ -17,31 +18,35 @@ interface UseRow {
   /** What answers for a handle that is no key, and for a key of another type, where the standard has codes of its own. */
   readonly noKey?: CkrName;
   readonly wrongType?: CkrName;
+  /** Which approvals it takes of a key with a quorum (quorum/services.ts). */
+  readonly service: KeyService;
 }
 
-/** What a key is asked to do. */
-const uses = {
-  sign: { attribute: CKA.CKA_SIGN, half: 'Private' },
-  verify: { attribute: CKA.CKA_VERIFY, half: 'Public' },
-  encrypt: { attribute: CKA.CKA_ENCRYPT, half: 'Public' },
-  decrypt: { attribute: CKA.CKA_DECRYPT, half: 'Private' },
-  derive: { attribute: CKA.CKA_DERIVE, half: 'Private' },
+/** THE row per thing that a key is asked to do. */
+export const keyUseRows = {
+  sign: { attribute: CKA.CKA_SIGN, half: 'Private', service: 'key-usage' },
+  verify: { attribute: CKA.CKA_VERIFY, half: 'Public', service: 'key-usage' },
+  encrypt: { attribute: CKA.CKA_ENCRYPT, half: 'Public', service: 'key-usage' },
+  decrypt: { attribute: CKA.CKA_DECRYPT, half: 'Private', service: 'key-usage' },
+  derive: { attribute: CKA.CKA_DERIVE, half: 'Private', service: 'key-usage' },
   wrap: {
     attribute: CKA.CKA_WRAP,
     half: 'Public',
+    service: 'key-management',
     noKey: 'CKR_WRAPPING_KEY_HANDLE_INVALID',
     wrongType: 'CKR_WRAPPING_KEY_TYPE_INCONSISTENT',
   },
   unwrap: {
     attribute: CKA.CKA_UNWRAP,
     half: 'Private',
+    service: 'key-management',
     noKey: 'CKR_UNWRAPPING_KEY_HANDLE_INVALID',
     wrongType: 'CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT',
   },
 } as const satisfies Record<string, UseRow>;
 
-export type KeyUse = keyof typeof uses;
-export const keyUses = Object.keys(uses) as readonly KeyUse[];
+export type KeyUse = keyof typeof keyUseRows;
+export const keyUses = Object.keys(keyUseRows) as readonly KeyUse[];
 
 /**
  * The key, if it may be used so with this mechanism: visible to the user, of a type the mechanism takes, and allowed
@@ -55,7 +60,7 @@ export function keyFor(
   mechanism: number,
   keyTypes: readonly number[],
 ): LoadedObject {
-  const { attribute, half, noKey, wrongType }: UseRow = uses[use];
+  const { attribute, half, noKey, wrongType }: UseRow = keyUseRows[use];
   const loaded = session.key(handle, noKey);
   const wrongHalf = loaded.kind.endsWith(half === 'Private' ? 'Public' : 'Private');
   if (!keyTypes.includes(loaded.key.keyType) || wrongHalf) {

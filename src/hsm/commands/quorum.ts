@@ -1,7 +1,9 @@
 import { ckr } from '../../pkcs11/ckr.js';
+import { maySee } from '../access.js';
 import type { Hsm } from '../hsm.js';
-import type { QuorumValues, TokenInfo } from '../quorum/quorum.js';
-import { hasService, type Service } from '../quorum/services.js';
+import type { HsmSession } from '../hsm-session.js';
+import type { Approval, QuorumValues, TokenInfo } from '../quorum/quorum.js';
+import { type AdminService, hasService, isKeyService, type Need, type Service } from '../quorum/services.js';
 import type { Command } from './command.js';
 
 /** How many COs must approve what a service guards: no login. */
@@ -21,7 +23,7 @@ function requireService({ settings }: Hsm, service: Service): void {
 }
 
 /** Sets it, "any CO, registered or not". Durable when answered. CKR_ARGUMENTS_BAD. */
-export const setQuorumValue: Command<{ readonly service: Service; readonly value: number }, void> = {
+export const setQuorumValue: Command<{ readonly service: AdminService; readonly value: number }, void> = {
   login: 'CO',
   run: async ({ hsm }, { service, value }, _cause, write) => {
     requireService(hsm, service);
@@ -30,49 +32,66 @@ export const setQuorumValue: Command<{ readonly service: Service; readonly value
   },
 };
 
-/** A token that COs approve, for one use of a service on this connection. CKR_ACTION_PROHIBITED, CKR_DEVICE_MEMORY. */
-export const getToken: Command<
-  { readonly service: Service },
-  { readonly id: number; readonly record: Buffer }
-> = {
-  login: 'CO',
-  run: (session, { service }) => {
-    requireService(session.hsm, service);
-    return session.hsm.quorum.create(service, session.user, session);
-  },
+interface TokenRequest {
+  readonly service: Service;
+  /** The key: of services for keys. */
+  readonly handle?: number | undefined;
+}
+
+function needFor(session: HsmSession, { service, handle }: TokenRequest): Need {
+  const { role } = session.user;
+  requireService(session.hsm, service);
+  if (!isKeyService(service)) {
+    if (role !== 'CO') throw ckr('CKR_ACTION_PROHIBITED', `tokens for service ${service} are for COs`);
+    return { service };
+  }
+  if (handle === undefined) throw ckr('CKR_ARGUMENTS_BAD', `a token for ${service} is for one key: which?`);
+  // An admin sets CKA_TRUSTED, and does nothing else with keys.
+  if (role === 'CO' && service === 'key-usage')
+    throw ckr('CKR_ACTION_PROHIBITED', `tokens for ${service} are for crypto users`);
+  const { object } = role === 'CO' ? session.anyTokenKey(handle) : session.key(handle);
+  return { service, key: object };
+}
+
+/** A token that others approve, for one use of a service on this connection. CKR_ACTION_PROHIBITED, CKR_KEY_HANDLE_INVALID,
+ * CKR_ARGUMENTS_BAD, CKR_DEVICE_MEMORY. */
+export const getToken: Command<TokenRequest, { readonly id: number; readonly record: Buffer }> = {
+  login: 'quorum',
+  run: (session, request) => session.hsm.quorum.create(needFor(session, request), session.user, session),
 };
 
 /** Brings approvals of this connection's token: all are counted, or none. CKR_ARGUMENTS_BAD: nothing to approve.
  * CKR_SIGNATURE_INVALID: "Invalid username-signature pair for quorum authorization". */
 export const approveToken: Command<
-  {
-    readonly approvalData: Buffer;
-    readonly approvals: readonly { readonly name: string; readonly signature: Buffer }[];
-  },
+  { readonly approvalData: Buffer; readonly approvals: readonly Approval[] },
   void
 > = {
-  login: 'CO',
-  run: (session, { approvalData, approvals }) => {
-    const { users, quorum } = session.hsm;
-    const known = approvals.map(({ name, signature }) => {
-      const approver = users.find(name);
-      const publicKey = users.publicKey(name);
-      if (approver?.role !== 'CO' || publicKey === undefined)
-        throw ckr('CKR_SIGNATURE_INVALID', 'Invalid username-signature pair for quorum authorization');
-      return { approver, publicKey, signature };
-    });
-    quorum.approve(session, approvalData, known);
-  },
+  login: 'quorum',
+  run: (session, { approvalData, approvals }) => session.hsm.quorum.approve(session, approvalData, approvals),
 };
 
-/** The tokens of all users. */
+/** The tokens of all users; of those for keys a CU sees the ones for keys that it sees [guess]. */
 export const listTokens: Command<void, readonly TokenInfo[]> = {
-  login: 'CO',
-  run: ({ hsm }) => hsm.quorum.list(),
+  login: 'quorum',
+  run: ({ hsm, user }) =>
+    hsm.quorum.list().filter(({ key }) => {
+      const object = key === undefined ? undefined : hsm.objects.get(key)?.object;
+      return object === undefined || user.role === 'CO' || maySee(user, object);
+    }),
 };
 
-/** Deletes one's own tokens, or everybody's. */
-export const deleteTokens: Command<{ readonly scope: 'user' | 'all' }, void> = {
-  login: 'CO',
-  run: ({ hsm, user }, { scope }) => hsm.quorum.delete(scope === 'all' ? undefined : user),
+/** Deletes one's own tokens, those of this connection that are among some of all HSMs', or, as a CO, everybody's.
+ * CKR_ACTION_PROHIBITED. */
+export const deleteTokens: Command<
+  { readonly scope: 'user' | 'these' | 'all'; readonly approvalData?: Buffer | undefined },
+  void
+> = {
+  login: 'quorum',
+  run: (session, { scope, approvalData = Buffer.alloc(0) }) => {
+    const { hsm, user } = session;
+    if (scope === 'these') return hsm.quorum.deleteAmong(approvalData, session);
+    if (scope === 'all' && user.role !== 'CO')
+      throw ckr('CKR_ACTION_PROHIBITED', 'only a CO deletes the tokens of all users');
+    hsm.quorum.delete(scope === 'all' ? undefined : user);
+  },
 };

@@ -66,7 +66,7 @@ export const changeSecondFactor: Command<
 /** Registers one's own key, to approve with. Durable when answered. The signature is of `token`, any bytes. "Cannot rotate the
  * key of a 2FA user" (section 4.4): CKR_ACTION_PROHIBITED; CKR_ARGUMENTS_BAD, CKR_SIGNATURE_INVALID. */
 export const registerPublicKey: Command<SecondFactor & { readonly token: Buffer }, void> = {
-  login: 'keyAdministration',
+  login: 'quorum',
   run: async (session, { token, signature, publicKey }, _cause, write) => {
     requirePublicKey(publicKey);
     if (token.length === 0 || token.length > REGISTRATION_TOKEN_BYTES)

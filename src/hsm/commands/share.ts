@@ -1,4 +1,5 @@
 import type { HsmObject } from '../../objects/hsm-object.js';
+import { hasEnoughUsers } from '../../objects/key-quorum.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import { requireShareable, requireShareWith } from '../access.js';
 import type { ObjectChange } from '../token-objects.js';
@@ -29,16 +30,20 @@ export const shareKey: Command<ShareRequest, void> = {
   },
 };
 
-/** Takes that back; also from a user who no longer exists. */
+/** Takes that back; also from a user who no longer exists. CKR_ACTION_PROHIBITED also where a quorum needs all who have the key. */
 export const unshareKey: Command<ShareRequest, void> = {
   login: 'CU',
   run: (session, { handle, user }, _cause, write) => {
     requireShareable(session.changeableObject(handle));
-    const change = ({ sharedWith }: HsmObject): ObjectChange => {
+    const change = ({ sharedWith, quorum }: HsmObject): ObjectChange => {
       const name = canonicalName(user) ?? '';
       if (!sharedWith.some((other) => nameOf(other) === name) && session.hsm.users.find(name) === undefined)
         throw ckr('CKR_ACTION_PROHIBITED', `there is no user ${user}`);
-      return { sharedWith: sharedWith.filter((other) => nameOf(other) !== name) };
+      const left = sharedWith.filter((other) => nameOf(other) !== name);
+      // As when it is made: otherwise nobody could ever use it [guess].
+      if (quorum !== undefined && left.length < sharedWith.length && !hasEnoughUsers(quorum, 1 + left.length))
+        throw ckr('CKR_ACTION_PROHIBITED', `key ${handle} needs ${name} for its quorum: share it first`);
+      return { sharedWith: left };
     };
     return session.hsm.objects.change(handle, change, false, write);
   },

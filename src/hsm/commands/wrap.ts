@@ -12,6 +12,7 @@ import type { Mechanism } from '../../pkcs11/layouts.js';
 import { mechanismName } from '../../pkcs11/mechanisms.js';
 import type { Template } from '../../pkcs11/template.js';
 import type { HsmSession } from '../hsm-session.js';
+import type { KeyAccess } from '../key-access.js';
 import type { LoadedObject } from '../loaded-object.js';
 import type { Command } from './command.js';
 import { type Created, finish, settled } from './create.js';
@@ -80,12 +81,13 @@ interface UnwrapRequest {
   readonly mechanism: Mechanism;
   readonly wrapped: Buffer;
   readonly template: Template;
+  readonly access?: KeyAccess | undefined;
 }
 
 /** Unwraps a key and makes it an object of the user's. Whatever is wrong inside is CKR_WRAPPED_KEY_INVALID. */
 export const unwrapKey: Command<UnwrapRequest, Created> = {
   login: 'CU',
-  run: (session, { unwrappingKey, mechanism, wrapped, template }, cause): Eventually<Created> => {
+  run: (session, { unwrappingKey, mechanism, wrapped, template, access }, cause): Eventually<Created> => {
     const { wrapping, loaded } = prepared(session, 'unwrap', unwrappingKey, mechanism);
     const owner = session.user;
     const whole = templateForUnwrapping(loaded.object, template);
@@ -103,7 +105,7 @@ export const unwrapKey: Command<UnwrapRequest, Created> = {
     );
     const created = andThen(plain, (bytes) => {
       try {
-        return finish(session, owner, buildUnwrapped(kind, attributes, bytes), allow);
+        return finish(session, owner, buildUnwrapped(kind, attributes, bytes), allow, access);
       } finally {
         bytes.fill(0);
       }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { limits } from '../../base/limits.js';
-import { TOKEN_BYTES } from '../../hsm/quorum/quorum.js';
+import { TOKEN_BYTES } from '../../hsm/quorum/token.js';
 import { readNamedFile } from '../connection/identity.js';
 import { refused } from '../failure.js';
 import { writeGivenFile } from '../sdk3/files.js';

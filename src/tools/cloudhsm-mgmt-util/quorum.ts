@@ -1,8 +1,8 @@
 import { Failure } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import type { TokenInfo } from '../../hsm/quorum/quorum.js';
-import { TOKEN_BYTES } from '../../hsm/quorum/quorum.js';
-import { type Service, services } from '../../hsm/quorum/services.js';
+import { type AdminService, adminServices, type Service, serviceNumber } from '../../hsm/quorum/services.js';
+import { TOKEN_BYTES } from '../../hsm/quorum/token.js';
 import { REGISTRATION_TOKEN_BYTES, SIGNATURE_BYTES } from '../../hsm/second-factor.js';
 import { canonicalName } from '../../hsm/user-rules.js';
 import { refused } from '../failure.js';
@@ -15,17 +15,17 @@ const service = { name: 'service', kind: 'number' } as const;
 
 /** "MValue of service 3[USER_MGMT]": the services that there are in SDK 3 (reference management-tools, section 4.5). */
 const serviceTitles = { user: 'USER_MGMT', quorum: 'MISC_CO' } as const satisfies Partial<
-  Record<Service, string>
+  Record<AdminService, string>
 >;
 type TitledService = keyof typeof serviceTitles;
 const titled = Object.keys(serviceTitles) as TitledService[];
 
 function serviceOf(given: Given): TitledService {
   const number = given.number(service.name);
-  const found = titled.find((name) => services[name] === number);
+  const found = titled.find((name) => adminServices[name] === number);
   if (found === undefined)
     throw refused(
-      `a service is one of ${titled.map((name) => `${services[name]} (${serviceTitles[name]})`).join(' and ')}`,
+      `a service is one of ${titled.map((name) => `${adminServices[name]} (${serviceTitles[name]})`).join(' and ')}`,
     );
   return found;
 }
@@ -68,7 +68,9 @@ const setMValue: CommandRow = {
     const value = given.number('m-value');
     const name = serviceOf(given);
     if (value > limits.approvals) throw refused(`${value} is no m value`);
-    session.print(`Setting M Value(${value}) for ${services[name]} on ${session.reachable.length} nodes`);
+    session.print(
+      `Setting M Value(${value}) for ${adminServices[name]} on ${session.reachable.length} nodes`,
+    );
     await session.each('setMValue', async (connection) => {
       await connection.send('setQuorumValue', { service: name, value });
     });
@@ -84,7 +86,7 @@ const getMValue: CommandRow = {
     const name = serviceOf(given);
     await session.each('getMValue', async (connection, server) => {
       const values = await connection.send('getQuorumValues', undefined);
-      const title = `${services[name]}[${serviceTitles[name]}]`;
+      const title = `${adminServices[name]}[${serviceTitles[name]}]`;
       session.print(`MValue of service ${title} on server ${server.index} : [${values[name]}]`);
     });
   },
@@ -93,7 +95,7 @@ const getMValue: CommandRow = {
 const tokenLines = (id: number, of: Service, node: number, user: string): string[] => [
   'Token:',
   `Id:${id}`,
-  `Service:${services[of]}`,
+  `Service:${serviceNumber(of)}`,
   `Node:${node}`,
   'Key Handle:0',
   `User:${user}`,

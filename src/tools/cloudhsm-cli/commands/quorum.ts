@@ -1,7 +1,7 @@
 import { digest, randomBytes } from '../../../crypto/index.js';
 import type { TokenInfo } from '../../../hsm/quorum/quorum.js';
-import { QUORUM_MAX, QUORUM_MIN } from '../../../hsm/quorum/quorum.js';
-import { serviceNames } from '../../../hsm/quorum/services.js';
+import { adminServiceNames } from '../../../hsm/quorum/services.js';
+import { QUORUM_MAX, QUORUM_MIN } from '../../../objects/key-quorum.js';
 import { integer, oneOf, required } from '../../command-row.js';
 import { approvalOption, bringApprovals } from '../approvals.js';
 import { command } from '../context.js';
@@ -36,7 +36,7 @@ const listQuorumValues = (name: 'list-quorum-values' | 'get-quorum-values') =>
     run: async ({ cluster }) => {
       const values = await cluster.ofReachable('getQuorumValues', undefined);
       return Object.fromEntries(
-        serviceNames
+        adminServiceNames
           .filter((service) => values.some((value) => value[service] !== undefined))
           .map((service) => [service, agreed(values.map((value) => value[service]))]),
       );
@@ -49,7 +49,7 @@ export const quorumCommands = [
     help: 'Generate a token',
     roles: ['CO', 'CU'],
     options: {
-      service: required('SERVICE', serviceHelp, oneOf(...serviceNames, 'registration')),
+      service: required('SERVICE', serviceHelp, oneOf(...adminServiceNames, 'registration')),
       token: required<string>('TOKEN', 'Filepath where the unsigned token file will be written'),
     },
     run: async ({ cluster }, { service, token }) => {
@@ -86,7 +86,7 @@ export const quorumCommands = [
     help: 'Set a quorum value',
     roles: ['CO'],
     options: {
-      service: required('SERVICE', 'Service the quorum value will be used for', oneOf(...serviceNames)),
+      service: required('SERVICE', 'Service the quorum value will be used for', oneOf(...adminServiceNames)),
       value: required('VALUE', 'Value to be set', integer(QUORUM_MIN, QUORUM_MAX)),
       ...approvalOption,
     },
