@@ -3,6 +3,8 @@
  * npm test: builds, then format, lint, types and every test. The last line says how many passed.
  *
  *   node scripts/test.mjs [mocha options and files]
+ *
+ * The whole run does two files at a time: many of them wait for programs, disks and clocks.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -37,7 +39,7 @@ const tested =
     join(root, 'scripts', 'mocha-reporter.cjs'),
     '--reporter-option',
     `countsFile=${countsFile}`,
-    ...(words.length > 0 ? words : ['dist/test/**/*.test.js']),
+    ...(words.length > 0 ? words : ['--parallel', '--jobs', '2', 'dist/test/**/*.test.js']),
   );
 
 let counts = { passed: 0, failed: 1, skipped: 0 };
