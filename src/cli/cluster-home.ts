@@ -17,6 +17,7 @@ import { type ClusterFile, readClusterFile } from './cluster-file.js';
 import { ensureCredentials } from './credentials.js';
 import type { Home } from './home.js';
 import { eniIpOf, ensureCertificates } from './network.js';
+import { ensureRoots } from './roots.js';
 
 /** Clients bring what they write to all HSMs themselves: this is for what they missed. */
 export const SYNCHRONISATION_MS = 10_000;
@@ -141,6 +142,7 @@ export async function prepareCluster(
   const file = present ?? (await createCluster(home, config, progress));
   placeNewHsms(home);
   await ensureCertificates(home, file);
+  await ensureRoots(home);
   return file;
 }
 

@@ -1,10 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { openBackupKeys } from '../backup/keys.js';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
-import { readFileIfPresent, writePrivateFile } from '../base/files.js';
+import { writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { archiveSchema, openArchive } from '../control-plane/archive/archive.js';
@@ -12,7 +11,7 @@ import { ControlPlane } from '../control-plane/control-plane.js';
 import { LocalHsms } from '../control-plane/hosting/local-hsms.js';
 import { standardAuthorization } from '../control-plane/http/authorization.js';
 import { type ControlPlaneServer, serveControlPlane } from '../control-plane/http/server.js';
-import { newRoots, type Roots, rootFiles, rootNames } from '../control-plane/identity/hardware.js';
+import { type Roots, rootFiles, rootNames } from '../control-plane/identity/hardware.js';
 import { type ControlPlaneSettings, standardSettings } from '../control-plane/state/context.js';
 import type { ReadinessRecord } from '../cryptoki/readiness.js';
 import { mayStoreCertificates } from '../objects/certificates.js';
@@ -25,6 +24,7 @@ import { publishCluster } from './default-cluster/publish.js';
 import { endpointFile, readEndpoint } from './endpoint.js';
 import type { Home } from './home.js';
 import { lockHsm } from './listeners.js';
+import { ensureRoots } from './roots.js';
 import { type ClusterStatus, localStatus } from './status.js';
 
 /** The cloudhsmv2 API of an engine, with HSMs in the engine's process. */
@@ -37,28 +37,6 @@ export interface Api {
   status(): ClusterStatus[];
   readonly backups: () => readonly ListedBackup[];
   close(): Promise<void>;
-}
-
-const rootsSchema = z.record(
-  z.enum(rootNames),
-  z.object({ certificate: z.string(), privateKey: z.string() }),
-);
-
-/** The roots that users pin: made once per home. Throws BAD_CONFIGURATION. */
-async function ensureRoots(home: Home): Promise<Roots> {
-  const contents = readFileIfPresent(home.rootsFile);
-  if (contents === undefined) {
-    const roots = await newRoots();
-    writePrivateFile(home.rootsFile, `${JSON.stringify(roots, null, 2)}\n`);
-    for (const name of rootNames)
-      writePrivateFile(join(home.certificatesDirectory, rootFiles[name]), roots[name].certificate);
-    return roots;
-  }
-  try {
-    return rootsSchema.parse(JSON.parse(contents.toString()));
-  } catch (error) {
-    throw commandFailure('BAD_CONFIGURATION', `${home.rootsFile} does not hold the emulated roots`, error);
-  }
 }
 
 function parseArchive(backups: Config['backups']) {

@@ -13,6 +13,7 @@ import { readIdentity } from '../tools/connection/identity.js';
 import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterFile } from './cluster-file.js';
 import type { Home } from './home.js';
+import { certifyHsm } from './roots.js';
 import { type IssuedIdentity, newIdentity, newStandInAuthority } from './stand-in-authority.js';
 
 type Network = Pick<Config, 'eniNetwork' | 'hsmPorts'>;
@@ -99,7 +100,7 @@ export function clientConfigOf(home: Home, file: ClusterFile, network: Network):
 }
 
 /** Lets one HSM listen where its cluster says. Throws START_FAILED. */
-export function listen(
+export async function listen(
   home: Home,
   hsm: Hsm,
   members: () => Members,
@@ -107,7 +108,9 @@ export function listen(
 ): Promise<HsmServer> {
   const { id } = hsm.settings;
   const { eniIp } = members().hsms.find((member) => member.id === id)!;
-  return serveHsm({ hsm, identity: identityOf(home, id), eniIp, ports, members, log: hsm.log });
+  const identity = identityOf(home, id);
+  await certifyHsm(home, hsm, identity.certificate);
+  return serveHsm({ hsm, identity, eniIp, ports, members, log: hsm.log });
 }
 
 /** Lets all HSMs of this process listen; one that cannot is there for this process alone, and the log says so. */

@@ -12,11 +12,17 @@ import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES } from '../store/sealing.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
-import { type AuditDetails, type AuditEntry, aboutUser, byItself, minimal } from './audit/entry.js';
+import { type AuditDetails, type AuditEntry, byItself, minimal } from './audit/entry.js';
+import { firstRecords } from './audit/first-records.js';
 import { AuditTrail } from './audit/trail.js';
 import { backUp } from './backup/back-up.js';
 import { commandCount, steps } from './command-steps.js';
 import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
+import {
+  type DeviceCertificates,
+  deviceCertificatesChange,
+  readDeviceCertificates,
+} from './device-certificates.js';
 import { type Condition, type Fault, failingOnDemand, faults, underCondition } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
@@ -65,21 +71,6 @@ export interface Provisioning {
 /** Session handles in audit logs [guess]. */
 const FIRST_SESSION = 0x1000000;
 const SESSION_NUMBERS = 0x1000000;
-
-/** What the log of a new HSM begins with (reference management-tools, section 8.1), and how its users came to be. */
-function firstRecords(users: readonly NewUser[]): AuditDetails[] {
-  return [
-    minimal('CN_INIT_TOKEN'),
-    minimal('CN_GEN_PSWD_ENC_KEY'),
-    aboutUser('CN_CREATE_APPLIANCE_USER', applianceUser),
-    minimal('CN_INIT_DONE'),
-    ...users.flatMap((user, at) => {
-      if (at === 0)
-        return user.role === 'CO' ? [aboutUser('CN_CHANGE_PSWD', { ...user, role: 'PRECO' })] : [];
-      return [aboutUser(user.role === 'CO' ? 'CN_CREATE_CO' : 'CN_CREATE_USER', user)];
-    }),
-  ];
-}
 
 const MASKING_KEY = settingKey('masking-key');
 
@@ -186,6 +177,15 @@ export class Hsm {
     const { commandsPerSecond } = settings;
     if (commandsPerSecond !== undefined) hsm.#throttle = new Throttle(commandsPerSecond, clock);
     return hsm;
+  }
+
+  get deviceCertificates(): DeviceCertificates | undefined {
+    return readDeviceCertificates(this.store);
+  }
+
+  /** What the manufacturer does. */
+  async keepDeviceCertificates(certificates: DeviceCertificates): Promise<void> {
+    await this.store.write([deviceCertificatesChange(certificates)]);
   }
 
   /**

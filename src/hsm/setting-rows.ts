@@ -15,6 +15,7 @@ export const settingRows = {
   /** The key pair that the cluster's certificate is for, and that certificate with its trust anchor: one for all HSMs and clones. */
   'cluster-key': { isContent: true },
   'cluster-trust': { isContent: true },
+  'device-certificates': { isContent: false },
   /** What the HSM shows of itself until its cluster is initialised. */
   'hsm-identity': { isContent: false },
 } as const satisfies Record<string, { isContent: boolean }>;

@@ -34,6 +34,7 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   listUsers: 'basicInformation',
   getUserInfo: 'basicInformation',
   getHsmInfo: 'basicInformation',
+  getDeviceCertificates: 'basicInformation',
   getChallenge: 'basicInformation',
   changeSecondFactor: 'ownPassword',
   registerPublicKey: 'approvals',

@@ -3,9 +3,19 @@ import type { Cluster } from '../../src/cluster/cluster.js';
 import { type HsmServer, serveHsm } from '../../src/cluster/hsm-server.js';
 import { RemoteCluster, type RemoteClusterOptions } from '../../src/cluster/remote-cluster.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
+import {
+  boardOf,
+  newDeviceCertificates,
+  newRoots,
+  type Roots,
+} from '../../src/control-plane/identity/hardware.js';
+import { parseCertificate } from '../../src/crypto/index.js';
 import type { Members } from '../../src/wire/hsm-frames.js';
 import { type ClusterOptions, memoryCluster } from './in-process.js';
 import { TestAuthority } from './tls.js';
+
+/** Of all HSMs of a test. */
+let roots: Promise<Roots> | undefined;
 
 /** A cluster in memory whose HSMs listen, each on a port of its own. They can be cut off and come back. */
 export class NetworkCluster {
@@ -31,8 +41,14 @@ export class NetworkCluster {
   static async serve(cluster: Cluster): Promise<NetworkCluster> {
     const authority = await TestAuthority.make();
     const network = new NetworkCluster(cluster, await authority.identity('client'));
-    for (const { settings } of cluster.hsms) {
+    for (const hsm of cluster.hsms) {
+      const { settings } = hsm;
       network.#identities.set(settings.id, await authority.identity('hsm', settings.id));
+      const identity = network.#identities.get(settings.id)!;
+      roots ??= newRoots();
+      const { spki } = parseCertificate(identity.certificate);
+      const board = boardOf(settings.id, settings.ordinal);
+      await hsm.keepDeviceCertificates(await newDeviceCertificates(await roots, settings, board, spki));
       await network.comeBack(settings.id);
     }
     for (const server of network.#servers.values()) server.announce();

@@ -4,13 +4,21 @@ import type { BackupKeys } from '../../backup/keys.js';
 import type { Log } from '../../base/log.js';
 import type { Cluster, NamedHsm } from '../../cluster/cluster.js';
 import type { HsmServer } from '../../cluster/hsm-server.js';
+import { rsaPrivateComponents, rsaPublicKeyInfo } from '../../crypto/index.js';
 import { restoreHsm } from '../../hsm/backup/restore.js';
+import { deviceCertificatesChange } from '../../hsm/device-certificates.js';
 import { Hsm, type HsmSettings, newMaskingKey } from '../../hsm/hsm.js';
 import { settingKey } from '../../hsm/setting-rows.js';
 import { FIRST_PASSWORD, hashNewPassword } from '../../hsm/user-rules.js';
 import type { RecordStore } from '../../store/record-store.js';
 import type { ClusterTrust, HsmEvents, HsmHost, HsmIdentity, HsmPlace } from '../hsm-host.js';
-import { newHsmIdentity, type Roots } from '../identity/hardware.js';
+import {
+  boardOf,
+  deviceCertificatesOf,
+  newDeviceCertificates,
+  newHsmIdentity,
+  type Roots,
+} from '../identity/hardware.js';
 import { newHsmStore, openHsmStore } from './hsm-store.js';
 import { LocalCluster } from './local-cluster.js';
 
@@ -83,12 +91,19 @@ export class LocalHsms implements HsmHost {
     await this.#open(store, place);
   }
 
+  /** An HSM that was made of a backup is other hardware with the same key. */
+  async #certify(hsm: Hsm, store: RecordStore, place: HsmPlace): Promise<void> {
+    const clusterKey = store.get('settings', settingKey('cluster-key'));
+    if (hsm.deviceCertificates !== undefined || clusterKey === undefined) return;
+    const spki = rsaPublicKeyInfo(rsaPrivateComponents(clusterKey));
+    clusterKey.fill(0);
+    const board = boardOf(place.hsmId, place.ordinal);
+    await hsm.keepDeviceCertificates(await newDeviceCertificates(this.parts.roots, place, board, spki));
+  }
+
   /** A new HSM: it has made the cluster's key pair and waits for its owner. */
   async #provision(store: RecordStore, place: HsmPlace): Promise<void> {
-    const board = {
-      serial: `SIM${place.hsmId.slice('hsm-'.length).toUpperCase()}`,
-      partition: place.ordinal,
-    };
+    const board = boardOf(place.hsmId, place.ordinal);
     const [{ identity, clusterKey }, passwordHash] = await Promise.all([
       newHsmIdentity(this.parts.roots, place, board),
       hashNewPassword(FIRST_PASSWORD),
@@ -96,6 +111,7 @@ export class LocalHsms implements HsmHost {
     await store.write([
       { table: 'settings', key: settingKey('hsm-identity'), value: Buffer.from(JSON.stringify(identity)) },
       { table: 'settings', key: settingKey('cluster-key'), value: clusterKey },
+      deviceCertificatesChange(deviceCertificatesOf(this.parts.roots, place, identity)),
     ]);
     clusterKey.fill(0);
     const maskingKey = newMaskingKey();
@@ -112,6 +128,7 @@ export class LocalHsms implements HsmHost {
   async #open(store: RecordStore, place: HsmPlace): Promise<void> {
     const hsm = await Hsm.open(store, this.#settings(place), this.parts.log);
     hsm.limitWrites(place.limitsWrites);
+    await this.#certify(hsm, store, place);
     hsm.onActivated = () => this.#events?.activated(place.hsmId);
     hsm.onTampered = () =>
       this.#events?.failed(place.hsmId, 'It was tampered with and has zeroised its keys.');

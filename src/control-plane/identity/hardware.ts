@@ -1,6 +1,7 @@
 import { type ClusterKind, type HsmType, hsmTypes } from '../../base/cluster-kind.js';
 import { pem } from '../../base/pem.js';
 import { generateEcKeyPair, generateRsaKeyPair } from '../../crypto/index.js';
+import type { DeviceCertificates } from '../../hsm/device-certificates.js';
 import type { HsmIdentity } from '../hsm-host.js';
 import {
   type Asn1,
@@ -86,6 +87,12 @@ function subjectOf({ hsmType, mode }: ClusterKind, { serial, partition }: Board)
   return [makes[hsmType], { CN: `HSM:${serial}:PARTN:${partition}, for ${ending}` }];
 }
 
+/** The board of an HSM. */
+export const boardOf = (hsmId: string, ordinal: number): Board => ({
+  serial: `SIM${hsmId.slice('hsm-'.length).toUpperCase()}`,
+  partition: ordinal,
+});
+
 /** The hardware that an HSM is a partition of. */
 export interface Board {
   /** `SIM…`, as real ones have `RCN…`. */
@@ -102,13 +109,14 @@ export interface NewHsmIdentity {
 const MODULUS_BITS = 2048;
 const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
 
-/** Makes the cluster's key pair, and what shows whose hardware has it. */
-export async function newHsmIdentity(roots: Roots, kind: ClusterKind, board: Board): Promise<NewHsmIdentity> {
-  const [cluster, hardware] = await Promise.all([
-    generateRsaKeyPair(MODULUS_BITS, PUBLIC_EXPONENT),
-    generateEcKeyPair('P-256'),
-  ]);
-  const subject = subjectOf(kind, board);
+/** Makes a hardware key, and its certificate for a key that the HSM has. */
+async function newHardware(
+  roots: Roots,
+  kind: ClusterKind,
+  board: Board,
+  spki: Buffer,
+): Promise<Omit<HsmIdentity, 'clusterCsr'>> {
+  const hardware = await generateEcKeyPair('P-256');
   const hardwareName: readonly RelativeName[] = [
     { O: ORGANIZATION },
     { CN: `Emulated ${kind.hsmType} ${board.serial}` },
@@ -119,17 +127,49 @@ export async function newHsmIdentity(roots: Roots, kind: ClusterKind, board: Boa
     const issuer = rootSubject(root);
     return issueCertificate(signer, { issuer, subject: hardwareName, spki: hardware.spki, extensions });
   };
-  const identity: HsmIdentity = {
-    clusterCsr: await certificationRequest(rsaSigner(cluster.pkcs8), subject, cluster.spki),
+  const made = {
     hsmCertificate: await issueCertificate(ecSigner(hardware.pkcs8), {
       issuer: hardwareName,
-      subject,
-      spki: cluster.spki,
+      subject: subjectOf(kind, board),
+      spki,
       extensions: [authorityKeyIdentifier(hardware.spki)],
     }),
     awsHardwareCertificate: await certifiedBy('aws'),
     manufacturerHardwareCertificate: await certifiedBy(kind.hsmType),
   };
   hardware.pkcs8.fill(0);
-  return { identity, clusterKey: cluster.pkcs8 };
+  return made;
+}
+
+/** Makes the cluster's key pair, and what shows whose hardware has it. */
+export async function newHsmIdentity(roots: Roots, kind: ClusterKind, board: Board): Promise<NewHsmIdentity> {
+  const { pkcs8, spki } = await generateRsaKeyPair(MODULUS_BITS, PUBLIC_EXPONENT);
+  const identity: HsmIdentity = {
+    clusterCsr: await certificationRequest(rsaSigner(pkcs8), subjectOf(kind, board), spki),
+    ...(await newHardware(roots, kind, board, spki)),
+  };
+  return { identity, clusterKey: pkcs8 };
+}
+
+/** What an HSM that shows such an identity tells of its hardware for good. */
+export function deviceCertificatesOf(
+  roots: Roots,
+  { hsmType }: ClusterKind,
+  { hsmCertificate, manufacturerHardwareCertificate }: Omit<HsmIdentity, 'clusterCsr'>,
+): DeviceCertificates {
+  return {
+    manufacturerRoot: roots[hsmType].certificate,
+    manufacturerHardware: manufacturerHardwareCertificate,
+    hsm: hsmCertificate,
+  };
+}
+
+/** The same of new hardware, for a key that the HSM has been given. */
+export async function newDeviceCertificates(
+  roots: Roots,
+  kind: ClusterKind,
+  board: Board,
+  spki: Buffer,
+): Promise<DeviceCertificates> {
+  return deviceCertificatesOf(roots, kind, await newHardware(roots, kind, board, spki));
 }

@@ -231,6 +231,11 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
     answer: record({ serialNumber: name, hsmType: oneOf(...hsmTypes), mode: oneOf(...clusterModes) }),
     repeatable: true,
   },
+  getDeviceCertificates: {
+    request: nothing,
+    answer: record({ manufacturerRoot: pemText, manufacturerHardware: pemText, hsm: pemText }),
+    repeatable: true,
+  },
   sign: { request: onData, answer: data, repeatable: true, anywhere: true, secret: true },
   verify: {
     request: record({ handle: u64, mechanism, input: data, signature: data }),

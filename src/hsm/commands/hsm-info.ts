@@ -1,5 +1,7 @@
 import type { ClusterMode, HsmType } from '../../base/cluster-kind.js';
 import { digest } from '../../crypto/index.js';
+import { ckr } from '../../pkcs11/ckr.js';
+import type { DeviceCertificates } from '../device-certificates.js';
 import type { Command } from './command.js';
 
 export interface HsmInfo {
@@ -20,5 +22,16 @@ export const getHsmInfo: Command<void, HsmInfo> = {
   run: ({ hsm }) => {
     const { id, hsmType, mode } = hsm.settings;
     return { serialNumber: serialNumber(id), hsmType, mode };
+  },
+};
+
+/** Whose hardware it is: "all". CKR_FUNCTION_NOT_SUPPORTED where nobody has said. */
+export const getDeviceCertificates: Command<void, DeviceCertificates> = {
+  login: 'none',
+  run: ({ hsm }) => {
+    const certificates = hsm.deviceCertificates;
+    if (certificates === undefined)
+      throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `${hsm.settings.id} has no certificates of a manufacturer`);
+    return certificates;
   },
 };

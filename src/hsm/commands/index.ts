@@ -4,7 +4,7 @@ import { copyMaskedObject, createObject, generateKey, generateKeyPair } from './
 import { deriveKey } from './derive.js';
 import { decrypt, encrypt } from './encrypt.js';
 import { unwrapHostKey, wrapHostKey } from './host-keys.js';
-import { getHsmInfo } from './hsm-info.js';
+import { getDeviceCertificates, getHsmInfo } from './hsm-info.js';
 import { findAllKeys, getKeyInfo, getKeysHash } from './key-info.js';
 import { describeKey } from './key-use.js';
 import { login, logout } from './login.js';
@@ -91,6 +91,7 @@ export const commands = {
   findAllKeys,
   getKeysHash,
   getHsmInfo,
+  getDeviceCertificates,
   sign,
   verify,
   encrypt,

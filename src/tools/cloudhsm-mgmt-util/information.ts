@@ -117,8 +117,8 @@ const getCert: CommandRow = {
   run: async (session, given) => {
     const connection = session.connectionTo(session.mode!);
     if (connection === undefined) return;
-    const { trustAnchor } = session.mode!.configured.identity;
-    const pem = certificateOf(given.number('certificate-type'), connection, trustAnchor);
+    const { trustAnchor: trustAnchorFile } = session.mode!.configured.identity;
+    const pem = await certificateOf(given.number('certificate-type'), { connection, trustAnchorFile });
     writeGivenFile(given.text('file'), pem);
     session.print('getCert Success');
   },

@@ -178,10 +178,9 @@ const getCert: KeyCommandRow = {
   run: async (session, given) => {
     const [member] = session.group.connected;
     if (member === undefined) throw refused('Error: no HSM can be reached');
-    writeGivenFile(
-      given.text('-f'),
-      certificateOf(given.number('-s'), member.connection, session.trustAnchor),
-    );
+    const { connection } = member;
+    const sources = { connection, trustAnchorFile: session.trustAnchor };
+    writeGivenFile(given.text('-f'), await certificateOf(given.number('-s'), sources));
     session.print('', '        Cfm3GetCert() returned 0 :HSM Return: SUCCESS', '');
   },
 };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { pem } from '../../../src/base/pem.js';
@@ -74,11 +74,19 @@ describe('cloudhsm_mgmt_util prints what the reference shows', () => {
         ]),
       );
 
-    it('writes certificates of the customer', async () => {
+    it('writes certificates of the customer and of the manufacturer', async () => {
       await clusters.play('certificates');
       const pem = (path: string): string => readFileSync(path, 'latin1');
       expect(pem(clusters.prefix.path('root.pem'))).to.equal(clusters.network.client.trustAnchor);
-      expect(pem(clusters.prefix.path('cluster.pem'))).to.match(/^-----BEGIN CERTIFICATE-----\n/);
+      const read = (name: string): X509Certificate => new X509Certificate(pem(clusters.prefix.path(name)));
+      const issued = (name: string, by: string): void => {
+        expect(read(`${name}.pem`).verify(read(`${by}.pem`).publicKey), name).to.equal(true);
+      };
+      issued('cluster', 'root');
+      issued('hardware', 'manufacturer-root');
+      issued('hsm', 'hardware');
+      const spki = (name: string): Buffer => read(name).publicKey.export({ type: 'spki', format: 'der' });
+      expect(spki('hsm.pem')).to.deep.equal(spki('cluster.pem'));
     });
   });
 
