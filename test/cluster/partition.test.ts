@@ -4,15 +4,13 @@ import { expect } from 'chai';
 import { projectRoot, run } from '../support/engine.js';
 import { Namespaces, whyNoNamespaces } from '../support/namespaces.js';
 import { until } from '../support/network.js';
+import { seeded } from '../support/seeded.js';
 import { SplitCluster } from '../support/split.js';
-import { seeded, Worker } from '../support/split-load.js';
+import { chaos, chaosWorkers } from '../support/split-load.js';
 
-/** CLOUDHSM_LOCAL_CHAOS_SECONDS lengthens it, CLOUDHSM_LOCAL_CHAOS_SEED repeats the choices of a run. */
-const SECONDS = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 10);
-const SEED = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1_000_000));
+const { seconds: SECONDS, seed: SEED } = chaos;
 const NETWORK = '10.211.77';
 const HSMS = 3;
-const WORKERS = 2;
 
 describe('HSMs and a client on a network that is cut', function () {
   this.timeout((SECONDS + 180) * 1000);
@@ -39,7 +37,7 @@ describe('HSMs and a client on a network that is cut', function () {
   it(`give no wrong answer and lose nothing in ${SECONDS} s of partitions (seed ${SEED})`, async () => {
     const cluster = split!;
     const below = seeded(SEED);
-    const workers = Array.from({ length: WORKERS }, (_, at) => new Worker(cluster, `w${at}`));
+    const workers = chaosWorkers(cluster);
     await Promise.all(workers.map(({ begun }) => begun));
     const all = cluster.ids.length;
     const end = Date.now() + SECONDS * 1000;

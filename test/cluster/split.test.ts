@@ -1,14 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { seeded } from '../support/seeded.js';
 import { SplitCluster } from '../support/split.js';
 import { wrongKeys } from '../support/split-check.js';
-import { seeded, Worker } from '../support/split-load.js';
+import { chaos, chaosWorkers } from '../support/split-load.js';
 
-/** CLOUDHSM_LOCAL_CHAOS_SECONDS lengthens it, CLOUDHSM_LOCAL_CHAOS_SEED repeats the choices of a run. */
-const SECONDS = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 10);
-const SEED = Number(process.env['CLOUDHSM_LOCAL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1_000_000));
-const WORKERS = 3;
+const { seconds: SECONDS, seed: SEED } = chaos;
 
 describe('HSMs in processes of their own', function () {
   this.timeout((SECONDS + 120) * 1000);
@@ -48,7 +46,7 @@ describe('HSMs in processes of their own', function () {
 
   it(`give no wrong answer and lose nothing while they are killed for ${SECONDS} s (seed ${SEED})`, async () => {
     const below = seeded(SEED);
-    const workers = Array.from({ length: WORKERS }, (_, at) => new Worker(split, `w${at}`));
+    const workers = chaosWorkers(split);
     await Promise.all(workers.map(({ begun }) => begun));
     const end = Date.now() + SECONDS * 1000;
     let kills = 0;

@@ -7,6 +7,7 @@ import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { codeOf } from './codes.js';
 import { until } from './network.js';
 import type { Acknowledged } from './split-load.js';
 
@@ -15,11 +16,13 @@ export interface ToCheck {
   readonly client: TlsIdentity;
   readonly account: { readonly name: string; readonly password: string };
   readonly keys: readonly Acknowledged[];
+  /** Handles. */
+  readonly destroyed: readonly number[];
 }
 
 const mechanism = { type: CKM.CKM_AES_ECB, parameter: undefined };
 
-async function wrongOn(hsm: HsmConnection, { account, keys }: ToCheck): Promise<string[]> {
+async function wrongOn(hsm: HsmConnection, { account, keys, destroyed }: ToCheck): Promise<string[]> {
   const wrong: string[] = [];
   await hsm.send('synchronize', undefined);
   await hsm.send('login', { ...account, role: 'CU' });
@@ -28,6 +31,10 @@ async function wrongOn(hsm: HsmConnection, { account, keys }: ToCheck): Promise<
     const [found] = await hsm.send('getAttributes', { handle, types: [CKA.CKA_LABEL] });
     if (output.toString('hex') !== expected || String(found) !== label)
       wrong.push(`${label} on ${hsm.hsmId}: ${output.toString('hex')} and ${found}`);
+  }
+  for (const handle of destroyed) {
+    const answer = await codeOf(() => hsm.send('locateObject', { handle }));
+    if (answer !== 'CKR_OBJECT_HANDLE_INVALID') wrong.push(`${handle} on ${hsm.hsmId}, destroyed: ${answer}`);
   }
   return wrong;
 }

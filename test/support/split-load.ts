@@ -12,17 +12,30 @@ export interface Acknowledged {
   readonly expected: string;
 }
 
-/** A program that signs, encrypts and makes token keys until it is ended. */
+/** CLOUDHSM_LOCAL_CHAOS_SECONDS lengthens what breaks things, CLOUDHSM_LOCAL_CHAOS_SEED repeats the choices of a run. */
+export const chaos = {
+  seconds: Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 15),
+  seed: Number(process.env['CLOUDHSM_LOCAL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1_000_000)),
+};
+
+/** Two programs, eight threads. */
+export function chaosWorkers(split: SplitCluster): readonly Worker[] {
+  return [new Worker(split, 'a', 6, chaos.seed), new Worker(split, 'b', 2, chaos.seed + 100)];
+}
+
+/** A program whose threads sign, encrypt, and make and destroy token keys until it is ended. */
 export class Worker {
-  readonly keys: Acknowledged[] = [];
+  readonly #keys = new Map<number, Acknowledged>();
+  /** Handles of keys whose destruction was acknowledged. */
+  readonly destroyed: number[] = [];
   readonly complaints: string[] = [];
   calls = 0;
   readonly #child: ChildProcess;
   readonly begun: Promise<unknown>;
 
-  constructor(split: SplitCluster, name: string) {
+  constructor(split: SplitCluster, name: string, threads: number, seed: number) {
     const script = join(projectRoot, 'dist', 'test', 'support', 'split-worker.js');
-    const child = spawn(process.execPath, [script, name], {
+    const child = spawn(process.execPath, [script, name, String(threads), String(seed)], {
       env: split.env,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -34,10 +47,17 @@ export class Worker {
     this.begun = Promise.race([once(lines, 'line'), ended]);
     lines.on('line', (line) => {
       const said = JSON.parse(line);
-      if ('label' in said) this.keys.push(said);
-      else if ('calls' in said) this.calls = said.calls;
+      if ('ending' in said) this.#keys.delete(said.ending);
+      else if ('ended' in said) this.destroyed.push(said.ended);
+      else if ('expected' in said) this.#keys.set(said.handle, said);
+      else if ('calls' in said) this.calls += said.calls;
       else this.complaints.push(line);
     });
+  }
+
+  /** Those that must be there. */
+  get keys(): readonly Acknowledged[] {
+    return [...this.#keys.values()];
   }
 
   async end(): Promise<void> {
@@ -47,15 +67,4 @@ export class Worker {
     child.stdin!.end();
     await gone;
   }
-}
-
-/** The same numbers for the same seed: a number below `bound` each time (xorshift32). */
-export function seeded(seed: number): (bound: number) => number {
-  let state = seed | 1;
-  return (bound) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % bound;
-  };
 }

@@ -72,6 +72,16 @@ export class SplitCluster {
     return split;
   }
 
+  /** Runs an HSM that was added. */
+  async startNew(): Promise<string> {
+    const id = this.ids.find((one) => !this.#hsms.has(one))!;
+    const options = ['--home', this.home, '--config', join(this.home, 'run', 'settings.json')];
+    const member = new Member(['hsm', id, ...options]);
+    this.#hsms.set(id, member);
+    await member.start();
+    return id;
+  }
+
   #settingsFile(home: string, settings: ConfigInput): string {
     const file = join(home, 'run', 'settings.json');
     mkdirSync(dirname(file), { recursive: true });
@@ -146,6 +156,7 @@ export class SplitCluster {
       client: this.identity('client'),
       account: this.account,
       keys: workers.flatMap(({ keys }) => keys),
+      destroyed: workers.flatMap(({ destroyed }) => destroyed),
     };
   }
 
