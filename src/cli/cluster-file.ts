@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from '../base/cluster-kind.js';
 import { commandFailure } from '../base/errors.js';
-import { readFileIfPresent } from '../base/files.js';
+import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import type { Home } from './home.js';
 
 const clusterSchema = z
@@ -26,6 +26,8 @@ const clusterSchema = z
 /** cluster.json: which HSMs the home's cluster has. Where the API keeps the cluster, other processes read here what it has. */
 export type ClusterFile = z.infer<typeof clusterSchema>;
 
+export type ClusterMember = ClusterFile['hsms'][number];
+
 /** Throws BAD_CONFIGURATION. */
 export function readClusterFile(home: Home): ClusterFile | undefined {
   const contents = readFileIfPresent(home.clusterFile);
@@ -39,4 +41,27 @@ export function readClusterFile(home: Home): ClusterFile | undefined {
       error,
     );
   }
+}
+
+/** Throws BAD_CONFIGURATION for a home without a cluster. */
+export function requireClusterFile(home: Home): ClusterFile {
+  const file = readClusterFile(home);
+  if (file !== undefined) return file;
+  throw commandFailure(
+    'BAD_CONFIGURATION',
+    `${home.directory} has no cluster: \`cloudhsm-local init\` makes it`,
+  );
+}
+
+/** Replaces the file as a whole. Processes of HSMs look at it every second. */
+export function writeClusterFile(home: Home, file: ClusterFile): void {
+  writePrivateFile(home.clusterFile, `${JSON.stringify(file, null, 2)}\n`);
+}
+
+/** Throws BAD_CONFIGURATION for an HSM that the cluster does not have. */
+export function memberOf(file: ClusterFile, idOrOrdinal: string): ClusterMember {
+  const member = file.hsms.find(({ id, ordinal }) => id === idOrOrdinal || String(ordinal) === idOrOrdinal);
+  if (member !== undefined) return member;
+  const there = file.hsms.map(({ id, ordinal }) => `${ordinal} (${id})`).join(', ');
+  throw commandFailure('BAD_CONFIGURATION', `there is no HSM ${idOrOrdinal} in ${file.id}: it has ${there}`);
 }

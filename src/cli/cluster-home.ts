@@ -1,8 +1,8 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
+import { openBackupKeys } from '../backup/keys.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
-import { writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
 import { newHsmStore, openHsmStore } from '../control-plane/hosting/hsm-store.js';
@@ -13,7 +13,7 @@ import type { NewUser } from '../hsm/user-records.js';
 import { FIRST_PASSWORD, hashNewPassword } from '../hsm/user-rules.js';
 import { certificateSwitch, mayStoreCertificates } from '../objects/certificates.js';
 import { isEchoOfFailedCommit } from '../store/lmdb-store.js';
-import { type ClusterFile, readClusterFile } from './cluster-file.js';
+import { type ClusterFile, type ClusterMember, readClusterFile, writeClusterFile } from './cluster-file.js';
 import { ensureCredentials } from './credentials.js';
 import type { Home } from './home.js';
 import { eniIpOf, ensureCertificates } from './network.js';
@@ -71,7 +71,7 @@ async function createCluster(
     mode: config.mode,
     hsms,
   };
-  writePrivateFile(home.clusterFile, `${JSON.stringify(file, null, 2)}\n`);
+  writeClusterFile(home, file);
   return file;
 }
 
@@ -153,17 +153,29 @@ export function surviveEchoes(): void {
   });
 }
 
+/** What one HSM of the home is told of itself. Throws BAD_CONFIGURATION. */
+export function settingsOf(
+  home: Home,
+  config: Config,
+  file: ClusterFile,
+  { id, ordinal, eniIp }: ClusterMember,
+  log: Log,
+): HsmSettings {
+  const address = { host: eniIpOf(file, { ordinal, eniIp }, config), port: config.hsmPorts[0]! };
+  const backupKeys = openBackupKeys(home.backupKeyFiles, log);
+  return { id, ordinal, ...address, ...hsmSettings(config, file), backupKeys };
+}
+
 /** Opens one HSM of the home. Throws BAD_CONFIGURATION or CORRUPT_STORE. */
 export function openHsm(
   home: Home,
   config: Config,
   file: ClusterFile,
-  { id, ordinal, eniIp }: ClusterFile['hsms'][number],
+  member: ClusterMember,
   log: Log,
 ): Promise<Hsm> {
-  const address = { host: eniIpOf(file, { ordinal, eniIp }, config), port: config.hsmPorts[0]! };
-  const settings = { id, ordinal, ...address, ...hsmSettings(config, file) };
-  return Hsm.open(openHsmStore(home.hsmsDirectory, id), settings, log);
+  const settings = settingsOf(home, config, file, member, log);
+  return Hsm.open(openHsmStore(home.hsmsDirectory, member.id), settings, log);
 }
 
 /** All HSMs of the home in this process, with the same objects. */

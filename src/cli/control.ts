@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
+import { pipeline, Readable } from 'node:stream';
 import { commandFailure, describeError, type Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Hsm } from '../hsm/hsm.js';
@@ -21,10 +22,13 @@ import { type EngineStatus, usersOf } from './status.js';
  *   GET  /metrics    what the engine counts, as Prometheus reads it
  *   POST /shutdown   202, then the engine ends
  *
+ *   GET  /backup     of a process of one HSM: what the HSM holds, in the container that only HSMs open
+ *
  * and what fault-routes.ts says. A process of one HSM has a socket of its own, without the report.
  */
 
 const ANSWER_TIMEOUT_MS = 5000;
+const BACKUP_TIMEOUT_MS = 60_000;
 const nothingThere: Answer = { code: 404, body: { error: 'no such resource' } };
 
 /** What the engine lets others see and do through the control socket. */
@@ -37,6 +41,8 @@ export interface Controlled {
   /** Of an engine that has a control plane. */
   readonly backups?: (() => readonly ListedBackup[]) | undefined;
   metrics(): string;
+  /** Of a process of one HSM. */
+  readonly backUp?: () => AsyncIterable<Buffer>;
 }
 
 export async function serveControl(
@@ -76,6 +82,14 @@ export async function serveControl(
       outgoing.writeHead(200, headers).end(engine.metrics());
       return;
     }
+    if (method === 'GET' && url === '/backup' && engine.backUp !== undefined) {
+      const pieces = Readable.from(engine.backUp());
+      // Cut off, it is no backup.
+      pipeline(pieces, outgoing.writeHead(200, { connection: 'close' }), (error) => {
+        if (error) log.warn(`a backup was not finished: ${describeError(error)}`);
+      });
+      return;
+    }
     if (method === 'GET' && /^\/logs(\/|$)/.test(url)) {
       Promise.resolve()
         .then(() => auditAnswer(trails(), url))
@@ -103,7 +117,7 @@ export async function serveControl(
 
 interface Asked {
   readonly code: number | undefined;
-  readonly text: string;
+  readonly body: Buffer;
 }
 
 /** Where somebody listens for commands: an engine, or a process of one HSM. */
@@ -129,9 +143,7 @@ function ask(
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('error', failed);
-      response.on('end', () =>
-        resolve({ code: response.statusCode, text: Buffer.concat(parts).toString('utf8') }),
-      );
+      response.on('end', () => resolve({ code: response.statusCode, body: Buffer.concat(parts) }));
     });
     asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     asked.on('error', failed);
@@ -146,9 +158,17 @@ export async function askEngineText(
   path: string,
   timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<string> {
-  const { code, text } = await ask(home, method, path, timeoutMs);
+  const { code, body } = await ask(home, method, path, timeoutMs);
+  const text = body.toString('utf8');
   if (code === 500) throw commandFailure('CORRUPT_STORE', text);
   return text;
+}
+
+/** What the HSM of a process holds. Throws NOT_RUNNING; START_FAILED from an HSM that makes no backup. */
+export async function askForBackup(process: Listening): Promise<Buffer> {
+  const { code, body } = await ask(process, 'GET', '/backup', BACKUP_TIMEOUT_MS);
+  if (code !== 200) throw commandFailure('START_FAILED', 'what runs there makes no backups');
+  return body;
 }
 
 /** The same for what is answered as JSON. */

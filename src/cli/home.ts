@@ -28,6 +28,8 @@ export interface Home {
   readonly hsmsDirectory: string;
   /** Where the HSMs of a new cluster are made, until all of them are there. */
   readonly newHsmsDirectory: string;
+  /** What HSMs had that have left the cluster. */
+  readonly removedHsmsDirectory: string;
   /** The control plane's catalogue, and where it listens. */
   readonly controlPlaneDirectory: string;
   /** What the default cluster is made of, and how far that has come. */
@@ -65,6 +67,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     readinessFile: join(directory, 'readiness.json'),
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),
+    removedHsmsDirectory: join(directory, 'hsms.removed'),
     controlPlaneDirectory: join(directory, 'control-plane'),
     defaultClusterFile: join(directory, 'control-plane', 'default-cluster.json'),
     rootsFile: join(directory, 'device', 'roots.json'),

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
-import { commandFailure } from '../base/errors.js';
 import { openLog } from '../base/log.js';
 import { Synchronizer } from '../cluster/synchronizer.js';
-import { type ClusterFile, readClusterFile } from './cluster-file.js';
+import { memberOf, readClusterFile, requireClusterFile } from './cluster-file.js';
 import { openHsm, SYNCHRONISATION_MS, surviveEchoes } from './cluster-home.js';
 import { serveControl } from './control.js';
 import type { Home } from './home.js';
@@ -21,27 +20,15 @@ export interface HsmProcess {
   readonly stopRequested: Promise<void>;
 }
 
-function chosen(file: ClusterFile, idOrOrdinal: string): ClusterFile['hsms'][number] {
-  const member = file.hsms.find(({ id, ordinal }) => id === idOrOrdinal || String(ordinal) === idOrOrdinal);
-  if (member !== undefined) return member;
-  const there = file.hsms.map(({ id, ordinal }) => `${ordinal} (${id})`).join(', ');
-  throw commandFailure('BAD_CONFIGURATION', `there is no HSM ${idOrOrdinal} in ${file.id}: it has ${there}`);
-}
-
 /** Runs one HSM of a home that `init` has made. Throws ALREADY_RUNNING, BAD_CONFIGURATION, CORRUPT_STORE or START_FAILED. */
 export async function startHsm(home: Home, config: Config, idOrOrdinal: string): Promise<HsmProcess> {
-  let file = readClusterFile(home);
-  if (file === undefined)
-    throw commandFailure(
-      'BAD_CONFIGURATION',
-      `${home.directory} has no cluster: \`cloudhsm-local init\` makes it`,
-    );
-  const member = chosen(file, idOrOrdinal);
+  let file = requireClusterFile(home);
+  const member = memberOf(file, idOrOrdinal);
   lockHsm(home, member.id);
   const log = openLog(config.logLevel, join(home.directory, 'logs', `${member.id}.log`));
   surviveEchoes();
   const hsm = await openHsm(home, config, file, member, log);
-  const members = () => membersOf(file!, config);
+  const members = () => membersOf(file, config);
   const synchronizer = new Synchronizer(hsm, remotePeers(home, member.id, members));
   // Others may ask it what it has while it asks them.
   const joined = hsm.join();
@@ -50,7 +37,7 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
   synchronizer.start(SYNCHRONISATION_MS);
   const watch = setInterval(() => {
     const now = readClusterFile(home);
-    if (now === undefined || (now.version ?? 1) <= (file!.version ?? 1)) return;
+    if (now === undefined || (now.version ?? 1) <= (file.version ?? 1)) return;
     file = now;
     server.announce();
   }, CLUSTER_FILE_POLL_MS);
@@ -65,7 +52,12 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
   });
   const { server: control, stopRequested } = await serveControl(
     hsmListener(home, member.id).controlSocket,
-    { status, metrics: () => metricsPage([{ settings, hsms: [hsm] }]), hsms: () => [hsm] },
+    {
+      status,
+      metrics: () => metricsPage([{ settings, hsms: [hsm] }]),
+      hsms: () => [hsm],
+      backUp: () => hsm.backUp(id),
+    },
     log,
   );
   log.info({ pid: process.pid, hsm: member.id, eniIp: server.eniIp, ports: server.ports }, 'HSM started');

@@ -95,6 +95,26 @@ export async function askAboutHsm<T>(
   }
 }
 
+/** Ends the process of an HSM, if there is one. Throws START_FAILED when it does not end. */
+export async function stopHsm(home: Home, hsmId: string): Promise<void> {
+  const listener = hsmListener(home, hsmId);
+  try {
+    await askEngine(listener, 'POST', '/shutdown');
+  } catch (error) {
+    if (!isNotRunning(error)) throw error;
+    return;
+  }
+  await untilLocked(new Set([listener]), hsmId);
+}
+
+async function untilLocked(ending: Set<Listener>, what: string): Promise<void> {
+  for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    for (const listener of ending) if (tryLock(listener)) ending.delete(listener);
+    if (ending.size === 0) return;
+  }
+  throw commandFailure('START_FAILED', `${what} did not end within ${STOP_TIMEOUT_MS / 1000} s`);
+}
+
 /** Ends what runs on the home, waits until it has let go of it, and keeps its locks. Throws NOT_RUNNING. */
 export async function stopRunning(home: Home): Promise<void> {
   const ending = new Set<Listener>();
@@ -102,14 +122,7 @@ export async function stopRunning(home: Home): Promise<void> {
     await askEngine(listener, 'POST', '/shutdown');
     ending.add(listener);
   });
-  for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
-    for (const listener of ending) if (tryLock(listener)) ending.delete(listener);
-    if (ending.size === 0) return;
-  }
-  throw commandFailure(
-    'START_FAILED',
-    `what runs on ${home.directory} did not end within ${STOP_TIMEOUT_MS / 1000} s`,
-  );
+  await untilLocked(ending, `what runs on ${home.directory}`);
 }
 
 /** Keeps an engine from starting on the home while this process lives. Throws ALREADY_RUNNING. */

@@ -7,6 +7,7 @@ import { envCommand } from './commands/env.js';
 import { faultCommand, healCommand } from './commands/fault.js';
 import { installCommand } from './commands/install.js';
 import { logsCommand } from './commands/logs.js';
+import { addHsmCommand, removeHsmCommand } from './commands/membership.js';
 import { metricsCommand } from './commands/metrics.js';
 import { reportCommand } from './commands/report.js';
 import { clientCommand, hsmCommand, initCommand } from './commands/split.js';
@@ -72,6 +73,21 @@ command('init', 'make the cluster of a home whose HSMs run in processes of their
   .option('--hsms <n>', 'HSMs in the cluster (default: 2)')
   .option('--config <file>', 'settings as JSON; options above override them')
   .action((options) => initCommand(findHome(options.home), options));
+
+command(
+  'add-hsm',
+  "make one HSM more for a home's cluster, with what the others have: running clients use it once it runs",
+)
+  .option('--config <file>', 'settings as JSON')
+  .action((options) => addHsmCommand(findHome(options.home), options));
+
+command(
+  'remove-hsm',
+  "end an HSM of a home's cluster: the others must have what it has, and clients let go of it",
+)
+  .argument('<hsm>', 'its id, or its number in the cluster')
+  .option('--config <file>', 'settings as JSON')
+  .action((hsm, options) => removeHsmCommand(findHome(options.home), hsm, options));
 
 command('hsm', 'run one HSM of a home that `init` has made, until Ctrl-C')
   .argument('<hsm>', 'its id, or its number in the cluster')

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError, Failure } from '../base/errors.js';
@@ -14,7 +15,12 @@ import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterFile } from './cluster-file.js';
 import type { Home } from './home.js';
 import { certifyHsm } from './roots.js';
-import { type IssuedIdentity, newIdentity, newStandInAuthority } from './stand-in-authority.js';
+import {
+  type IssuedIdentity,
+  newIdentity,
+  newStandInAuthority,
+  standInAuthority,
+} from './stand-in-authority.js';
 
 type Network = Pick<Config, 'eniNetwork' | 'hsmPorts'>;
 
@@ -45,19 +51,42 @@ export function membersOf(file: ClusterFile, network: Network): Members {
 
 const certificateFile = (home: Home, name: string): string => join(home.certificatesDirectory, name);
 
+const authorityName = ({ id }: Pick<ClusterFile, 'id'>): string => `cloudhsm-local customer CA of ${id}`;
+
+function writeIdentity(home: Home, name: string, { certificate, privateKey }: IssuedIdentity): void {
+  // The certificate says that both are there.
+  writePrivateFile(certificateFile(home, `${name}.key`), privateKey);
+  writePrivateFile(certificateFile(home, `${name}.crt`), certificate);
+}
+
 /** Certificates of every HSM and of one client, issued when the cluster is initialised: all of them or, after a crash in between,
  * all of them anew. */
 export async function ensureCertificates(home: Home, file: ClusterFile): Promise<void> {
   if (readFileIfPresent(certificateFile(home, 'customerCA.crt')) !== undefined) return;
-  const authority = await newStandInAuthority(`cloudhsm-local customer CA of ${file.id}`);
-  const write = (name: string, { certificate, privateKey }: IssuedIdentity): void => {
-    writePrivateFile(certificateFile(home, `${name}.crt`), certificate);
-    writePrivateFile(certificateFile(home, `${name}.key`), privateKey);
-  };
-  for (const { id } of file.hsms) write(id, await newIdentity(authority, id, 'hsm'));
-  write('client', await newIdentity(authority, 'client', 'client'));
+  const authority = await newStandInAuthority(authorityName(file));
+  for (const { id } of file.hsms) writeIdentity(home, id, await newIdentity(authority, id, 'hsm'));
+  writeIdentity(home, 'client', await newIdentity(authority, 'client', 'client'));
+  const { trustAnchor: certificate, privateKey } = authority;
   authority.forget();
-  writePrivateFile(certificateFile(home, 'customerCA.crt'), authority.trustAnchor);
+  writeIdentity(home, 'customerCA', { certificate, privateKey });
+}
+
+/** A certificate for one HSM more. Throws BAD_CONFIGURATION where the authority's key is not. */
+export async function issueCertificateFor(home: Home, file: ClusterFile, hsmId: string): Promise<void> {
+  const [certificate, privateKey] = ['customerCA.crt', 'customerCA.key'].map((name) => {
+    const path = certificateFile(home, name);
+    const contents = readFileIfPresent(path);
+    if (contents !== undefined) return contents.toString('utf8');
+    const text = 'without it no HSM gets a certificate: homes of earlier versions have none';
+    throw commandFailure('BAD_CONFIGURATION', `${path} is missing, and ${text}`);
+  }) as [string, string];
+  const authority = standInAuthority(authorityName(file), { certificate, privateKey });
+  writeIdentity(home, hsmId, await newIdentity(authority, hsmId, 'hsm'));
+  authority.forget();
+}
+
+export function removeCertificateOf(home: Home, hsmId: string): void {
+  for (const ending of ['crt', 'key']) rmSync(certificateFile(home, `${hsmId}.${ending}`), { force: true });
 }
 
 /** What a tool refuses to do because of a file is a file that the command cannot use. Throws BAD_CONFIGURATION. */
@@ -132,7 +161,7 @@ export async function listenAll(
   return servers;
 }
 
-/** The other HSMs of an HSM in a process of its own. */
+/** The HSMs of a cluster, as one of them reaches them. */
 export function remotePeers(home: Home, hsmId: string, members: () => Members): () => Peer[] {
   const identity = identityOf(home, hsmId);
   const timeouts = { connectMs: 1_000, silenceMs: 3_000 };

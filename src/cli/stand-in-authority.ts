@@ -8,7 +8,7 @@ import {
   oids,
 } from '../control-plane/identity/der.js';
 import { answerRequest, issueCertificate } from '../control-plane/identity/issuing.js';
-import { generateEcKeyPair, type KeyPairDer } from '../crypto/index.js';
+import { generateEcKeyPair, type KeyPairDer, pkcs8OfPem } from '../crypto/index.js';
 
 /*
  * The customer's certificate authority until somebody brings their own. An HSM or a client makes its key and asks for a
@@ -71,19 +71,30 @@ export async function newIdentity(
   return { certificate: await authority.issue(commonName, usage, spki), privateKey };
 }
 
-/** Also answers the request that a cluster's first HSM has made. */
+/** An authority whose key is here until it is forgotten. */
 export interface StandInAuthority extends CertificateAuthority {
-  /** The cluster's certificate, PEM. */
+  readonly privateKey: string;
+  /** Answers the request that a cluster's first HSM has made with the cluster's certificate, PEM. */
   answer(csr: string): Promise<string>;
   forget(): void;
 }
 
-/** An authority with a new key, which ends with the process: whoever comes later brings an authority of their own. */
+/** An authority with a new key. */
 export async function newStandInAuthority(subject: string): Promise<StandInAuthority> {
   const { pkcs8, spki } = await newKey();
   const trustAnchor = await certificate(pkcs8, { issuer: subject, subject, usage: 'authority', spki });
+  return standInAuthority(subject, { certificate: trustAnchor, privateKey: pem('PRIVATE KEY', pkcs8) });
+}
+
+/** The authority that has these: what was written down of one, as a customer keeps a customerCA.key for HSMs that come later. */
+export function standInAuthority(
+  subject: string,
+  { certificate: trustAnchor, privateKey }: IssuedIdentity,
+): StandInAuthority {
+  const pkcs8 = pkcs8OfPem(privateKey);
   return {
     trustAnchor,
+    privateKey,
     issue: (commonName, usage, key) =>
       certificate(pkcs8, { issuer: subject, subject: commonName, usage, spki: key }),
     answer: (csr) =>
