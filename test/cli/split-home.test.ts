@@ -6,6 +6,7 @@ import { readServers } from '../../src/cli/servers.js';
 import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { codeOf } from '../support/codes.js';
 import { cloudhsmLocal } from '../support/engine.js';
+import { until } from '../support/network.js';
 import { SplitCluster } from '../support/split.js';
 
 describe('a home whose HSMs run in processes of their own', function () {
@@ -49,6 +50,8 @@ describe('a home whose HSMs run in processes of their own', function () {
     expect((await status()).clusters[0].differingUsers).to.deep.equal(['alice']);
     expect(await succeeds('status')).to.contain('users that differ between the HSMs: alice');
     await split.startClient();
+    // It learns of the second HSM from the first.
+    await until(async () => (await split.ask('/status')).clusters[0].differingUsers.length > 0);
     expect((await split.ask('/status')).clusters[0].differingUsers).to.deep.equal(['alice']);
     await split.endClient();
   });
