@@ -7,8 +7,13 @@ const texts: Readonly<Record<string, string>> = {
     'Incorrect credentials are passed for this operation: Incorrect authentication credentials.',
 };
 
+/** Sentences of an HSM that the CLI ends where CloudHSM's end (section 6.8; user guide, "Set up quorum authentication for crypto
+ * users"). */
+const shortTexts = ['Quorum Failed', 'Invalid quorum value provided.'];
+
 /** What stands in `data` for an error. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Failure)) return describeError(error);
-  return texts[error.code] ?? error.message;
+  const { code, message } = error;
+  return texts[code] ?? shortTexts.find((text) => message.startsWith(text)) ?? message;
 }

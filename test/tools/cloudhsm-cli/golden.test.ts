@@ -30,7 +30,7 @@ describe('cloudhsm-cli prints what the reference shows', () => {
     prefix.remove();
   });
 
-  for (const name of ['cluster-and-users', 'quorum', 'keys', 'help']) {
+  for (const name of ['cluster-and-users', 'quorum', 'keys', 'key-quorum', 'help']) {
     it(name, async () => {
       const clusters = new CliClusters(readSdk5Clusters(prefix.path('etc/cloudhsm-cli.cfg')));
       const values = { password: PASSWORD, prefix: prefix.directory };

@@ -11,6 +11,7 @@ import {
   requiredMany,
 } from '../../command-row.js';
 import { refused } from '../../failure.js';
+import { approvalOption, withApprovals } from '../approvals.js';
 import { type CliContext, command } from '../context.js';
 import { keyReference } from '../keys/description.js';
 import { selectKey } from '../keys/filter.js';
@@ -158,14 +159,17 @@ const signing = (row: SignRow) =>
       'key-filter': keyFilter,
       ...inputOptions('data', 'data to be signed'),
       ...(row.options as typeof none),
+      ...approvalOption,
     },
     run: async (context, values) => {
       const request = await prepared(context, row, values);
       const { handle } = request;
-      const signature = await context.cluster.withClient(async (client) => {
-        await client.requireAvailable(handle);
-        return client.send('sign', request);
-      });
+      const signature = await withApprovals(context.cluster, [values.approval], () =>
+        context.cluster.withClient(async (client) => {
+          await client.requireAvailable(handle);
+          return client.send('sign', request);
+        }),
+      );
       return { 'key-reference': keyReference(handle), signature: signature.toString('base64') };
     },
   });

@@ -6,13 +6,15 @@ import { usage } from '../../failure.js';
 import type { CliCluster } from '../cluster.js';
 import { command } from '../context.js';
 import { curveOid, curveWords, mlDsaAlgorithms } from '../keys/attributes.js';
-import { creationOptions, madeKey, newKeyTemplate, pairOptions, shareNewKey } from '../keys/creation.js';
+import { creationOptions, madeKey, newKeyAccess, newKeyTemplate, pairOptions } from '../keys/creation.js';
 
 interface SymmetricValues {
   readonly label: string;
   readonly session: boolean;
   readonly attributes: readonly string[];
   readonly 'share-crypto-users': readonly string[];
+  readonly 'manage-key-quorum-value': number | undefined;
+  readonly 'use-key-quorum-value': number | undefined;
   readonly 'key-length-bytes': number;
 }
 
@@ -29,8 +31,14 @@ const symmetric = (name: string, help: string, mechanism: number, length: Kind<n
       const { label, session, attributes, 'key-length-bytes': lengthBytes } = values;
       const own = [attribute(CKA.CKA_VALUE_LEN, lengthBytes)];
       const template = newKeyTemplate(label, session, own, attributes);
-      const handle = await cluster.withClient((client) => client.generateKey(mechanism, template));
-      await shareNewKey(cluster, handle, values['share-crypto-users']);
+      const access = newKeyAccess(
+        values['share-crypto-users'],
+        values['manage-key-quorum-value'],
+        values['use-key-quorum-value'],
+      );
+      const handle = await cluster.withClient((client) =>
+        client.generateKey(mechanism, template, undefined, access),
+      );
       return { key: await madeKey(cluster, handle) };
     },
   });
@@ -42,6 +50,8 @@ interface PairValues {
   readonly 'public-attributes': readonly string[];
   readonly 'private-attributes': readonly string[];
   readonly 'share-crypto-users': readonly string[];
+  readonly 'manage-private-key-quorum-value': number | undefined;
+  readonly 'use-private-key-quorum-value': number | undefined;
 }
 
 async function generatePair(
@@ -53,10 +63,14 @@ async function generatePair(
   const { session } = values;
   const publicTemplate = newKeyTemplate(values['public-label'], session, own, values['public-attributes']);
   const privateTemplate = newKeyTemplate(values['private-label'], session, [], values['private-attributes']);
-  const { publicKey, privateKey } = await cluster.withClient((client) =>
-    client.generateKeyPair(mechanism, publicTemplate, privateTemplate),
+  const access = newKeyAccess(
+    values['share-crypto-users'],
+    values['manage-private-key-quorum-value'],
+    values['use-private-key-quorum-value'],
   );
-  await shareNewKey(cluster, privateKey, values['share-crypto-users'], [publicKey]);
+  const { publicKey, privateKey } = await cluster.withClient((client) =>
+    client.generateKeyPair(mechanism, publicTemplate, privateTemplate, undefined, access),
+  );
   return {
     public_key: await madeKey(cluster, publicKey),
     private_key: await madeKey(cluster, privateKey),

@@ -17,6 +17,7 @@ import { refused } from '../../failure.js';
 import { fromPem } from '../../pem.js';
 import { referencePem } from '../../reference-pem.js';
 import { writeGivenFile } from '../../sdk3/files.js';
+import { approvalOption, withApprovals } from '../approvals.js';
 import type { CliCluster } from '../cluster.js';
 import { command } from '../context.js';
 import { attributeFrom, octetString, pointOf } from '../keys/attributes.js';
@@ -25,7 +26,7 @@ import { briefKey, type KnownKey, readKey, verboseKey } from '../keys/descriptio
 import { findKeys, keyFilter, selectKey } from '../keys/filter.js';
 import { roleKind, roleOf } from '../names.js';
 
-const FILTER_HELP =
+export const FILTER_HELP =
   'Key reference (e.g. key-reference=0xabc) or space separated list of key attributes in the form of attr.KEY_ATTRIBUTE_NAME=KEY_ATTRIBUTE_VALUE to select a matching key';
 export const filter = requiredMany('FILTER', FILTER_HELP);
 
@@ -101,17 +102,26 @@ async function shareWith(
     filter: words,
     username,
     role,
-  }: { filter: readonly string[]; username: string; role: 'admin' | 'crypto-user' },
+    approval,
+  }: {
+    filter: readonly string[];
+    username: string;
+    role: 'admin' | 'crypto-user';
+    approval: string | undefined;
+  },
 ): Promise<void> {
   if (roleOf(role) !== 'CU') throw refused('keys are shared with users of the role crypto-user');
   const handle = await selectKey(cluster, words);
-  await cluster.withClient((client) => client[how](handle, username));
+  await withApprovals(cluster, [approval], () =>
+    cluster.withClient((client) => client[how](handle, username)),
+  );
 }
 
 const shareOptions = {
   filter,
   username: required<string>('USERNAME', 'A username with which the key will be shared'),
   role: required('ROLE', 'Role the user has in the Cluster', roleKind),
+  ...approvalOption,
 };
 
 export const keyCommands = [
@@ -178,13 +188,16 @@ export const keyCommands = [
       filter,
       name: required<string>('KEY_ATTRIBUTE', 'Name of attribute to be set'),
       value: required<string>('KEY_ATTRIBUTE_VALUE', 'Value of attribute to be set'),
+      ...approvalOption,
     },
-    run: async ({ cluster }, { filter: words, name, value }) => {
+    run: async ({ cluster }, { filter: words, name, value, approval }) => {
       const entry = attributeFrom(name, value);
       const handle = await selectKey(cluster, words);
-      if (cluster.login?.role === 'admin')
-        await cluster.sendToAll('Set attribute', 'setKeyAttribute', { handle, attribute: entry });
-      else await cluster.withClient((client) => client.setKeyAttribute(handle, entry));
+      await withApprovals(cluster, [approval], async () => {
+        if (cluster.login?.role === 'admin')
+          await cluster.sendToAll('Set attribute', 'setKeyAttribute', { handle, attribute: entry });
+        else await cluster.withClient((client) => client.setKeyAttribute(handle, entry));
+      });
       return { message: 'Attribute set successfully' };
     },
   }),

@@ -1,17 +1,35 @@
 import { digest, randomBytes } from '../../../crypto/index.js';
 import type { TokenInfo } from '../../../hsm/quorum/quorum.js';
-import { adminServiceNames } from '../../../hsm/quorum/services.js';
+import { adminServiceNames, isKeyService, serviceNames } from '../../../hsm/quorum/services.js';
 import { QUORUM_MAX, QUORUM_MIN } from '../../../objects/key-quorum.js';
-import { integer, oneOf, required } from '../../command-row.js';
+import { integer, many, oneOf, required } from '../../command-row.js';
+import { usage } from '../../failure.js';
 import { approvalOption, bringApprovals } from '../approvals.js';
 import { command } from '../context.js';
+import { keyReference } from '../keys/description.js';
+import { selectKey } from '../keys/filter.js';
 import { agreed, INCONSISTENT } from '../names.js';
 import { writeApproval, writeRegistration } from '../token-files.js';
+import { FILTER_HELP } from './keys.js';
 
 /** What a registration is made with: any bytes (reference management-tools, section 6.7). */
 const REGISTRATION_BYTES = 245;
 
 const serviceHelp = 'Service the token will be used for';
+
+/** What tokens are alike in. */
+const useOf = ({ user, service, key }: TokenInfo): string => `${user} ${service} ${key ?? ''}`;
+
+/** Of tokens for one use of a key there may be several: as many as every HSM has. */
+function keyTokenEntry(lists: readonly (readonly TokenInfo[])[], token: TokenInfo): object {
+  const counts = lists.map((list) => list.filter((one) => useOf(one) === useOf(token)).length);
+  return {
+    username: token.user,
+    service: token.service,
+    'key-reference': keyReference(token.key!),
+    'minimum-token-count': Math.min(...counts),
+  };
+}
 
 function tokenEntry(tokens: readonly TokenInfo[], hsms: number): object {
   const of = <T>(property: (token: TokenInfo) => T) => agreed(tokens.map(property));
@@ -49,34 +67,48 @@ export const quorumCommands = [
     help: 'Generate a token',
     roles: ['CO', 'CU'],
     options: {
-      service: required('SERVICE', serviceHelp, oneOf(...adminServiceNames, 'registration')),
+      service: required('SERVICE', serviceHelp, oneOf(...serviceNames, 'registration')),
       token: required<string>('TOKEN', 'Filepath where the unsigned token file will be written'),
+      filter: many('FILTER', FILTER_HELP),
     },
-    run: async ({ cluster }, { service, token }) => {
+    run: async ({ cluster }, { service, token, filter }) => {
+      const isForKey = service !== 'registration' && isKeyService(service);
+      if (isForKey !== filter.length > 0)
+        throw usage(
+          isForKey
+            ? 'the following required arguments were not provided:\n  --filter <FILTER>...'
+            : `--filter is for services on keys, not for ${service}`,
+        );
       if (service === 'registration') {
         const data = randomBytes(REGISTRATION_BYTES);
         writeRegistration(token, data, digest('sha256', data));
         return { path: token };
       }
-      const tokens = await cluster.sendToAll('Token generate', 'getToken', { service });
+      const handle = isForKey ? await selectKey(cluster, filter) : undefined;
+      const tokens = await cluster.sendToAll('Token generate', 'getToken', { service, handle });
       const data = Buffer.concat(tokens.map(({ record }) => record));
-      writeApproval(token, data, digest('sha256', data));
+      const more = handle === undefined ? {} : { service, key_reference: keyReference(handle) };
+      writeApproval(token, data, digest('sha256', data), more);
       return { path: token };
     },
   }),
   command({
     path: ['quorum', 'token-sign', 'list'],
     help: 'List tokens',
-    roles: ['CO'],
+    roles: ['CO', 'CU'],
     options: {},
     run: async ({ cluster }) => {
       const lists = await cluster.ofReachable('listTokens', undefined);
       const byUse = new Map<string, TokenInfo[]>();
       for (const token of lists.flat()) {
-        const use = `${token.user} ${token.service}`;
+        const use = useOf(token);
         byUse.set(use, [...(byUse.get(use) ?? []), token]);
       }
-      return { tokens: [...byUse.values()].map((tokens) => tokenEntry(tokens, lists.length)) };
+      const entries = [...byUse.values()].map((tokens) => {
+        const [token] = tokens;
+        return token?.key === undefined ? tokenEntry(tokens, lists.length) : keyTokenEntry(lists, token);
+      });
+      return { tokens: entries };
     },
   }),
   listQuorumValues('list-quorum-values'),

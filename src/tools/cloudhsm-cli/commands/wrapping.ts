@@ -7,8 +7,9 @@ import { CKM } from '../../../pkcs11/mechanisms.js';
 import { attribute } from '../../../pkcs11/template.js';
 import { integer, many, type Options, oneOf, optional, required, requiredMany } from '../../command-row.js';
 import { writeGivenFile } from '../../sdk3/files.js';
+import { approvalOption, withApprovals } from '../approvals.js';
 import { command } from '../context.js';
-import { creationOptions, madeKey, newKeyTemplate, shareNewKey } from '../keys/creation.js';
+import { creationOptions, madeKey, newKeyAccess, newKeyTemplate } from '../keys/creation.js';
 import { keyReference } from '../keys/description.js';
 import { selectKey } from '../keys/filter.js';
 import { hashKind, hashRow, mgfKind, mgfNumber } from '../keys/hashes.js';
@@ -158,6 +159,14 @@ const wrapping = ({ name, help, options, mechanism, separator }: WrapRow) =>
       'payload-filter': requiredMany('PAYLOAD_FILTER', 'Filter to select the payload key'),
       'wrapping-filter': requiredMany('WRAPPING_FILTER', 'Filter to select the wrapping key'),
       path: optional<string>('PATH', 'Path to the binary file where the wrapped key data will be saved'),
+      'wrapping-approval': optional<string>(
+        'WRAPPING_APPROVALR',
+        'Filepath of signed quorum token file to approve operation for wrapping key',
+      ),
+      'payload-approval': optional<string>(
+        'PAYLOAD_APPROVALR',
+        'Filepath of signed quorum token file to approve operation for payload key',
+      ),
       ...(options as typeof none),
     },
     run: async ({ cluster }, values) => {
@@ -169,7 +178,10 @@ const wrapping = ({ name, help, options, mechanism, separator }: WrapRow) =>
         mechanism: mechanism(values as MechanismValues),
         roomBytes: limits.wrappedKeyBytes,
       };
-      const { wrapped = Buffer.alloc(0), iv } = await cluster.withClient((client) => client.wrapKey(request));
+      const approvals = [values['wrapping-approval'], values['payload-approval']];
+      const { wrapped = Buffer.alloc(0), iv } = await withApprovals(cluster, approvals, () =>
+        cluster.withClient((client) => client.wrapKey(request)),
+      );
       const named = (...words: string[]): string => words.join(separator);
       if (values.path !== undefined) writeGivenFile(values.path, wrapped);
       return {
@@ -201,6 +213,7 @@ const unwrapping = ({ name, help, options, unwrapOptions = none, mechanism }: Wr
       ),
       ...(options as typeof none),
       ...(unwrapOptions as typeof none),
+      ...approvalOption,
     },
     run: async ({ cluster }, values) => {
       const [keyClass, keyType] = unwrapped[values['key-type-class']];
@@ -208,9 +221,21 @@ const unwrapping = ({ name, help, options, unwrapOptions = none, mechanism }: Wr
       const template = newKeyTemplate(values.label, values.session, own, values.attributes);
       const wrapped = inputBytes('data', values.data, values['data-path']);
       const unwrappingKey = await selectKey(cluster, values.filter);
-      const request = { unwrappingKey, mechanism: mechanism(values as MechanismValues), wrapped, template };
-      const { handle } = await cluster.withClient((client) => client.unwrapKey(request, () => undefined));
-      await shareNewKey(cluster, handle, values['share-crypto-users']);
+      const access = newKeyAccess(
+        values['share-crypto-users'],
+        values['manage-key-quorum-value'],
+        values['use-key-quorum-value'],
+      );
+      const request = {
+        unwrappingKey,
+        mechanism: mechanism(values as MechanismValues),
+        wrapped,
+        template,
+        access,
+      };
+      const { handle } = await withApprovals(cluster, [values.approval], () =>
+        cluster.withClient((client) => client.unwrapKey(request, () => undefined)),
+      );
       return { key: await madeKey(cluster, handle) };
     },
   });

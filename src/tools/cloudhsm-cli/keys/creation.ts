@@ -1,6 +1,8 @@
+import type { KeyAccess } from '../../../hsm/key-access.js';
+import { QUORUM_MIN } from '../../../objects/key-quorum.js';
 import { CKA } from '../../../pkcs11/attributes.js';
 import { type Attribute, attribute, type Template } from '../../../pkcs11/template.js';
-import { flag, many, required } from '../../command-row.js';
+import { flag, integer, many, optional, required } from '../../command-row.js';
 import { refused } from '../../failure.js';
 import type { CliCluster } from '../cluster.js';
 import { templateFrom } from './attributes.js';
@@ -12,6 +14,10 @@ const session = flag(
   'Creates a session key that exists only in the current session. The key cannot be recovered after the session ends',
 );
 const shares = many('SHARE_CRYPTO_USERS', 'Space separated list of Crypto User usernames to share key with');
+/** What a value may be says the HSM. */
+const anyValue = integer(0, 255);
+const quorumValue = (value: string, what: string) =>
+  optional(value, `The quorum value for key ${what}`, anyValue);
 
 export const creationOptions = {
   label: required<string>('LABEL', 'Label for the key'),
@@ -21,6 +27,8 @@ export const creationOptions = {
     'Space separated list of key attributes in the form of KEY_ATTRIBUTE_NAME=KEY_ATTRIBUTE_VALUE for the generated key',
   ),
   'share-crypto-users': shares,
+  'manage-key-quorum-value': quorumValue('MANAGE_KEY_QUORUM_VALUE', 'management operations'),
+  'use-key-quorum-value': quorumValue('USE_KEY_QUORUM_VALUE', 'usage operations'),
 };
 
 export const pairOptions = {
@@ -36,6 +44,14 @@ export const pairOptions = {
     'Space separated list of key attributes to set for the generated private key',
   ),
   'share-crypto-users': shares,
+  'manage-private-key-quorum-value': quorumValue(
+    'MANAGE_PRIVATE_KEY_QUORUM_VALUE',
+    'management operations for the private key',
+  ),
+  'use-private-key-quorum-value': quorumValue(
+    'USE_PRIVATE_KEY_QUORUM_VALUE',
+    'usage operations for the private key',
+  ),
 };
 
 /** The template of a new key: what the command's own options say, then `--attributes`, which may not say it again. */
@@ -55,22 +71,17 @@ export function newKeyTemplate(
   return [...said, ...given, ...(hasToken ? [] : [attribute(CKA.CKA_TOKEN, true)])];
 }
 
-/** Shares a key that was just made; it does not stay when that fails. */
-export async function shareNewKey(
-  cluster: CliCluster,
-  handle: number,
-  users: readonly string[],
-  alsoMade: readonly number[] = [],
-): Promise<void> {
-  if (users.length === 0) return;
-  await cluster.withClient(async (client) => {
-    try {
-      for (const user of users) await client.shareKey(handle, user);
-    } catch (error) {
-      for (const made of [handle, ...alsoMade]) await client.destroyObject(made);
-      throw error;
-    }
-  });
+/** Whom a new key is shared with, and how many of them must approve what is done with it. "Both together" (section 6.8). Throws
+ * REFUSED. */
+export function newKeyAccess(
+  sharedWith: readonly string[],
+  manage: number | undefined,
+  use: number | undefined,
+): KeyAccess {
+  if (manage === undefined && use === undefined) return { sharedWith };
+  if (manage === undefined || use === undefined || Math.min(manage, use) < QUORUM_MIN)
+    throw refused('The manage key and use key quorum values must be set to a value greater than 1');
+  return { sharedWith, quorum: { manage, use } };
 }
 
 /** A key that was just made, as the CLI shows it. */

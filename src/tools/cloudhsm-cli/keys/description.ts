@@ -5,7 +5,7 @@ import { CKA } from '../../../pkcs11/attributes.js';
 import { CKO } from '../../../pkcs11/constants.js';
 import { ulongOf } from '../../../pkcs11/template.js';
 import type { CliCluster } from '../cluster.js';
-import { INCONSISTENT } from '../names.js';
+import { agreed, INCONSISTENT } from '../names.js';
 import { attributeRows, attributeTypes, pointOf } from './attributes.js';
 
 /** `0x00000000001c0686`: 64 bits. */
@@ -106,7 +106,10 @@ export function verboseKey(key: KnownKey, hsms: number): object {
     'key-info': {
       'key-owners': covered(infos.map(({ owner }) => [owner.name])),
       'shared-users': covered(infos.map(({ sharedWith }) => sharedWith.map(({ name }) => name))),
-      'key-quorum-values': { 'manage-key-quorum-value': 0, 'use-key-quorum-value': 0 },
+      'key-quorum-values': {
+        'manage-key-quorum-value': agreed(infos.map(({ quorum }) => quorum.manage)),
+        'use-key-quorum-value': agreed(infos.map(({ quorum }) => quorum.use)),
+      },
       'cluster-coverage': coverage,
     },
     attributes: shownAttributes(key),
