@@ -70,6 +70,7 @@ function openHsms(home: Home, config: Config, roots: Roots, log: Log): LocalHsms
   const claimed = new Set<string>();
   return new LocalHsms({
     directory: home.hsmsDirectory,
+    failedDirectory: home.failedHsmsDirectory,
     settingsOf: ({ hsmId: id, ordinal, eniIp: host, hsmType, mode }) => {
       const certificateStorage = mayStoreCertificates(hsmType) ? config.certificateStorage : undefined;
       const shared = hsmSettings({ ...config, certificateStorage }, { hsmType, mode });

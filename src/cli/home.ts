@@ -30,6 +30,8 @@ export interface Home {
   readonly newHsmsDirectory: string;
   /** What HSMs had that have left the cluster. */
   readonly removedHsmsDirectory: string;
+  /** What HSMs have kept that have failed and were replaced. */
+  readonly failedHsmsDirectory: string;
   /** The control plane's catalogue, and where it listens. */
   readonly controlPlaneDirectory: string;
   /** What the default cluster is made of, and how far that has come. */
@@ -68,6 +70,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     hsmsDirectory: join(directory, 'hsms'),
     newHsmsDirectory: join(directory, 'hsms.new'),
     removedHsmsDirectory: join(directory, 'hsms.removed'),
+    failedHsmsDirectory: join(directory, 'hsms.failed'),
     controlPlaneDirectory: join(directory, 'control-plane'),
     defaultClusterFile: join(directory, 'control-plane', 'default-cluster.json'),
     rootsFile: join(directory, 'device', 'roots.json'),

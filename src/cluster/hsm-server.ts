@@ -35,6 +35,8 @@ export interface HsmServer {
   readonly eniIp: string;
   readonly ports: readonly number[];
   readonly clients: number;
+  /** Whether clients can come: on all of its ports. */
+  readonly listening: boolean;
   /** Tells all clients that the cluster's HSMs have changed. */
   announce(): void;
   /** Ends all connections, as the end of the process would. */
@@ -102,7 +104,11 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     server.on('tlsClientError', (error) => log.debug({ hsm: hsmId }, `no client of ours: ${error.message}`));
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host: eniIp, port, backlog: 1024 }, () => resolve(server));
+      server.listen({ host: eniIp, port, backlog: 1024 }, () => {
+        // Too many open files, for one: those who come next may be let in again.
+        server.on('error', (error) => log.warn({ hsm: hsmId }, `a client was not let in: ${error.message}`));
+        resolve(server);
+      });
     });
   };
 
@@ -135,6 +141,9 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     ports: servers.map((server) => (server.address() as { port: number }).port),
     get clients() {
       return clients();
+    },
+    get listening() {
+      return servers.every((server) => server.listening);
     },
     announce: () => {
       for (const connection of connections) connection.announce(members());

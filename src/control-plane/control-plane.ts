@@ -1,4 +1,4 @@
-import { describeError } from '../base/errors.js';
+import { describeError, Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
 import type { DeviationId, Profile } from '../objects/deviations.js';
@@ -8,7 +8,9 @@ import type { BackupArchive } from './backup-archive.js';
 import type { HsmHost } from './hsm-host.js';
 import { backupJobs } from './jobs/backup-jobs.js';
 import { activate, clusterJobs, noticeActivation } from './jobs/cluster-jobs.js';
-import { isBackedUp, noticeFailure, placeOf } from './jobs/hsm-jobs.js';
+import { noticeFailure } from './jobs/failures.js';
+import { HealthChecks, mustWork } from './jobs/health.js';
+import { placeOf } from './jobs/hsm-records.js';
 import { handlers } from './operations/index.js';
 import { asServiceError } from './service/errors.js';
 import type { OperationName, Output } from './service/operations.js';
@@ -21,7 +23,7 @@ import {
   standardSettings,
 } from './state/context.js';
 import { PageTokens } from './state/pages.js';
-import type { HsmRecord, Realm } from './state/records.js';
+import type { ClusterRecord, Realm } from './state/records.js';
 import { type Job, Scheduler } from './state/scheduler.js';
 import { systemTime, type Time } from './state/time.js';
 
@@ -54,6 +56,7 @@ async function pageTokens(catalogue: Catalogue): Promise<PageTokens> {
 /** The cloudhsmv2 API without its HTTP face: clusters, HSMs and backups of several accounts and regions. */
 export class ControlPlane {
   readonly #scheduler: Scheduler;
+  readonly #health: HealthChecks;
 
   private constructor(
     readonly context: Context & { settings: ControlPlaneSettings },
@@ -61,6 +64,7 @@ export class ControlPlane {
     private readonly deviated: NonNullable<ControlPlaneParts['deviated']>,
   ) {
     this.#scheduler = new Scheduler((id) => this.#jobsOf(id), context.time, context.log);
+    this.#health = new HealthChecks(context);
   }
 
   /** Opens what the store has, lets its HSMs run, and goes on with what was under way. Throws CORRUPT_STORE. */
@@ -83,13 +87,13 @@ export class ControlPlane {
     };
     host.watch({
       activated: (hsmId) => reported(activate(context, hsmId)),
-      failed: (hsmId, reason) => reported(noticeFailure(context, hsmId, reason)),
+      failed: (hsmId, reason) => reported(noticeFailure(context, hsmId, reason, false)),
     });
-    for (const cluster of catalogue.all('cluster'))
-      for (const hsm of cluster.hsms) if (this.#mustRun(hsm)) await host.start(placeOf(cluster, hsm));
+    for (const cluster of catalogue.all('cluster')) await this.#start(cluster);
     catalogue.onCommit((changes) => this.#refresh(changes));
     this.#refreshAll();
     for (const { id } of catalogue.all('cluster')) reported(noticeActivation(context, id));
+    this.#health.begin();
   }
 
   #refreshAll(): void {
@@ -97,9 +101,24 @@ export class ControlPlane {
       for (const { id } of this.context.catalogue.all(kind)) this.#scheduler.refresh(id);
   }
 
-  /** An HSM that is being deleted has to run as long as a backup is taken of it. */
-  #mustRun({ id, state }: HsmRecord): boolean {
-    return state === 'ACTIVE' || (state === 'DELETE_IN_PROGRESS' && isBackedUp(this.context, id));
+  /**
+   * An HSM whose store is damaged keeps the others from nothing: it is replaced by one with what they have. When it is all of them, what
+   * there is would be an older backup: somebody has to look at it first. Throws CORRUPT_STORE.
+   */
+  async #start(cluster: ClusterRecord): Promise<void> {
+    const { host, log } = this.context;
+    const due = cluster.hsms.filter((hsm) => mustWork(this.context, hsm));
+    const damaged: unknown[] = [];
+    for (const hsm of due) {
+      try {
+        await host.start(placeOf(cluster, hsm));
+      } catch (error) {
+        if (!(error instanceof Failure) || error.code !== 'CORRUPT_STORE') throw error;
+        damaged.push(error);
+        log.error({ hsm: hsm.id }, `the HSM could not be started: ${describeError(error)}`);
+      }
+    }
+    if (damaged.length > 0 && damaged.length === due.length) throw damaged[0];
   }
 
   #jobsOf(id: string): Job[] {
@@ -161,11 +180,13 @@ export class ControlPlane {
   }
 
   /** Resolves when nothing runs that could run now. */
-  settled(): Promise<void> {
-    return this.#scheduler.settled();
+  async settled(): Promise<void> {
+    await this.#health.settled();
+    await this.#scheduler.settled();
   }
 
   async close(): Promise<void> {
+    await this.#health.end();
     await this.#scheduler.close();
     await this.context.catalogue.close();
     this.context.pages.close();

@@ -48,6 +48,11 @@ export interface HsmHost {
   create(place: HsmPlace, container: Buffer | undefined): Promise<void>;
   /** Lets an HSM that was made before this process began run again. */
   start(place: HsmPlace): Promise<void>;
+  /**
+   * Whether an HSM that was made works: rejects with what is wrong. What can be mended without losing anything is, such as
+   * an HSM that is not running, or does not listen any more.
+   */
+  check(place: HsmPlace): Promise<void>;
   /** Of an HSM of an uninitialised cluster: the same each time. */
   identity(hsmId: string): Promise<HsmIdentity>;
   initialize(hsmId: string, trust: ClusterTrust): Promise<void>;
@@ -59,6 +64,9 @@ export interface HsmHost {
   backUp(hsmId: string): Promise<Buffer>;
   /** Lets no client use the HSM any more: what it has then is what its last backup has. */
   retire(hsmId: string): Promise<void>;
-  /** Takes the HSM away with all it keeps. One that is not there is no failure. */
-  remove(hsmId: string): Promise<void>;
+  /**
+   * Takes the HSM away with all it keeps, or sets aside what it keeps: of one that has failed, somebody may be able to mend it.
+   * One that is not there is no failure.
+   */
+  remove(hsmId: string, setsAside: boolean): Promise<void>;
 }

@@ -108,7 +108,7 @@ export class TestedControlPlane {
       archive,
       time,
       log: silentLog,
-      settings,
+      settings: { healthCheckMs: Number.POSITIVE_INFINITY, ...settings },
       profile,
       deviated: (...deviation) => this.deviated.push(deviation),
     });

@@ -1,3 +1,4 @@
+import { commandFailure } from '../../src/base/errors.js';
 import type { BackupArchive, BackupLocation } from '../../src/control-plane/backup-archive.js';
 import type {
   ClusterTrust,
@@ -47,6 +48,8 @@ export class FakeHsms implements HsmHost {
   readonly running = new Map<string, FakeHsm>();
   /** By HSM id: what its next calls fail with. */
   readonly broken = new Map<string, string>();
+  /** Ids of those that have failed, and whose content was not thrown away. */
+  readonly setAside: string[] = [];
   /** HSMs of this type take no backup. */
   refusing: string | undefined;
   /** Takes over from the first failure of a host. */
@@ -87,7 +90,15 @@ export class FakeHsms implements HsmHost {
   }
 
   async start(place: HsmPlace): Promise<void> {
-    this.#of(place.hsmId).limitsWrites = place.limitsWrites;
+    try {
+      this.#of(place.hsmId).limitsWrites = place.limitsWrites;
+    } catch (error) {
+      throw commandFailure('CORRUPT_STORE', (error as Error).message);
+    }
+  }
+
+  async check(place: HsmPlace): Promise<void> {
+    this.#of(place.hsmId);
   }
 
   identity(hsmId: string): Promise<HsmIdentity> {
@@ -115,8 +126,9 @@ export class FakeHsms implements HsmHost {
     this.#of(hsmId).retired = true;
   }
 
-  async remove(hsmId: string): Promise<void> {
+  async remove(hsmId: string, setsAside: boolean): Promise<void> {
     this.#check('');
+    if (setsAside && this.running.has(hsmId)) this.setAside.push(hsmId);
     this.running.delete(hsmId);
   }
 

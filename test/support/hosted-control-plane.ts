@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { silentLog } from '../../src/base/log.js';
 import type { Cluster } from '../../src/cluster/cluster.js';
 import { LocalHsms } from '../../src/control-plane/hosting/local-hsms.js';
@@ -14,12 +15,17 @@ export class HostedControlPlane extends TestedControlPlane {
   hosted!: LocalHsms;
 
   get directory(): string {
-    return this.#directory.path;
+    return join(this.#directory.path, 'hsms');
+  }
+
+  get failedDirectory(): string {
+    return join(this.#directory.path, 'failed');
   }
 
   override async open(settings = this.settings): Promise<this> {
     this.hosted = new LocalHsms({
       directory: this.directory,
+      failedDirectory: this.failedDirectory,
       settingsOf: ({ hsmId: id, ordinal, hsmType, mode }) => settingsOf({ id, ordinal, hsmType, mode }),
       backupKeys: this.#backupKeys,
       roots: await fakeRoots(),

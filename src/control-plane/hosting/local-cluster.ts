@@ -9,6 +9,7 @@ import type { ClusterTrust, HsmPlace } from '../hsm-host.js';
 
 interface Served {
   readonly place: HsmPlace;
+  readonly serve: () => Promise<HsmServer>;
   /** undefined: its address cannot be had, and it is there for this process alone. */
   server: HsmServer | undefined;
 }
@@ -58,17 +59,34 @@ export class LocalCluster {
   /** Lets an initialised HSM in. It listens with the cluster's certificate: those who trust its owner's trust it. */
   async join(hsm: Hsm, place: HsmPlace, trust: ClusterTrust, clusterKey: Buffer): Promise<void> {
     const { hsmId, eniIp } = place;
-    const served: Served = { place, server: undefined };
-    this.#served.set(hsmId, served);
-    await this.cluster.add(hsm);
     const { certificate, trustAnchor } = trust;
     const identity = { certificate, privateKey: pem('PRIVATE KEY', clusterKey), trustAnchor };
     const members = (): Members => this.#members();
-    try {
-      served.server = await serveHsm({ hsm, identity, eniIp, ports: this.ports, members, log: this.log });
-    } catch (error) {
-      this.log.warn({ hsm: hsmId }, describeError(error));
-    }
+    const serve = () => serveHsm({ hsm, identity, eniIp, ports: this.ports, members, log: this.log });
+    const served: Served = { place, serve, server: undefined };
+    this.#served.set(hsmId, served);
+    await this.cluster.add(hsm);
+    await this.#listen(served).catch((error: unknown) => this.log.warn({ hsm: hsmId }, describeError(error)));
+    this.#announce();
+  }
+
+  async #listen(served: Served): Promise<void> {
+    const server = await served.serve();
+    served.server = server;
+    // It has left meanwhile.
+    if (this.#served.get(served.place.hsmId) !== served) await server.close();
+  }
+
+  /** Lets an HSM listen that does not any more, or never could. */
+  async listenAgain(hsmId: string): Promise<void> {
+    const served = this.#served.get(hsmId);
+    if (served === undefined || served.server?.listening === true) return;
+    const { server } = served;
+    served.server = undefined;
+    await server?.close();
+    await this.#listen(served).catch((error: unknown) =>
+      this.log.debug({ hsm: hsmId }, describeError(error)),
+    );
     this.#announce();
   }
 

@@ -1,6 +1,7 @@
-import { rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackupKeys } from '../../backup/keys.js';
+import { commandFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Cluster, NamedHsm } from '../../cluster/cluster.js';
 import type { HsmServer } from '../../cluster/hsm-server.js';
@@ -22,9 +23,13 @@ import {
 import { newHsmStore, openHsmStore } from './hsm-store.js';
 import { LocalCluster } from './local-cluster.js';
 
+const TAMPERED = 'It was tampered with and has zeroised its keys.';
+
 export interface LocalHsmsParts {
   /** A folder per HSM. */
   readonly directory: string;
+  /** Where the folders go of HSMs that have failed. */
+  readonly failedDirectory: string;
   readonly settingsOf: (place: HsmPlace) => HsmSettings;
   /** Takes what only one process may have. Throws ALREADY_RUNNING. */
   readonly claim?: (hsmId: string) => void;
@@ -45,6 +50,7 @@ interface Running {
 export class LocalHsms implements HsmHost {
   readonly #running = new Map<string, Running>();
   readonly #clusters = new Map<string, LocalCluster>();
+  readonly #turns = new Map<string, Promise<unknown>>();
   #events: HsmEvents | undefined;
 
   constructor(private readonly parts: LocalHsmsParts) {}
@@ -77,9 +83,25 @@ export class LocalHsms implements HsmHost {
     return { ...this.parts.settingsOf(place), backupKeys: this.parts.backupKeys };
   }
 
-  async create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
+  /** An HSM is made, started, looked after and taken away one after the other. */
+  #inTurn(hsmId: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(hsmId) ?? Promise.resolve();
+    const turn = before.catch(() => undefined).then(work);
+    this.#turns.set(hsmId, turn);
+    const forget = (): void => {
+      if (this.#turns.get(hsmId) === turn) this.#turns.delete(hsmId);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
+    return this.#inTurn(place.hsmId, () => this.#create(place, container));
+  }
+
+  async #create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
     this.parts.claim?.(place.hsmId);
-    await this.remove(place.hsmId);
+    await this.#remove(place.hsmId, false);
     const store = newHsmStore(this.parts.directory, place.hsmId);
     try {
       if (container === undefined) await this.#provision(store, place);
@@ -119,19 +141,41 @@ export class LocalHsms implements HsmHost {
     maskingKey.fill(0);
   }
 
-  async start(place: HsmPlace): Promise<void> {
+  start(place: HsmPlace): Promise<void> {
+    return this.#inTurn(place.hsmId, () => this.#start(place));
+  }
+
+  async #start(place: HsmPlace): Promise<void> {
     if (this.#running.has(place.hsmId)) return;
     this.parts.claim?.(place.hsmId);
     await this.#open(openHsmStore(this.parts.directory, place.hsmId), place);
   }
 
+  check(place: HsmPlace): Promise<void> {
+    return this.#inTurn(place.hsmId, () => this.#check(place));
+  }
+
+  async #check(place: HsmPlace): Promise<void> {
+    const { hsmId, clusterId } = place;
+    await this.#start(place);
+    const { hsm, store } = this.#of(hsmId);
+    if (hsm.condition === 'tamper') throw new Error(TAMPERED);
+    // Sealed values tell whether they are what was written.
+    const maskingKey = store.get('settings', settingKey('masking-key'));
+    if (maskingKey === undefined) throw commandFailure('CORRUPT_STORE', `${hsmId} has lost what it kept`);
+    maskingKey.fill(0);
+    await this.#clusters.get(clusterId)?.listenAgain(hsmId);
+  }
+
   async #open(store: RecordStore, place: HsmPlace): Promise<void> {
-    const hsm = await Hsm.open(store, this.#settings(place), this.parts.log);
+    const hsm = await Hsm.open(store, this.#settings(place), this.parts.log).catch(async (error: unknown) => {
+      await store.close();
+      throw error;
+    });
     hsm.limitWrites(place.limitsWrites);
     await this.#certify(hsm, store, place);
     hsm.onActivated = () => this.#events?.activated(place.hsmId);
-    hsm.onTampered = () =>
-      this.#events?.failed(place.hsmId, 'It was tampered with and has zeroised its keys.');
+    hsm.onTampered = () => this.#events?.failed(place.hsmId, TAMPERED);
     this.#running.set(place.hsmId, { place, hsm, store });
     const trust = store.get('settings', settingKey('cluster-trust'));
     if (trust !== undefined) await this.#join(place.hsmId, JSON.parse(trust.toString()) as ClusterTrust);
@@ -157,7 +201,11 @@ export class LocalHsms implements HsmHost {
     return JSON.parse(identity.toString()) as HsmIdentity;
   }
 
-  async initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
+  initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
+    return this.#inTurn(hsmId, () => this.#initialize(hsmId, trust));
+  }
+
+  async #initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
     const { store } = this.#of(hsmId);
     if (store.get('settings', settingKey('cluster-trust')) !== undefined) return;
     await store.write([
@@ -186,14 +234,31 @@ export class LocalHsms implements HsmHost {
     await this.#clusters.get(this.#of(hsmId).place.clusterId)?.leave(hsmId);
   }
 
-  async remove(hsmId: string): Promise<void> {
+  remove(hsmId: string, setsAside: boolean): Promise<void> {
+    return this.#inTurn(hsmId, () => this.#remove(hsmId, setsAside));
+  }
+
+  async #remove(hsmId: string, setsAside: boolean): Promise<void> {
+    const { directory, failedDirectory, log } = this.parts;
     const running = this.#running.get(hsmId);
     if (running !== undefined) {
       await this.retire(hsmId);
       this.#running.delete(hsmId);
       await running.hsm.close();
     }
-    rmSync(join(this.parts.directory, hsmId), { recursive: true, force: true });
+    const kept = join(directory, hsmId);
+    if (setsAside && existsSync(kept)) {
+      const aside = join(failedDirectory, hsmId);
+      mkdirSync(failedDirectory, { recursive: true, mode: 0o700 });
+      rmSync(aside, { recursive: true, force: true });
+      renameSync(kept, aside);
+      log.warn(
+        { hsm: hsmId, folder: aside },
+        'the HSM has failed and is replaced; what it kept is set aside',
+      );
+      return;
+    }
+    rmSync(kept, { recursive: true, force: true });
   }
 
   /** Ends all of them; what they keep stays. */

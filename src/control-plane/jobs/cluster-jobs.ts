@@ -4,7 +4,8 @@ import type { Context } from '../state/context.js';
 import { clusterLifecycle, moveBackup, moveCluster } from '../state/lifecycles.js';
 import type { ClusterRecord } from '../state/records.js';
 import type { Job } from '../state/scheduler.js';
-import { hsmJobs, replaceHsm, rollBack } from './hsm-jobs.js';
+import { hsmJobs } from './hsm-jobs.js';
+import { replaceHsm, rollBack } from './hsm-records.js';
 
 type Change = (cluster: ClusterRecord, tx: Transaction, nowMs: number) => void;
 

@@ -1,101 +1,12 @@
 import { describeError } from '../../base/errors.js';
-import type { HsmPlace } from '../hsm-host.js';
 import { stateMessageLength } from '../service/shapes.js';
-import { chooseContent, hasContent, liveHsms, locationOf, mayRestore } from '../state/backups.js';
-import type { Transaction } from '../state/catalogue.js';
+import { chooseContent, hasContent, locationOf, mayRestore } from '../state/backups.js';
 import type { Context } from '../state/context.js';
-import { newId } from '../state/ids.js';
-import { hsmLifecycle, moveBackup, moveCluster, moveHsm, withHsm } from '../state/lifecycles.js';
+import { hsmLifecycle, moveCluster, moveHsm, withHsm } from '../state/lifecycles.js';
 import type { ClusterRecord, HsmRecord } from '../state/records.js';
 import type { Job } from '../state/scheduler.js';
-
-/** While HSMs of two types have to have the same, nobody writes what lasts (reference section 8.6). */
-const isChangingType = ({ state }: ClusterRecord): boolean =>
-  state === 'MODIFY_IN_PROGRESS' || state === 'ROLLBACK_IN_PROGRESS';
-
-export const placeOf = (cluster: ClusterRecord, hsm: HsmRecord): HsmPlace => ({
-  hsmId: hsm.id,
-  clusterId: cluster.id,
-  ordinal: hsm.ordinal,
-  hsmType: hsm.hsmType,
-  mode: cluster.mode,
-  eniIp: hsm.eniIp,
-  limitsWrites: isChangingType(cluster),
-});
-
-/** No two HSMs that a cluster has at the same time have the same ordinal, and one that is gone comes back late. */
-const ORDINALS = 63;
-
-export function nextOrdinal(cluster: ClusterRecord): number {
-  const taken = new Set(cluster.hsms.map(({ ordinal }) => ordinal));
-  for (let step = 1; step <= ORDINALS; step++) {
-    const ordinal = ((cluster.lastOrdinal + step - 1) % ORDINALS) + 1;
-    if (!taken.has(ordinal)) return ordinal;
-  }
-  throw new Error(`${cluster.id} has no ordinal left`);
-}
-
-/** The cluster with an HSM that is on its way. */
-export function withNewHsm(
-  cluster: ClusterRecord,
-  fields: Omit<HsmRecord, 'id' | 'ordinal' | 'hsmType' | 'state' | 'stateSinceMs'>,
-  nowMs: number,
-): { cluster: ClusterRecord; hsm: HsmRecord } {
-  const ordinal = nextOrdinal(cluster);
-  const hsm: HsmRecord = {
-    ...fields,
-    id: newId('hsm'),
-    ordinal,
-    hsmType: cluster.hsmType,
-    state: 'CREATE_IN_PROGRESS',
-    stateSinceMs: nowMs,
-  };
-  return { cluster: { ...cluster, hsms: [...cluster.hsms, hsm], lastOrdinal: ordinal }, hsm };
-}
-
-/** An HSM goes, and another one with its ENI comes; `restoreFrom` is what that one begins with. */
-export function replaceHsm(
-  cluster: ClusterRecord,
-  old: HsmRecord,
-  restoreFrom: string | undefined,
-  nowMs: number,
-): ClusterRecord {
-  const { availabilityZone, subnetId, eniId, eniIp, eniIpV6 } = old;
-  const leaving = withHsm(cluster, moveHsm(old, 'DELETE_IN_PROGRESS', nowMs, 'The HSM is being replaced.'));
-  const place = { availabilityZone, subnetId, eniId, eniIp, eniIpV6 };
-  return withNewHsm(leaving, { ...place, restoreFrom, replaces: old.id }, nowMs).cluster;
-}
-
-/**
- * Takes back a change of the type of HSM: all that have the new type go, and those that come begin with the last backup of the
- * original type. They must not meet: what was made on HSMs of the new type is lost (reference section 8.6).
- */
-export function rollBack(cluster: ClusterRecord, nowMs: number): ClusterRecord {
-  return cluster.hsms
-    .filter(({ hsmType, state }) => hsmType !== cluster.hsmType && state !== 'DELETE_IN_PROGRESS')
-    .reduce((now, hsm) => replaceHsm(now, hsm, cluster.rollback?.backup, nowMs), cluster);
-}
-
-/** The cluster and the HSM as they are now, if the HSM is still in this state. */
-function current(
-  tx: Pick<Transaction, 'get'>,
-  clusterId: string,
-  { id, state }: HsmRecord,
-): { cluster: ClusterRecord; hsm: HsmRecord } | undefined {
-  const cluster = tx.get('cluster', clusterId);
-  const hsm = cluster?.hsms.find((other) => other.id === id && other.state === state);
-  return cluster === undefined || hsm === undefined ? undefined : { cluster, hsm };
-}
-
-const isInitialised = ({ state }: ClusterRecord): boolean =>
-  !['UNINITIALIZED', 'INITIALIZE_IN_PROGRESS', 'INITIALIZED'].includes(state);
-
-/** Whether a backup of this HSM is under way: it must not go before. */
-export function isBackedUp({ catalogue }: Context, hsmId: string): boolean {
-  return catalogue
-    .all('backup')
-    .some(({ fromHsm, state }) => fromHsm === hsmId && state === 'CREATE_IN_PROGRESS');
-}
+import { replace } from './failures.js';
+import { current, isBackedUp, isInitialised, placeOf, rollBack } from './hsm-records.js';
 
 async function create(context: Context, clusterId: string, made: HsmRecord): Promise<void> {
   const { catalogue, host, archive, time } = context;
@@ -157,7 +68,7 @@ async function explain(context: Context, clusterId: string, made: HsmRecord, err
 }
 
 async function remove(context: Context, clusterId: string, leaving: HsmRecord): Promise<void> {
-  await context.host.remove(leaving.id);
+  await context.host.remove(leaving.id, leaving.setsAside === true);
   await context.catalogue.transaction((tx) => {
     const now = current(tx, clusterId, leaving);
     if (now === undefined) return;
@@ -165,42 +76,6 @@ async function remove(context: Context, clusterId: string, leaving: HsmRecord): 
     // What the first HSM showed of itself goes with it.
     const identity = hsms.length === 0 ? undefined : now.cluster.identity;
     tx.put('cluster', { ...now.cluster, hsms, identity });
-  });
-}
-
-/** A failed HSM is replaced by one with its ENI, if there is something that one can begin with. */
-async function replace(context: Context, clusterId: string, failed: HsmRecord): Promise<void> {
-  const { catalogue, time } = context;
-  await catalogue.transaction((tx) => {
-    const now = current(tx, clusterId, failed);
-    if (now === undefined) return;
-    const { state } = now.cluster;
-    if (state === 'UNINITIALIZED')
-      return tx.put('cluster', replaceHsm(now.cluster, now.hsm, undefined, time.nowMs()));
-    const { cluster, backupId } = isInitialised(now.cluster)
-      ? chooseContent(tx, now.cluster, time.nowMs())
-      : { cluster: now.cluster, backupId: undefined };
-    if (backupId === undefined)
-      throw new Error(`${failed.id} stays as it is: there is no backup that another HSM could begin with`);
-    tx.put('cluster', replaceHsm(cluster, now.hsm, backupId, time.nowMs()));
-  });
-}
-
-/** An HSM has failed for good. A cluster none of whose HSMs is left is degraded, until one has been replaced. */
-export async function noticeFailure(context: Context, hsmId: string, reason: string): Promise<void> {
-  const nowMs = context.time.nowMs();
-  await context.catalogue.transaction((tx) => {
-    const cluster = tx.all('cluster').find(({ hsms }) => hsms.some(({ id }) => id === hsmId));
-    const hsm = cluster?.hsms.find(({ id }) => id === hsmId);
-    if (cluster === undefined || hsm === undefined) return;
-    // Nothing can be taken of it any more.
-    for (const backup of tx.all('backup'))
-      if (backup.fromHsm === hsmId && backup.state === 'CREATE_IN_PROGRESS')
-        tx.put('backup', moveBackup(backup, 'DELETED', nowMs));
-    if (hsm.state !== 'ACTIVE') return;
-    const degraded = withHsm(cluster, moveHsm(hsm, 'DEGRADED', nowMs, reason));
-    const isLost = degraded.state === 'ACTIVE' && liveHsms(degraded).length === 0;
-    tx.put('cluster', isLost ? moveCluster(degraded, 'DEGRADED', nowMs, 'No HSM is available.') : degraded);
   });
 }
 
@@ -246,7 +121,6 @@ export function hsmJobs(
         if (isBackedUp(context, hsm.id)) return [];
         return [{ key, dueMs, run: () => remove(context, cluster.id, hsm) }];
       case 'DEGRADED':
-        if (cluster.state === 'INITIALIZED' || cluster.state === 'INITIALIZE_IN_PROGRESS') return [];
         return [{ key, dueMs, run: () => replace(context, cluster.id, hsm) }];
       default:
         return [];

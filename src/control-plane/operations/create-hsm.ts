@@ -1,5 +1,5 @@
 import { limits } from '../../base/limits.js';
-import { withNewHsm } from '../jobs/hsm-jobs.js';
+import { withNewHsm } from '../jobs/hsm-records.js';
 import { invalidRequest } from '../service/errors.js';
 import { chooseContent } from '../state/backups.js';
 import type { Transaction } from '../state/catalogue.js';

@@ -18,6 +18,8 @@ export interface ControlPlaneSettings {
   readonly quotas: { readonly clusters: number; readonly hsms: number };
   /** How long what is DELETED stays listed: undocumented. */
   readonly tombstoneMs: number;
+  /** How often HSMs are looked after: one that does not work three times in a row is replaced. */
+  readonly healthCheckMs: number;
   /** Where subnets are, by id; one that is not here is given a place when it is first named. */
   readonly subnets: Readonly<Record<string, SubnetPlace>>;
   /** Two control planes on one machine that differ in it give HSMs different addresses. */
@@ -29,6 +31,7 @@ export const standardSettings: ControlPlaneSettings = {
   offerHsm1: true,
   quotas: { clusters: 4, hsms: 6 },
   tombstoneMs: 3_600_000,
+  healthCheckMs: 30_000,
   subnets: {},
   networkSeed: '',
 };

@@ -17,8 +17,8 @@ const minutes = (count: number): number => count * 60_000;
 export const clusterLifecycle: Readonly<Record<ClusterState, StateRow<ClusterState>>> = {
   CREATE_IN_PROGRESS: { to: ['UNINITIALIZED', 'ACTIVE'], awsMs: minutes(1) },
   UNINITIALIZED: { to: ['INITIALIZE_IN_PROGRESS', 'DELETE_IN_PROGRESS'] },
-  INITIALIZE_IN_PROGRESS: { to: ['INITIALIZED'], awsMs: minutes(3) },
-  INITIALIZED: { to: ['ACTIVE', 'DELETE_IN_PROGRESS'] },
+  INITIALIZE_IN_PROGRESS: { to: ['INITIALIZED', 'UNINITIALIZED'], awsMs: minutes(3) },
+  INITIALIZED: { to: ['ACTIVE', 'UNINITIALIZED', 'DELETE_IN_PROGRESS'] },
   ACTIVE: { to: ['MODIFY_IN_PROGRESS', 'ROLLBACK_IN_PROGRESS', 'DEGRADED', 'DELETE_IN_PROGRESS'] },
   DEGRADED: { to: ['ACTIVE', 'DELETE_IN_PROGRESS'] },
   UPDATE_IN_PROGRESS: { to: [] },

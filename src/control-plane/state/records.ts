@@ -34,6 +34,8 @@ const hsm = z.object({
   restoreFrom: z.string().optional(),
   /** The HSM whose ENI it takes over: that one goes first. */
   replaces: z.string().optional(),
+  /** It has failed, and what it keeps is not thrown away with it. */
+  setsAside: z.boolean().optional(),
 });
 export type HsmRecord = z.infer<typeof hsm>;
 

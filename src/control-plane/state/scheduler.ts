@@ -20,7 +20,7 @@ export class Scheduler {
   /** Timers by owner, then by key. */
   readonly #waiting = new Map<string, (() => void)[]>();
   readonly #running = new Map<string, Promise<void>>();
-  readonly #failures = new Map<string, { count: number; retryMs: number }>();
+  readonly #failures = new Map<string, { owner: string; count: number; retryMs: number }>();
   #closed = false;
   /** Is told of each job that has failed and is tried again later. */
   onFailure: ((job: string, error: unknown) => void) | undefined;
@@ -36,7 +36,9 @@ export class Scheduler {
     for (const cancel of this.#waiting.get(owner) ?? []) cancel();
     this.#waiting.delete(owner);
     if (this.#closed) return;
-    const timers = this.jobsOf(owner)
+    const jobs = this.jobsOf(owner);
+    this.#forgetFailures(owner, jobs);
+    const timers = jobs
       .filter(({ key }) => !this.#running.has(key))
       .map((job) => {
         const dueMs = Math.max(job.dueMs, this.#failures.get(job.key)?.retryMs ?? 0);
@@ -45,16 +47,22 @@ export class Scheduler {
     if (timers.length > 0) this.#waiting.set(owner, timers);
   }
 
+  /** A job that nobody waits for any more begins anew should it come again. */
+  #forgetFailures(owner: string, jobs: readonly Job[]): void {
+    for (const [key, failure] of this.#failures)
+      if (failure.owner === owner && !jobs.some((job) => job.key === key)) this.#failures.delete(key);
+  }
+
   #start(owner: string, job: Job): void {
     if (this.#closed || this.#running.has(job.key)) return;
-    const running = this.#attempt(job).then(() => {
+    const running = this.#attempt(owner, job).then(() => {
       this.#running.delete(job.key);
       this.refresh(owner);
     });
     this.#running.set(job.key, running);
   }
 
-  async #attempt(job: Job): Promise<void> {
+  async #attempt(owner: string, job: Job): Promise<void> {
     try {
       await job.run();
       this.#failures.delete(job.key);
@@ -62,7 +70,7 @@ export class Scheduler {
       if (this.#closed) return;
       const count = (this.#failures.get(job.key)?.count ?? 0) + 1;
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS);
-      this.#failures.set(job.key, { count, retryMs: this.time.nowMs() + waitMs });
+      this.#failures.set(job.key, { owner, count, retryMs: this.time.nowMs() + waitMs });
       this.log.warn({ job: job.key, attempt: count, retryInMs: waitMs }, describeError(error));
       this.onFailure?.(job.key, error);
     }
