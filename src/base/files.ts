@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -16,9 +17,27 @@ export function writePrivateFile(path: string, contents: string | Uint8Array): v
   writeWholeFile(path, contents, 0o600);
 }
 
+/** Makes a folder, and those that it is in. Node's own way does not end where folders cannot be made at all, as in /proc. */
+export function makeFolder(path: string, mode: number): void {
+  const made = (): boolean => {
+    try {
+      mkdirSync(path, { mode });
+      return true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST' && statSync(path).isDirectory()) return true;
+      if (code === 'ENOENT' && dirname(path) !== path) return false;
+      throw error;
+    }
+  };
+  if (made()) return;
+  makeFolder(dirname(path), mode);
+  if (!made()) throw new Error(`${path} cannot be made: folders cannot be made there`);
+}
+
 /** Writes a file so that a crash leaves the old one or the new one whole: synced, renamed into place. */
 export function writeWholeFile(path: string, contents: string | Uint8Array, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   const temporary = `${path}.new`;
   const file = openSync(temporary, 'w', mode);
   try {

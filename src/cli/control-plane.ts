@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBackupKeys } from '../backup/keys.js';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
-import { writePrivateFile } from '../base/files.js';
+import { makeFolder, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { archiveSchema, openArchive } from '../control-plane/archive/archive.js';
@@ -62,7 +62,7 @@ async function listen(
 function moveHsms(home: Home): void {
   const before = join(home.controlPlaneDirectory, 'hsms');
   if (!existsSync(before)) return;
-  mkdirSync(home.hsmsDirectory, { recursive: true, mode: 0o700 });
+  makeFolder(home.hsmsDirectory, 0o700);
   for (const id of readdirSync(before)) renameSync(join(before, id), join(home.hsmsDirectory, id));
 }
 

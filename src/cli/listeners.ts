@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { commandFailure, Failure } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import { tryLockFile } from '../base/host.js';
 import { readClusterFile } from './cluster-file.js';
 import { askEngine, type Listening } from './control.js';
@@ -45,7 +46,7 @@ export function hsmsHere(home: Home): string[] {
 
 /** Takes a lock, which the kernel releases when this process ends. False: somebody else has it. */
 export function tryLock({ lockFile }: Listener): boolean {
-  mkdirSync(dirname(lockFile), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(lockFile), 0o700);
   return tryLockFile(lockFile);
 }
 

@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { commandFailure } from '../base/errors.js';
-import { readFileIfPresent, writeWholeFile } from '../base/files.js';
+import { commandFailure, describeError } from '../base/errors.js';
+import { makeFolder, readFileIfPresent, writeWholeFile } from '../base/files.js';
 import { packagedDaemonConfig, packagedManagementConfig } from '../tools/configure/sdk3.js';
 import { packagedConfig } from '../tools/configure/sdk5.js';
 import { root } from './installation.js';
@@ -79,7 +79,17 @@ export function layOut(prefix: string, { socket, identity, servers }: InstalledC
   const at = (...parts: string[]): string => join(prefix, ...parts);
   // What the tools put into new files names the files beside them.
   process.env['CLOUDHSM_LOCAL_PREFIX'] = prefix;
-  for (const folder of folders) mkdirSync(at(folder), { recursive: true, mode: 0o755 });
+  for (const folder of folders) {
+    try {
+      makeFolder(at(folder), 0o755);
+    } catch (error) {
+      throw commandFailure(
+        'BAD_CONFIGURATION',
+        `nothing can be installed in ${prefix}: ${describeError(error)}`,
+        error,
+      );
+    }
+  }
   for (const [name, target] of Object.entries(libraries)) link(join(root, target), at('lib', name));
   link(join(root, HEADERS), at('include', 'pkcs11'));
   for (const program of programs) {

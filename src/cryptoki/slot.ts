@@ -1,6 +1,8 @@
 import type { LibraryOptions } from '../base/client-config.js';
+import { Failure } from '../base/errors.js';
 import type { ClusterView, NamedHsm } from '../cluster/cluster.js';
 import type { ClusterClient } from '../cluster/cluster-client.js';
+import { wrongCredentials } from '../hsm/login-refused.js';
 import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -16,6 +18,12 @@ export interface Slot {
   readonly presented?: readonly Buffer[] | undefined;
   /** HSMs that the application's configuration switches off, by id. */
   readonly isDisabled?: (hsm: NamedHsm) => boolean;
+}
+
+/** A program is told CKR_PIN_INCORRECT, for an unknown user too (reference section 5 [guess]). */
+function untold(error: unknown): never {
+  const isWrong = error instanceof Failure && wrongCredentials.has(error.code);
+  throw isWrong ? ckr('CKR_PIN_INCORRECT', 'no such user, or a wrong password', error) : error;
 }
 
 /** One application's token in a slot: its connection to the cluster, and the login that all its sessions share. */
@@ -57,7 +65,7 @@ export class Token {
   async login(name: string, password: string): Promise<void> {
     while (this.#loggingIn !== undefined) await this.#loggingIn.catch(() => undefined);
     if (this.#user !== undefined) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#user} is logged in`);
-    this.#loggingIn = this.client.login(name, password);
+    this.#loggingIn = this.client.login(name, password).catch(untold);
     try {
       await this.#loggingIn;
       this.#user = name;

@@ -24,6 +24,9 @@ const REMEMBERED_IVS = limits.sessionsPerApplication;
 export interface SessionOptions {
   readonly certificateStorage: CertificateSwitch;
   readonly ecdhWithoutKdf: boolean;
+  /** It is a client of SDK 3, whose documents wrap with session keys: that CloudHSM refuses those was seen with SDK 5 only, whose
+   * library asks another HSM than that which has the key [guess]. */
+  readonly sessionWrappingKeys: boolean;
 }
 
 /** One connection's state inside an HSM: who is logged in, and its session keys, which end with it. */

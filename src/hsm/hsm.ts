@@ -232,7 +232,8 @@ export class Hsm {
         : certificateSwitch(hsmType, switches.certificateStorage);
     const ecdhWithoutKdf = switches.ecdhWithoutKdf ?? this.settings.ecdhWithoutKdf ?? false;
     const handle = FIRST_SESSION + (this.#sessions++ % SESSION_NUMBERS);
-    const options = { certificateStorage, ecdhWithoutKdf };
+    const { sessionWrappingKeys = false } = switches;
+    const options = { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys };
     const session = new HsmSession(this, new Gate(profile, allowed), handle, options, presented);
     this.#openSessions.set(session, dropped);
     return session;

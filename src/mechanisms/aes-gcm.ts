@@ -21,6 +21,9 @@ import {
 
 /** SP 800-38D, section 5.2.1.2, without its lengths for special uses. */
 const TAG_BITS = [128, 120, 112, 104, 96];
+/** Keys may have one of them: the sample of `key wrap aes-gcm` has 64, and key_mgmt_util's -tag_size is 8 bytes at least (reference
+ * management-tools, sections 5.2 and 6.3). */
+const WRAP_TAG_BITS = [...TAG_BITS, 64];
 const GCM_IV_BYTES = 12;
 /** Reference section 9.3. */
 const MAX_DATA_BYTES = 16_224;
@@ -34,23 +37,23 @@ interface Gcm {
   readonly tagBytes: number;
 }
 
-function gcmOf(parameter: MechanismParameter): Gcm {
+function gcmOf(parameter: MechanismParameter, lengthsBits = TAG_BITS): Gcm {
   const { pIv, pAAD, ulTagBits } = structParameter(parameter, 'CK_GCM_PARAMS');
-  if (!TAG_BITS.includes(ulTagBits)) throw badParameter(`a tag of ${ulTagBits} bits`);
+  if (!lengthsBits.includes(ulTagBits)) throw badParameter(`a tag of ${ulTagBits} bits`);
   return { pIv, pAAD, tagBytes: ulTagBits / 8 };
 }
 
 /** For CKM_AES_GCM, which has an IV. */
-function withGivenIv(parameter: MechanismParameter): Gcm {
-  const found = gcmOf(parameter);
+function withGivenIv(parameter: MechanismParameter, lengthsBits?: number[]): Gcm {
+  const found = gcmOf(parameter, lengthsBits);
   const { length } = found.pIv;
   if (length === 0 || length > GCM_IV_MAX_BYTES) throw badParameter(`an IV of ${length} bytes`);
   return found;
 }
 
 /** For CKM_CLOUDHSM_AES_GCM, which has none. */
-function withoutIv(parameter: MechanismParameter): Gcm {
-  const found = gcmOf(parameter);
+function withoutIv(parameter: MechanismParameter, lengthsBits?: number[]): Gcm {
+  const found = gcmOf(parameter, lengthsBits);
   if (found.pIv.length > 0) throw badParameter('pIv must be NULL: the HSM makes the IV');
   return found;
 }
@@ -116,17 +119,17 @@ export const gcmWrap: WrapMechanism = {
   keyTypes: [CKK.CKK_AES],
   targets: 'any',
   check: (parameter, _key, direction) => {
-    const { pIv } = withGivenIv(parameter);
+    const { pIv } = withGivenIv(parameter, WRAP_TAG_BITS);
     if (direction === 'wrap' && !isLeftOpen(pIv))
       throw badParameter('pIv must be 12 zero bytes: the HSM makes the IV');
   },
-  wrappedBytes: (_key, parameter, lengthBytes) => lengthBytes + gcmOf(parameter).tagBytes,
+  wrappedBytes: (_key, parameter, lengthBytes) => lengthBytes + gcmOf(parameter, WRAP_TAG_BITS).tagBytes,
   wrap: (key, parameter, keyBytes) => {
-    const [iv, wrapped] = sealWithOwnIv(key, gcmOf(parameter), keyBytes);
+    const [iv, wrapped] = sealWithOwnIv(key, gcmOf(parameter, WRAP_TAG_BITS), keyBytes);
     return { wrapped, iv };
   },
   unwrap: (key, parameter, wrapped) => {
-    const { pIv, pAAD, tagBytes } = withGivenIv(parameter);
+    const { pIv, pAAD, tagBytes } = withGivenIv(parameter, WRAP_TAG_BITS);
     if (wrapped.length < tagBytes) throw ckr('CKR_WRAPPED_KEY_LEN_RANGE', 'shorter than its tag');
     return aesGcmDecrypt(secretOf(key), pIv, pAAD, tagBytes, wrapped);
   },
@@ -135,13 +138,14 @@ export const gcmWrap: WrapMechanism = {
 export const gcmWrapWithIvInside: WrapMechanism = {
   keyTypes: [CKK.CKK_AES],
   targets: 'any',
-  check: (parameter) => void withoutIv(parameter),
-  wrappedBytes: (_key, parameter, lengthBytes) => lengthBytes + GCM_IV_BYTES + gcmOf(parameter).tagBytes,
+  check: (parameter) => void withoutIv(parameter, WRAP_TAG_BITS),
+  wrappedBytes: (_key, parameter, lengthBytes) =>
+    lengthBytes + GCM_IV_BYTES + gcmOf(parameter, WRAP_TAG_BITS).tagBytes,
   wrap: (key, parameter, keyBytes) => ({
-    wrapped: Buffer.concat(sealWithOwnIv(key, withoutIv(parameter), keyBytes)),
+    wrapped: Buffer.concat(sealWithOwnIv(key, withoutIv(parameter, WRAP_TAG_BITS), keyBytes)),
   }),
   unwrap: (key, parameter, wrapped) => {
-    const { pAAD, tagBytes } = withoutIv(parameter);
+    const { pAAD, tagBytes } = withoutIv(parameter, WRAP_TAG_BITS);
     const { iv, rest } = split(wrapped);
     if (rest.length < tagBytes) throw ckr('CKR_WRAPPED_KEY_LEN_RANGE', 'shorter than its IV and tag');
     return aesGcmDecrypt(secretOf(key), iv, pAAD, tagBytes, rest);

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { open } from 'lmdb';
 import { commandFailure, Failure } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import { type Change, endOfPrefix, type RecordStore, recordKey, type TableName } from './record-store.js';
 
 const reportedByBatch = (): void => undefined;
@@ -29,7 +29,7 @@ export function isEchoOfFailedCommit(error: unknown): boolean {
  * Throws CORRUPT_STORE when the files there are no LMDB store.
  */
 export function openLmdbStore(directory: string): RecordStore {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory, 0o700);
   const options = {
     path: directory,
     keyEncoding: 'binary',

@@ -54,8 +54,12 @@ export const unavailability = record({ reason: oneOf(...unavailabilities), text:
 export const causeShape = optional(name);
 export const requestId = u32;
 
-const clientSwitches = record({ certificateStorage: optional(flag), ecdhWithoutKdf: optional(flag) });
-/** What CloudHSM leaves to a client's configuration, in place of the HSM's own setting; undefined: the HSM's is in force. */
+const clientSwitches = record({
+  certificateStorage: optional(flag),
+  ecdhWithoutKdf: optional(flag),
+  sessionWrappingKeys: optional(flag),
+});
+/** What CloudHSM leaves to a client, in place of the HSM's own setting; undefined: the HSM's is in force. */
 export type ClientSwitches = Partial<ReturnType<typeof clientSwitches.read>>;
 
 const hsmHello = record({ switches: clientSwitches, watches: flag });
@@ -71,8 +75,8 @@ export interface HsmHello {
 export function writeHsmHello(tableHash: bigint, switches: ClientSwitches = {}, watches = false): Buffer {
   const hash = Buffer.alloc(8);
   hash.writeBigUInt64LE(tableHash);
-  const { certificateStorage, ecdhWithoutKdf } = switches;
-  const rest = { switches: { certificateStorage, ecdhWithoutKdf }, watches };
+  const { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys } = switches;
+  const rest = { switches: { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys }, watches };
   return Buffer.concat([HELLO_MAGIC, hash, written(hsmHello, rest)]);
 }
 

@@ -174,8 +174,9 @@ describe('users of an HSM', () => {
   });
 
   it('are told apart by role: a CO does not log in as a CU, and the service account with no password at all', async () => {
-    expect(await codeOf(login('admin', PASSWORD, 'CU'))).to.equal('CKR_PIN_INCORRECT');
-    expect(await codeOf(login('crypto_user', PASSWORD, 'PRECO'))).to.equal('CKR_PIN_INCORRECT');
+    expect(await codeOf(login('admin', PASSWORD, 'CU'))).to.equal('CKR_USER_TYPE_INVALID');
+    expect(await codeOf(login('crypto_user', PASSWORD, 'PRECO'))).to.equal('CKR_USER_TYPE_INVALID');
+    expect(await codeOf(login('nobody', PASSWORD, 'CU'))).to.equal('CKR_USER_PIN_NOT_INITIALIZED');
     for (const password of ['', PASSWORD, 'password'])
       expect(await codeOf(login('app_user', password, 'AU'))).to.equal('CKR_PIN_INCORRECT');
   });

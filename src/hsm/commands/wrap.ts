@@ -56,7 +56,8 @@ export const wrapKey: Command<WrapRequest, WrapAnswer> = {
     const { wrapping, loaded } = prepared(session, 'wrap', wrappingKey, mechanism);
     const { allow, settle } = session.gate.allowance(cause);
     // Nobody has seen what C_UnwrapKey does with a session key, so that is no deviation.
-    if (!isTokenObject(loaded.object)) allow('session-wrapping-key', `key ${wrappingKey} is a session key`);
+    if (!isTokenObject(loaded.object) && !session.options.sessionWrappingKeys)
+      allow('session-wrapping-key', `key ${wrappingKey} is a session key`);
     const target = session.key(handle);
     requireWrappable(loaded.object, target.object);
     if (isLeftOut(wrapping, target.kind)) {

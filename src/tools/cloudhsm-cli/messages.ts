@@ -1,10 +1,15 @@
 import { describeError, Failure } from '../../base/errors.js';
+import { wrongCredentials } from '../../hsm/login-refused.js';
 
 /** THE row per answer of an HSM that CloudHSM's CLI has words of its own for (reference management-tools, section 6.8). */
 const texts: Readonly<Record<string, string>> = {
   // "Unknown for the CLI": those of JCE [guess].
-  CKR_PIN_INCORRECT:
-    'Incorrect credentials are passed for this operation: Incorrect authentication credentials.',
+  ...Object.fromEntries(
+    [...wrongCredentials].map((code) => [
+      code,
+      'Incorrect credentials are passed for this operation: Incorrect authentication credentials.',
+    ]),
+  ),
 };
 
 /** Sentences of an HSM that the CLI ends where CloudHSM's end (section 6.8; user guide, "Set up quorum authentication for crypto

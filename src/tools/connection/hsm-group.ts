@@ -7,6 +7,7 @@ import type { TlsIdentity } from '../../cluster/tls.js';
 import { connectToHsm } from '../../cluster/tls-connection.js';
 import type { HsmConnection } from '../../hsm/hsm.js';
 import { HsmUnavailable } from '../../hsm/unavailable.js';
+import type { ClientSwitches } from '../../wire/hsm-frames.js';
 import { refused } from '../failure.js';
 import type { ClusterAccess, NamedServer } from './cluster-access.js';
 import { readIdentity } from './identity.js';
@@ -20,6 +21,7 @@ export class GroupMember {
     readonly index: number,
     readonly server: NamedServer,
     private readonly identity: TlsIdentity,
+    private readonly switches: ClientSwitches = {},
   ) {}
 
   get connected(): boolean {
@@ -38,6 +40,7 @@ export class GroupMember {
       const connection = await connectToHsm({
         endpoint: this.server,
         identity: this.identity,
+        switches: this.switches,
         onLost: () => {
           if (this.#connection === connection) this.#connection = undefined;
           this.#failure = 'the connection is lost';
@@ -77,7 +80,10 @@ export class HsmGroup {
   constructor(readonly members: readonly GroupMember[]) {}
 
   /** Connects to every HSM of a cluster: those that the file names tell of the others. Throws START_FAILED or REFUSED. */
-  static async ofCluster(access: ClusterAccess): Promise<{ group: HsmGroup; clusterId: string }> {
+  static async ofCluster(
+    access: ClusterAccess,
+    switches: ClientSwitches = {},
+  ): Promise<{ group: HsmGroup; clusterId: string }> {
     const identity = readIdentity(access.identity);
     if (access.servers.length === 0) throw refused('the configuration names no HSM that is enabled');
     const cluster = await RemoteCluster.open({ servers: access.servers, identity, log: silentLog });
@@ -85,7 +91,8 @@ export class HsmGroup {
     cluster.close();
     const group = new HsmGroup(
       members.map(
-        ({ id, eniIp, port }, index) => new GroupMember(index, { name: id, host: eniIp, port }, identity),
+        ({ id, eniIp, port }, index) =>
+          new GroupMember(index, { name: id, host: eniIp, port }, identity, switches),
       ),
     );
     await group.connect();

@@ -130,7 +130,7 @@ export interface KeyToolOptions {
 export async function runKeyTool({ terminal, access, words }: KeyToolOptions): Promise<number> {
   let group: HsmGroup;
   try {
-    ({ group } = await HsmGroup.ofCluster(access));
+    ({ group } = await HsmGroup.ofCluster(access, { sessionWrappingKeys: true }));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     // The daemon of the original is part of the tool here.

@@ -32,6 +32,7 @@ export const hsmErrors = {
 export type HsmErrorName = keyof typeof hsmErrors;
 
 const byCode: { readonly [code: string]: HsmErrorName } = {
+  CKR_USER_PIN_NOT_INITIALIZED: 'USER_UNKNOWN',
   CKR_PIN_INCORRECT: 'LOGIN_FAILURE',
   CKR_PIN_LOCKED: 'LOGIN_FAILURE',
   CKR_OBJECT_HANDLE_INVALID: 'INVALID_HANDLE',
@@ -60,6 +61,7 @@ export function hsmErrorName(error: unknown): HsmErrorName {
 /** Where the tools' own text says everything. */
 const sayEnough: ReadonlySet<HsmErrorName> = new Set([
   'LOGIN_FAILURE',
+  'USER_UNKNOWN',
   'QUORUM_FAILED',
   'INVALID_HANDLE',
   'UNAVAILABLE',

@@ -226,6 +226,7 @@ describe('cloudhsm-cli: keys', () => {
       ['aes-pkcs5-pad', '', 48],
       ['aes-zero-pad', '', 40],
       ['aes-gcm', '--tag-length-bits 128 --aad 0x10', 48],
+      ['aes-gcm', '--tag-length-bits 64 --aad 0x10', 40],
       ['cloudhsm-aes-gcm', '--tag-length-bits 128 --aad 0x10', 60],
       ['rsa-aes', hash, 296],
       ['rsa-oaep', hash, 256],
