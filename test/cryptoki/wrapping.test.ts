@@ -278,7 +278,7 @@ describe('wrapping and unwrapping keys', () => {
       [kek, mechanism('CKM_CLOUDHSM_AES_GCM', gcm(Buffer.alloc(12)))],
       [kek, mechanism('CKM_AES_GCM', gcm(Buffer.alloc(16)))],
       [kek, mechanism('CKM_AES_GCM', gcm(NOTHING))],
-      [kek, mechanism('CKM_AES_GCM', gcm(Buffer.alloc(12), NOTHING, 64))],
+      [kek, mechanism('CKM_AES_GCM', gcm(Buffer.alloc(12), NOTHING, 72))],
       [kek, mechanism('CKM_AES_GCM', { layout: 'unusable', lengthBytes: 40 })],
       [kek, mechanism('CKM_AES_GCM')],
       [rsaPublic, mechanism('CKM_RSA_PKCS_OAEP', { ...oaep, mgf: CKG.CKG_MGF1_SHA1 })],
