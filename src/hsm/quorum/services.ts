@@ -37,6 +37,9 @@ export const isKeyService = (service: Service): service is KeyService =>
 export const serviceNumber = (service: Service): number =>
   isKeyService(service) ? keyServiceRows[service].number : adminServices[service];
 
+export const serviceByNumber = (number: number): Service | undefined =>
+  serviceNames.find((service) => serviceNumber(service) === number);
+
 /** How many must approve what a service does with a key; less than two: nobody. */
 export const approvalsFor = ({ quorum }: HsmObject, service: KeyService): number =>
   quorum?.[keyServiceRows[service].value] ?? 0;

@@ -10,6 +10,7 @@ import {
   KeyAttributes,
 } from '../sdk3/attributes.js';
 import { writeGivenFile } from '../sdk3/files.js';
+import { quorumLines } from '../sdk3/tokens.js';
 import type { CommandRow, Given } from './command.js';
 import type { Server, Session } from './session.js';
 
@@ -73,9 +74,8 @@ const getKeyInfo: CommandRow = {
   leadingFlag: '-k',
   run: (session, given) =>
     withFile(session, given, 'getKeyInfo', async (connection, server) => {
-      const { token, owner, sharedWith } = await connection.send('getKeyInfo', {
-        handle: given.number('key-handle'),
-      });
+      const info = await connection.send('getKeyInfo', { handle: given.number('key-handle') });
+      const { token, owner, sharedWith } = info;
       const shares = [
         `        also, shared to following ${sharedWith.length} user(s):`,
         '',
@@ -89,6 +89,7 @@ const getKeyInfo: CommandRow = {
         `        Owned by user ${owner.id}`,
         '',
         ...(sharedWith.length > 0 ? shares : []),
+        ...quorumLines(info),
       ];
     }),
 };

@@ -1,14 +1,19 @@
 import { Failure } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
-import type { TokenInfo } from '../../hsm/quorum/quorum.js';
-import { type AdminService, adminServices, type Service, serviceNumber } from '../../hsm/quorum/services.js';
-import { TOKEN_BYTES } from '../../hsm/quorum/token.js';
+import {
+  type AdminService,
+  adminServices,
+  type KeyService,
+  keyServiceNames,
+  serviceNumber,
+} from '../../hsm/quorum/services.js';
 import { REGISTRATION_TOKEN_BYTES, SIGNATURE_BYTES } from '../../hsm/second-factor.js';
 import { canonicalName } from '../../hsm/user-rules.js';
 import { refused } from '../failure.js';
 import { fromPem } from '../pem.js';
+import { readApprovalFile } from '../sdk3/approval-file.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
-import { readApprovalFile } from './approval-file.js';
+import { listedTokens, tokenLines } from '../sdk3/tokens.js';
 import type { CommandRow, Given } from './command.js';
 
 const service = { name: 'service', kind: 'number' } as const;
@@ -30,11 +35,24 @@ function serviceOf(given: Given): TitledService {
   return found;
 }
 
+/** `shareKey`, "quorum applies": how a CU gets its token in this tool is not public, so this is ours. */
+const keyHandle = { name: 'key-handle', kind: 'number' } as const;
+
+function keyServiceOf(given: Given): KeyService {
+  const number = given.number(service.name);
+  const found = keyServiceNames.find((name) => serviceNumber(name) === number);
+  if (found === undefined)
+    throw refused(
+      `a service on keys is one of ${keyServiceNames.map((name) => `${serviceNumber(name)} (${name})`).join(' and ')}`,
+    );
+  return found;
+}
+
 const registerQuorumPubKey: CommandRow = {
   name: 'registerQuorumPubKey',
   alias: 'registerMofnPubKey',
-  purpose: 'registers the key with which a CO approves; the CO itself does it',
-  who: 'CO',
+  purpose: 'registers the key with which a user approves; the user itself does it',
+  who: 'CO; CU for keys [ours]',
   arguments: [
     { name: 'user-type', kind: 'userType' },
     { name: 'user-name', kind: 'userName' },
@@ -92,32 +110,29 @@ const getMValue: CommandRow = {
   },
 };
 
-const tokenLines = (id: number, of: Service, node: number, user: string): string[] => [
-  'Token:',
-  `Id:${id}`,
-  `Service:${serviceNumber(of)}`,
-  `Node:${node}`,
-  'Key Handle:0',
-  `User:${user}`,
-];
-
 const getToken: CommandRow = {
   name: 'getToken',
   purpose: 'gets a token of each HSM, for others to approve',
-  who: 'CO',
-  arguments: [service, { name: 'user-name', kind: 'userName' }, { name: 'token-file', kind: 'file' }],
+  who: 'CO; CU for keys [ours]',
+  arguments: [
+    service,
+    { name: 'user-name', kind: 'userName' },
+    { name: 'token-file', kind: 'file' },
+    { ...keyHandle, optional: true },
+  ],
   run: async (session, given) => {
-    const name = serviceOf(given);
+    const handle = given.find(keyHandle.name) === undefined ? undefined : given.number(keyHandle.name);
+    const name = handle === undefined ? serviceOf(given) : keyServiceOf(given);
     const user = canonicalName(given.text('user-name'));
     const records: Buffer[] = [];
     await session.each('getToken', async (connection, server) => {
       if (canonicalName(server.login?.name ?? '') !== user)
         throw refused('a token is for whoever is logged in: it is asked for under that name');
-      const { id, record } = await connection.send('getToken', { service: name });
+      const { id, record } = await connection.send('getToken', { service: name, handle });
       records.push(record);
       session.print(
         `getToken success${session.on(server)}`,
-        ...tokenLines(id, name, server.index, user!),
+        ...tokenLines({ id, service: name, user: user!, key: handle }, server.index),
         '',
       );
     });
@@ -128,17 +143,12 @@ const getToken: CommandRow = {
 const approveToken: CommandRow = {
   name: 'approveToken',
   purpose: 'brings the approvals of a token',
-  who: 'CO who got the token',
+  who: 'CO who got the token; CU for keys [ours]',
   arguments: [{ name: 'approval-file', kind: 'file' }],
   run: async (session, given) => {
-    const { tokenFile, approvals } = readApprovalFile(given.text('approval-file'));
-    const approvalData = readGivenFile(tokenFile, TOKEN_BYTES * limits.hsmsPerCluster);
-    const signed = approvals.map(({ name, file }) => ({
-      name,
-      signature: readGivenFile(file, SIGNATURE_BYTES),
-    }));
+    const signed = readApprovalFile(given.text('approval-file'));
     await session.each('approveToken', async (connection, server) => {
-      await connection.send('approveToken', { approvalData, approvals: signed });
+      await connection.send('approveToken', signed);
       session.print(`approveToken success${session.on(server)}`);
     });
   },
@@ -146,21 +156,10 @@ const approveToken: CommandRow = {
 
 const RULE = '=====================';
 
-function listedToken(token: TokenInfo, at: number, node: number): string[] {
-  return [
-    `-------- Token - ${at} ----------`,
-    ...tokenLines(token.id, token.service, node, token.user),
-    `Token Validity: ${token.secondsLeft} sec`,
-    `Required num of approvers : ${token.required}`,
-    `Current num of approvals : ${token.approvers.length}`,
-    ...token.approvers.map((name, approver) => `Approver-${approver}: ${name}`),
-  ];
-}
-
 const listTokens: CommandRow = {
   name: 'listTokens',
   purpose: 'lists the tokens of the HSMs, with who has approved them',
-  who: 'CO',
+  who: 'CO; CU for keys [ours]',
   arguments: [],
   run: async (session) => {
     let failed = false;
@@ -170,7 +169,7 @@ const listTokens: CommandRow = {
       try {
         const tokens = await connection.send('listTokens', undefined);
         session.print(RULE, `    Server ${server.index}(${server.configured.name})`, RULE);
-        session.print(...tokens.flatMap((token, at) => listedToken(token, at, server.index)));
+        session.print(...listedTokens(tokens, server.index));
         session.print('', `Num of tokens = ${tokens.length}`, '');
       } catch (error) {
         if (!(error instanceof Failure)) throw error;

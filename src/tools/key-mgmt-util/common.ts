@@ -1,5 +1,7 @@
 import { describeError } from '../../base/errors.js';
 import { pkcs8OfPem } from '../../crypto/index.js';
+import type { KeyAccess } from '../../hsm/key-access.js';
+import { QUORUM_MAX } from '../../objects/key-quorum.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { CKK, CKO } from '../../pkcs11/constants.js';
 import { attribute, type Template } from '../../pkcs11/template.js';
@@ -20,7 +22,7 @@ export const common = {
   '-u': { kind: 'numbers', help: 'ids of users to share the key with' },
   '-m_value': {
     kind: 'number',
-    help: 'how many users must approve the use of the key: 0 [others are refused: ours]',
+    help: `how many users must approve what is done with the key: 0 to ${QUORUM_MAX}, and as many have it`,
   },
   '-min_srv': { kind: 'number', help: 'on how many HSMs the key must be' },
   '-timeout': { kind: 'number', help: 'seconds to wait for them' },
@@ -29,8 +31,8 @@ export const common = {
 
 /** Looks at the flags that decide whether a command can be done at all. Throws REFUSED. */
 export function requireDoable(session: KeySession, given: Given): void {
-  if ((given.findNumber('-m_value') ?? 0) > 0)
-    throw refused('Error: -m_value: simulated HSMs have no quorum for the use of keys: leave it out');
+  if ((given.findNumber('-m_value') ?? 0) > QUORUM_MAX)
+    throw refused(`Error: -m_value is 0 to ${QUORUM_MAX}`);
   if (given.has('-timeout') && !given.has('-min_srv')) throw refused('Error: -timeout goes with -min_srv');
   session.requireNodes(given.findNumber('-min_srv'));
 }
@@ -74,22 +76,18 @@ export function printAttestation(session: KeySession, given: Given): void {
   if (given.has('-attest')) session.print('        Attestation Check : [PASS]', '');
 }
 
-/** Shares new keys with the users of `-u`. */
-export async function shareWith(
-  session: KeySession,
-  given: Given,
-  handles: readonly number[],
-): Promise<void> {
+/** Whom `-u` shares a new key with, and how many of them must approve its use and its management: `-m_value` says both. Throws
+ * REFUSED. */
+export async function newKeyAccess(session: KeySession, given: Given): Promise<KeyAccess> {
   const ids = given.numbers('-u');
-  if (ids.length === 0) return;
-  const users = await session.client.send('listUsers', undefined);
-  for (const id of ids) {
+  const value = given.findNumber('-m_value') ?? 0;
+  const users = ids.length === 0 ? [] : await session.client.send('listUsers', undefined);
+  const sharedWith = ids.map((id) => {
     const user = users.find((one) => one.id === id);
-    if (user === undefined)
-      throw refused(`Error: -u: there is no user with the id ${id}: the key is not shared`);
-    for (const handle of handles)
-      await session.call('Cfm3ShareKey', (client) => client.shareKey(handle, user.name));
-  }
+    if (user === undefined) throw refused(`Error: -u: there is no user with the id ${id}`);
+    return user.name;
+  });
+  return { sharedWith, quorum: { manage: value, use: value } };
 }
 
 /** PKCS#8 and the key type of a private key in a PEM file. Throws REFUSED. */

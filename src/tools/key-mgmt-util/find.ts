@@ -7,6 +7,7 @@ import { fromPem } from '../pem.js';
 import { ALL_ATTRIBUTES, attributeRow, KeyAttributes } from '../sdk3/attributes.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
 import { hsmErrorName } from '../sdk3/hsm-errors.js';
+import { quorumLines } from '../sdk3/tokens.js';
 import type { Given, KeyCommandRow } from './command.js';
 import type { KeySession } from './session.js';
 
@@ -118,11 +119,16 @@ const getKeyInfo: KeyCommandRow = {
     if (info === undefined) return;
     session.printReturn('Cfm3GetKey');
     session.print(`        Owned by user ${info.owner.id}`, '');
-    if (info.sharedWith.length === 0) return;
+    const quorum = quorumLines(info);
+    if (info.sharedWith.length === 0) {
+      session.print(...quorum);
+      return;
+    }
     session.print(
       `        also, shared to following ${info.sharedWith.length} user(s):`,
       '',
       ...info.sharedWith.map(({ id }) => `                 ${id}`),
+      ...quorum,
       '',
     );
   },

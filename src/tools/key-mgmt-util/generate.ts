@@ -8,11 +8,11 @@ import type { Given, KeyCommandRow } from './command.js';
 import {
   common,
   namedTemplate,
+  newKeyAccess,
   pairUses,
   printAttestation,
   requireDoable,
   secretKeyUses,
-  shareWith,
 } from './common.js';
 import type { KeySession } from './session.js';
 
@@ -70,13 +70,15 @@ const genSymKey: KeyCommandRow = {
       attribute(CKA.CKA_EXTRACTABLE, !given.has('-nex')),
       ...secretKeyUses[keyType]!,
     ];
-    const handle = await session.call(FUNCTION, (client) => client.generateKey(mechanism, template));
+    const access = await newKeyAccess(session, given);
+    const handle = await session.call(FUNCTION, (client) =>
+      client.generateKey(mechanism, template, undefined, access),
+    );
     if (handle === undefined) return;
     session.printReturn(FUNCTION);
     session.print(`        Symmetric Key Created.  Key Handle: ${handle}`, '');
     printAttestation(session, given);
     session.printNodes();
-    await shareWith(session, given, [handle]);
   },
 };
 
@@ -89,11 +91,14 @@ async function generatePair(
 ): Promise<void> {
   requireDoable(session, given);
   const uses = pairUses[keyType]!;
+  const access = await newKeyAccess(session, given);
   const pair = await session.call('Cfm3GenerateKeyPair', (client) =>
     client.generateKeyPair(
       mechanism,
       [...namedTemplate(given), ...publicTemplate, ...uses.public],
       [...namedTemplate(given), attribute(CKA.CKA_EXTRACTABLE, !given.has('-nex')), ...uses.private],
+      undefined,
+      access,
     ),
   );
   if (pair === undefined) return;
@@ -105,7 +110,6 @@ async function generatePair(
   );
   printAttestation(session, given);
   session.printNodes();
-  await shareWith(session, given, [privateKey]);
 }
 
 const genRSAKeyPair: KeyCommandRow = {

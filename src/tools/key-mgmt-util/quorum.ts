@@ -1,25 +1,120 @@
+import { limits } from '../../base/limits.js';
+import { keyServiceNames, serviceNumber } from '../../hsm/quorum/services.js';
+import { TOKEN_BYTES } from '../../hsm/quorum/token.js';
+import { canonicalName } from '../../hsm/user-rules.js';
+import { refused } from '../failure.js';
+import { readApprovalFile } from '../sdk3/approval-file.js';
+import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
+import { listedTokens, tokenLines } from '../sdk3/tokens.js';
 import type { KeyCommandRow } from './command.js';
 
-/** The commands of a quorum over the use of keys. Their flags are not documented, and simulated HSMs have no such quorum: they say so,
- * rather than let a program believe in approvals that nobody asks for. */
-const keyQuorum = (name: string, purpose: string): KeyCommandRow => ({
-  name,
-  group: 'M of N Commands',
-  purpose,
+/*
+ * Approvals for the use of keys. CloudHSM's documents have the names of these commands only; their flags and answers are those of
+ * the tool that it comes from, whose source its vendor has published [sib].
+ */
+
+const GROUP = 'M of N Commands';
+/** "Clean and create token if there are no free tokens", "for all tokens of user": the only value of these flags. */
+const ONLY_FLAG = 4;
+const TOKENS_BYTES = TOKEN_BYTES * limits.hsmsPerCluster;
+
+const getToken: KeyCommandRow = {
+  name: 'getToken',
+  group: GROUP,
+  purpose: 'gets a token for one use of a key, for its users to approve',
+  login: true,
+  flags: {
+    '-n': {
+      kind: 'number',
+      required: true,
+      choices: keyServiceNames.map(serviceNumber),
+      help: `service: ${keyServiceNames.map((name) => `${serviceNumber(name)} ${name}`).join(', ')}`,
+    },
+    '-k': { kind: 'number', required: true, help: 'handle of the key' },
+    '-u': { kind: 'text', required: true, help: 'name of the user: the one who is logged in' },
+    '-f': { kind: 'file', required: true, help: 'file for the token' },
+    '-F': {
+      kind: 'number',
+      choices: [ONLY_FLAG],
+      help: '4: tokens that are out of date make room, as always',
+    },
+  },
+  run: async (session, given) => {
+    if (canonicalName(given.text('-u')) !== canonicalName(session.user!))
+      throw refused('Error: -u: a token is for whoever is logged in');
+    const service = keyServiceNames.find((name) => serviceNumber(name) === given.number('-n'))!;
+    const key = given.number('-k');
+    const user = canonicalName(session.user!)!;
+    const ids = new Map<string, number>();
+    const records: Buffer[] = [];
+    const lines: string[][] = [];
+    const done = await session.onEach(
+      'Cfm3GetToken',
+      async (connection, { index }) => {
+        const { id, record } = await connection.send('getToken', { service, handle: key });
+        ids.set(connection.hsmId, id);
+        records[index] = Buffer.from(record);
+        lines[index] = [...tokenLines({ id, service, user, key }, index), ''];
+      },
+      () => lines.flat(),
+    );
+    if (!done) return;
+    const approvalData = Buffer.concat(records.filter((record) => record !== undefined));
+    session.noteTokens({ approvalData, ids });
+    writeGivenFile(given.text('-f'), approvalData);
+  },
+};
+
+const approveToken: KeyCommandRow = {
+  name: 'approveToken',
+  group: GROUP,
+  purpose: 'brings approvals of a token',
+  login: true,
+  flags: { '-af': { kind: 'file', required: true, help: 'file that names the token and its approvals' } },
+  run: async (session, given) => {
+    const signed = readApprovalFile(given.text('-af'));
+    await session.onEach('Cfm3ApproveToken', (connection) => connection.send('approveToken', signed));
+  },
+};
+
+const listTokens: KeyCommandRow = {
+  name: 'listTokens',
+  group: GROUP,
+  purpose: 'lists tokens, with who has approved them',
+  login: true,
   flags: {},
   run: async (session) => {
-    session.failed = true;
-    session.print(
-      '',
-      `Error: ${name}: simulated HSMs have no quorum for the use of keys; cloudhsm_mgmt_util has the one for users`,
-      '',
+    const lines: string[][] = [];
+    await session.onEach(
+      'Cfm3ListTokens',
+      async (connection, { index }) => {
+        lines[index] = listedTokens(await connection.send('listTokens', undefined), index);
+      },
+      () => (lines.flat().length === 0 ? ['no tokens found', ''] : [...lines.flat(), '']),
     );
   },
-});
+};
 
-export const quorumCommands: readonly KeyCommandRow[] = [
-  keyQuorum('getToken', 'gets a token for the use of a key'),
-  keyQuorum('approveToken', 'approves such a token'),
-  keyQuorum('listTokens', 'lists such tokens'),
-  keyQuorum('delToken', 'deletes such tokens'),
-];
+const delToken: KeyCommandRow = {
+  name: 'delToken',
+  group: GROUP,
+  purpose: 'deletes the tokens of a file, or all of the user',
+  login: true,
+  flags: {
+    '-tf': { kind: 'file', help: 'file with the tokens' },
+    '-f': { kind: 'number', choices: [ONLY_FLAG], help: '4: all tokens of the user' },
+  },
+  run: async (session, given) => {
+    if (given.has('-tf') === given.has('-f')) throw refused('Error: one of -tf and -f is wanted');
+    const file = given.find('-tf');
+    const approvalData = file === undefined ? undefined : readGivenFile(file, TOKENS_BYTES);
+    if (approvalData !== undefined && approvalData.length % TOKEN_BYTES !== 0)
+      throw refused('Error: -tf: there are no tokens in the file');
+    const scope = approvalData === undefined ? 'user' : 'these';
+    await session.onEach('Cfm3DeleteToken', (connection) =>
+      connection.send('deleteTokens', { scope, approvalData }),
+    );
+  },
+};
+
+export const quorumCommands: readonly KeyCommandRow[] = [getToken, approveToken, listTokens, delToken];

@@ -13,10 +13,10 @@ import type { Given, KeyCommandRow } from './command.js';
 import {
   common,
   namedTemplate,
+  newKeyAccess,
   printAttestation,
   readPrivateKey,
   requireDoable,
-  shareWith,
   usesOf,
 } from './common.js';
 import { handle, inFile, outFile } from './flags.js';
@@ -155,6 +155,7 @@ async function bringIn(
   const handle = given.number('-w');
   const keyFile = given.find('-wk');
   try {
+    const access = await newKeyAccess(session, given);
     const wrapped =
       keyFile === undefined
         ? await session.call('Cfm3WrapHostKey', (client) =>
@@ -172,20 +173,24 @@ async function bringIn(
       ...usesOf(objectClass, keyType),
     ];
     const made = await session.call('Cfm3UnWrapKey', (client) =>
-      client.unwrapKey({ unwrappingKey: handle, mechanism: hostWrap, wrapped, template }, () => undefined),
+      client.unwrapKey(
+        { unwrappingKey: handle, mechanism: hostWrap, wrapped, template, access },
+        () => undefined,
+      ),
     );
     if (made === undefined) return;
     session.printReturn('Cfm3UnWrapKey');
     session.print(`        ${title} Key Unwrapped.  Key Handle: ${made.handle}`, '');
     printAttestation(session, given);
     session.printNodes();
-    await shareWith(session, given, [made.handle]);
   } finally {
     plain.fill(0);
   }
 }
 
 const { '-nex': _notHere, ...importFlags } = common;
+/** "-m_value" is not among its flags (reference management-tools, section 5.2). */
+const { '-m_value': _norHere, ...symmetricImportFlags } = importFlags;
 
 const imSymKey: KeyCommandRow = {
   name: 'imSymKey',
@@ -202,7 +207,7 @@ const imSymKey: KeyCommandRow = {
       help: 'type: 16 GENERIC_SECRET, 21 3DES, 31 AES',
     },
     '-wk': wrappingKeyFile,
-    ...importFlags,
+    ...symmetricImportFlags,
   },
   run: (session, given) =>
     bringIn(session, given, {

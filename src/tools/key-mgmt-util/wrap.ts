@@ -8,7 +8,7 @@ import { refused } from '../failure.js';
 import { KeyAttributes } from '../sdk3/attributes.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
 import type { FlagRow, Given, KeyCommandRow } from './command.js';
-import { common, printAttestation, requireDoable, shareWith, usesOf } from './common.js';
+import { common, newKeyAccess, printAttestation, requireDoable, usesOf } from './common.js';
 import { splitHeader, withHeader } from './wrapped-file.js';
 
 const GROUP = 'Key Import/Export Commands';
@@ -252,6 +252,7 @@ const unWrapKey: KeyCommandRow = {
       mechanism: { type, parameter: parameter?.(given, input.iv) },
       wrapped: input.wrapped,
       template,
+      access: await newKeyAccess(session, given),
     };
     const name = given.has('-noheader') ? 'Cfm2UnWrapWithTemplate3' : 'Cfm3UnWrapKey';
     const made = await session.call(name, (client) => client.unwrapKey(request, () => undefined));
@@ -261,7 +262,6 @@ const unWrapKey: KeyCommandRow = {
     session.print(`        Key Unwrapped.  Key Handle: ${made.handle}`, '');
     printAttestation(session, given);
     session.printNodes();
-    await shareWith(session, given, [made.handle]);
   },
 };
 

@@ -6,6 +6,7 @@ import { CKA } from '../../../src/pkcs11/attributes.js';
 import { CKM } from '../../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../../src/pkcs11/template.js';
 import { loggedIn, PASSWORD } from '../../support/in-process.js';
+import { registerKey, secretTemplate, twoOfTwo } from '../../support/key-quorums.js';
 import { ManagedClusters } from '../../support/managed.js';
 import type { NetworkCluster } from '../../support/network.js';
 import { OfficerKey } from '../../support/officers.js';
@@ -123,6 +124,37 @@ describe('cloudhsm_mgmt_util prints what the reference shows', () => {
         },
         [[/Token Validity: \d+/, 'validity']],
       ));
+
+    it('key-quorum, which is of CUs', async () => {
+      const users = { crypto_user: keys.admin, other_user: keys.officer2 };
+      for (const hsm of clusters.network.cluster.hsms)
+        for (const [name, key] of Object.entries(users)) {
+          const user = await loggedIn(hsm, name, 'CU');
+          await registerKey(user, key);
+          user.close();
+        }
+      const client = clusters.network.cluster.connect();
+      await client.login('crypto_user', PASSWORD);
+      const access = { sharedWith: ['other_user'], quorum: twoOfTwo };
+      await client.generateKey(CKM.CKM_AES_KEY_GEN, secretTemplate(), undefined, access);
+      client.close();
+      await clusters.play(
+        'key-quorum',
+        {
+          'both users sign the token': async () => {
+            const token = readFileSync(path('key.token'));
+            for (const [name, key] of Object.entries(users))
+              writeFileSync(path(`key.token.${name}`), key.signFile(token));
+            const approvers = Object.keys(users).map(
+              (name) => `Approver Type = 1;\nApprover Name = ${name};\nApproval File = key.token.${name};`,
+            );
+            const head = 'Multi Token File Path = key.token;\nToken File Path = ;\nNumber of Approvals = 2;';
+            writeFileSync(path('approval.txt'), [head, ...approvers, ''].join('\n'));
+          },
+        },
+        [[/Token Validity: \d+/, 'validity']],
+      );
+    });
 
     it('second-factor', () => {
       const signed =

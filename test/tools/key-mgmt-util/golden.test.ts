@@ -11,7 +11,9 @@ import { readDaemonConfig } from '../../../src/tools/connection/cluster-access.j
 import { runKeyTool } from '../../../src/tools/key-mgmt-util/tool.js';
 import { playGolden } from '../../support/golden.js';
 import { type ClusterOptions, loggedIn, PASSWORD } from '../../support/in-process.js';
+import { registerKey } from '../../support/key-quorums.js';
 import { NetworkCluster } from '../../support/network.js';
+import { OfficerKey } from '../../support/officers.js';
 import { TestPrefix } from '../../support/prefix.js';
 
 describe('key_mgmt_util prints what the reference shows', () => {
@@ -42,6 +44,7 @@ describe('key_mgmt_util prints what the reference shows', () => {
           [/Attribute size: \d+/, 'size'],
           [/^([0-9A-F]{2} ){7}[0-9A-F]{2}$/, 'data'],
           [/Serial Number {8}:\S+/, 'serial'],
+          [/^Token Validity: \d+ sec$/, 'validity'],
         ],
         happen: async (what) => {
           expect(happenings).to.have.property(what);
@@ -109,6 +112,38 @@ describe('key_mgmt_util prints what the reference shows', () => {
     });
     const verifier = createVerify('sha256').update('a message');
     expect(verifier.verify(createPublicKey(read('rsa.pub')), readFileSync(path('signature')))).to.equal(true);
+  });
+
+  it('key-quorum', async () => {
+    const keys = { crypto_user: new OfficerKey(), other_user: new OfficerKey() };
+    const sign = (names: readonly (keyof typeof keys)[]): void => {
+      for (const name of names)
+        writeFileSync(path(`token.${name}`), keys[name].signFile(readFileSync(path('token'))));
+      const approvals = names.map(
+        (name) =>
+          `Approver Type = 1; # 2 for CO, 1 for CU\nApprover Name = ${name};\nApproval File = token.${name};`,
+      );
+      const head = [
+        'Multi Token File Path = token;',
+        'Token File Path = ;',
+        `Number of Approvals = ${names.length};`,
+      ];
+      writeFileSync(path('approval'), [...head, ...approvals].join('\n'));
+    };
+    await play('key-quorum', {
+      'CUs register keys to approve with': async () => {
+        for (const hsm of network.cluster.hsms)
+          for (const [name, key] of Object.entries(keys)) {
+            const user = await loggedIn(hsm, name, 'CU');
+            await registerKey(user, key);
+            user.close();
+          }
+      },
+      'there is a message': () => writeFileSync(path('message'), 'a message'),
+      'crypto_user signs the token': () => sign(['crypto_user']),
+      'both sign the token': () => sign(['crypto_user', 'other_user']),
+    });
+    expect(readFileSync(path('signature'))).to.have.length(64);
   });
 
   it('masked-objects', async () => {
