@@ -37,6 +37,7 @@ const goesOn: readonly CommandName[] = [
     'findAllKeys',
     'getKeysHash',
     'getHsmInfo',
+    'getDeviceCertificates',
     'sign',
     'verify',
     'encrypt',
