@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
@@ -24,5 +25,7 @@ if (process.env.OPENSSL_CONF !== undefined && ['up', 'hsm', 'client'].includes(p
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => engine.kill(signal));
   engine.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));
 } else {
+  // Node 22 keeps what it has compiled; elsewhere there is no such function.
+  module.enableCompileCache?.(fileURLToPath(new URL('../dist/.compiled', import.meta.url)));
   await import(main);
 }

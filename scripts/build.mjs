@@ -6,7 +6,17 @@
  *   node scripts/build.mjs [--only typescript|addon|module] [--force]
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,9 +42,16 @@ function newest(paths) {
   );
 }
 
-function isFresh({ output, sources }) {
-  if (force || output === undefined || !existsSync(join(root, output))) return false;
-  return statSync(join(root, output)).mtimeMs >= newest(sources);
+/** Every file with its size and its time: what the compiler has seen, without a second for asking it. */
+function stampOf(sources) {
+  const files = sources.flatMap((path) => filesBelow(join(root, path)));
+  return files.map((file) => `${file} ${statSync(file).size} ${statSync(file).mtimeMs}`).join('\n');
+}
+
+function isFresh({ output, sources, stamp }) {
+  if (force || !existsSync(join(root, output))) return false;
+  if (stamp === undefined) return statSync(join(root, output)).mtimeMs >= newest(sources);
+  return existsSync(join(root, stamp)) && readFileSync(join(root, stamp), 'utf8') === stampOf(sources);
 }
 
 const headers = headersFolder();
@@ -44,7 +61,9 @@ const steps = [
   {
     name: 'typescript',
     title: 'compiling TypeScript',
-    // No output to look at: the compiler itself knows what has changed.
+    output: 'dist/src/cli/main.js',
+    stamp: 'dist/.built',
+    sources: ['src', 'test', 'tsconfig.json', 'package-lock.json'],
     command: [bin('tsc'), '-p', '.'],
   },
   {
@@ -97,8 +116,14 @@ function run([command, ...words]) {
 /** `npx cloudhsm-local` in the checkout: without this link npm packs and installs the whole checkout at every call. */
 function linkCommand() {
   const link = bin('cloudhsm-local');
+  const target = join('..', '..', 'bin', 'cloudhsm-local.mjs');
+  try {
+    if (readlinkSync(link) === target) return;
+  } catch {
+    // There is none, or a file.
+  }
   rmSync(link, { force: true });
-  symlinkSync(join('..', '..', 'bin', 'cloudhsm-local.mjs'), link);
+  symlinkSync(target, link);
 }
 
 /** Removes what was compiled from sources that are gone: the compiler leaves it, and mocha would run it. */
@@ -117,10 +142,13 @@ for (const [at, step] of steps.entries()) {
   process.stderr.write(terminal ? `${title} …` : `${title}\n`);
   const started = Date.now();
   try {
+    // What changes while it is compiled is compiled again.
+    const stamp = step.stamp && stampOf(step.sources);
     await run(step.command);
     if (step.name === 'typescript') removeOrphans();
+    if (step.stamp !== undefined) writeFileSync(join(root, step.stamp), stamp);
     // A change that does not concern the output leaves it as it was: it is fresh all the same.
-    if (step.output !== undefined) utimesSync(join(root, step.output), new Date(), new Date());
+    else utimesSync(join(root, step.output), new Date(), new Date());
   } catch (error) {
     process.stderr.write(`\n${error.message}\n`);
     process.exit(1);

@@ -1,20 +1,10 @@
 import { Argument, Command, Option } from 'commander';
 import { commandFailures, describeError, Failure } from '../base/errors.js';
 import { faultKinds } from '../hsm/faults.js';
-import { backupsCommand } from './commands/backups.js';
-import { downCommand, resetCommand } from './commands/down.js';
-import { envCommand } from './commands/env.js';
-import { faultCommand, healCommand } from './commands/fault.js';
-import { installCommand } from './commands/install.js';
-import { logsCommand } from './commands/logs.js';
-import { addHsmCommand, removeHsmCommand } from './commands/membership.js';
-import { metricsCommand } from './commands/metrics.js';
-import { reportCommand } from './commands/report.js';
-import { clientCommand, hsmCommand, initCommand } from './commands/split.js';
-import { statusCommand } from './commands/status.js';
-import { upCommand } from './commands/up.js';
 import { completionScripts, localCompletions } from './completion.js';
 import { findHome } from './home.js';
+
+// Each command imports what it needs when it runs: most need little, and all are to answer at once.
 
 const program = new Command('cloudhsm-local')
   .description('An AWS CloudHSM on this machine: simulated HSMs behind a PKCS#11 module')
@@ -37,49 +27,63 @@ command('up', 'start the cluster and run it until Ctrl-C')
   )
   .option('--config <file>', 'settings as JSON; options above override them')
   .option('--detach', 'return when the cluster is ready, and leave it running')
-  .action((options) => upCommand(findHome(options.home), options));
+  .action(async (options) => (await import('./commands/up.js')).upCommand(findHome(options.home), options));
 
-command('down', 'end the running engine').action((options) => downCommand(findHome(options.home)));
+command('down', 'end the running engine').action(async (options) =>
+  (await import('./commands/down.js')).downCommand(findHome(options.home)),
+);
 
-command('reset', 'end the running engine and forget its home: users, keys, everything').action((options) =>
-  resetCommand(findHome(options.home)),
+command('reset', 'end the running engine and forget its home: users, keys, everything').action(
+  async (options) => (await import('./commands/down.js')).resetCommand(findHome(options.home)),
 );
 
 command('status', 'what is running')
   .option('--json', 'for programs')
-  .action((options) => statusCommand(findHome(options.home), options.json === true));
+  .action(async (options) =>
+    (await import('./commands/status.js')).statusCommand(findHome(options.home), options.json === true),
+  );
 
 command('report', 'what programs did that CloudHSM refuses, and how to fix it; also after `down`')
   .option('--json', 'for programs')
   .option('--fail-on-deviation', 'exit with status 1 if there is any')
   .option('--clear', 'forget what was recorded, to begin anew')
-  .action((options) => reportCommand(findHome(options.home), options));
+  .action(async (options) =>
+    (await import('./commands/report.js')).reportCommand(findHome(options.home), options),
+  );
 
 command('logs', "the HSMs' audit logs: who logged in, and what was done to users and keys")
   .argument('[hsm-id]', 'of this HSM only')
   .option('--verify', 'whether a log was tampered with; exit with status 1 if so')
   .option('--json', 'for programs')
-  .action((hsmId, options) => logsCommand(findHome(options.home), hsmId, options));
+  .action(async (hsmId, options) =>
+    (await import('./commands/logs.js')).logsCommand(findHome(options.home), hsmId, options),
+  );
 
 command('backups', 'backups that the service keeps, and where they are')
   .option('--json', 'for programs')
-  .action((options) => backupsCommand(findHome(options.home), options.json === true));
+  .action(async (options) =>
+    (await import('./commands/backups.js')).backupsCommand(findHome(options.home), options.json === true),
+  );
 
 command(
   'metrics',
   'what the engine counts, as Prometheus reads it: GET /metrics on the control socket',
-).action((options) => metricsCommand(findHome(options.home)));
+).action(async (options) => (await import('./commands/metrics.js')).metricsCommand(findHome(options.home)));
 command('init', 'make the cluster of a home whose HSMs run in processes of their own')
   .option('--hsms <n>', 'HSMs in the cluster (default: 2)')
   .option('--config <file>', 'settings as JSON; options above override them')
-  .action((options) => initCommand(findHome(options.home), options));
+  .action(async (options) =>
+    (await import('./commands/split.js')).initCommand(findHome(options.home), options),
+  );
 
 command(
   'add-hsm',
   "make one HSM more for a home's cluster, with what the others have: running clients use it once it runs",
 )
   .option('--config <file>', 'settings as JSON')
-  .action((options) => addHsmCommand(findHome(options.home), options));
+  .action(async (options) =>
+    (await import('./commands/membership.js')).addHsmCommand(findHome(options.home), options),
+  );
 
 command(
   'remove-hsm',
@@ -87,12 +91,16 @@ command(
 )
   .argument('<hsm>', 'its id, or its number in the cluster')
   .option('--config <file>', 'settings as JSON')
-  .action((hsm, options) => removeHsmCommand(findHome(options.home), hsm, options));
+  .action(async (hsm, options) =>
+    (await import('./commands/membership.js')).removeHsmCommand(findHome(options.home), hsm, options),
+  );
 
 command('hsm', 'run one HSM of a home that `init` has made, until Ctrl-C')
   .argument('<hsm>', 'its id, or its number in the cluster')
   .option('--config <file>', 'settings as JSON')
-  .action((hsm, options) => hsmCommand(findHome(options.home), hsm, options));
+  .action(async (hsm, options) =>
+    (await import('./commands/split.js')).hsmCommand(findHome(options.home), hsm, options),
+  );
 
 command('client', 'run what programs connect to, beside HSMs in other processes, until Ctrl-C')
   .requiredOption(
@@ -100,24 +108,32 @@ command('client', 'run what programs connect to, beside HSMs in other processes,
     'cloudhsm-pkcs11.cfg or cloudhsm_client.cfg: where the HSMs are, and the certificates',
   )
   .option('--config <file>', 'settings as JSON')
-  .action((options) => clientCommand(findHome(options.home), options));
+  .action(async (options) =>
+    (await import('./commands/split.js')).clientCommand(findHome(options.home), options),
+  );
 
 command('fault', 'make something go wrong with one HSM')
   .argument('<hsm-id>')
   .addArgument(new Argument('<kind>').choices(faultKinds))
-  .action((hsm, kind, options) => faultCommand(findHome(options.home), hsm, kind));
+  .action(async (hsm, kind, options) =>
+    (await import('./commands/fault.js')).faultCommand(findHome(options.home), hsm, kind),
+  );
 
 command('heal', 'end what is wrong with an HSM')
   .argument('<hsm-id>')
-  .action((hsm, options) => healCommand(findHome(options.home), hsm));
+  .action(async (hsm, options) =>
+    (await import('./commands/fault.js')).healCommand(findHome(options.home), hsm),
+  );
 
 command('env', 'shell exports for programs that use the cluster: eval "$(cloudhsm-local env)"').action(
-  (options) => envCommand(findHome(options.home)),
+  async (options) => (await import('./commands/env.js')).envCommand(findHome(options.home)),
 );
 
 command('install', "lay out the tree of AWS's packages, so that what names its files runs as it is")
   .requiredOption('--prefix <dir>', 'where to: /opt/cloudhsm is where programs look')
-  .action((options) => installCommand(findHome(options.home), options.prefix));
+  .action(async (options) =>
+    (await import('./commands/install.js')).installCommand(findHome(options.home), options.prefix),
+  );
 
 command(
   'completion',

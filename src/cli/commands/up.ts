@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Config, type ConfigInput, loadConfig } from '../../base/config.js';
 import { commandFailure, describeError, Failure } from '../../base/errors.js';
+import { prepareClusterKey } from '../../control-plane/identity/cluster-key.js';
 import { askEngine } from '../control.js';
-import { startEngine } from '../engine.js';
 import type { Home } from '../home.js';
 import { readyPage } from '../ready-page.js';
 import { type StartMessage, sayReady, tellParent, untilStopped } from '../run.js';
@@ -33,6 +34,9 @@ async function runEngine(home: Home, options: UpOptions): Promise<void> {
   const progress = progressLine();
   try {
     const { config, stated } = loadConfig(options.config, overridesOf(options));
+    // What a new cluster needs is looked for while the engine is loaded.
+    if (!existsSync(home.clusterFile)) prepareClusterKey();
+    const { startEngine } = await import('../engine.js');
     const engine = await startEngine(home, config, stated, progress.step);
     progress.done();
     await untilStopped(engine, () => sayReady(async () => readyPage(home, await engine.status())));

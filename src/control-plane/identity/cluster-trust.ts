@@ -1,4 +1,4 @@
-import forge from 'node-forge';
+import asn1 from 'node-forge/lib/asn1.js';
 import { certificateBlocks } from '../../base/pem.js';
 import { authorityKeyKinds, type Certificate, parseCertificate } from '../../crypto/index.js';
 import type { ClusterTrust } from '../hsm-host.js';
@@ -24,7 +24,7 @@ const sha2: readonly string[] = [
 const children = (value: Asn1 | undefined): readonly Asn1[] =>
   Array.isArray(value?.value) ? (value.value as Asn1[]) : [];
 const oidOf = (value: Asn1 | undefined): string =>
-  typeof value?.value === 'string' ? forge.asn1.derToOid(value.value) : '';
+  typeof value?.value === 'string' ? asn1.derToOid(value.value) : '';
 
 /** RSASSA-PSS-params (RFC 4055): the hash and MGF1's hash; without them SHA-1 is meant. */
 function isPssWithSha2(parameters: Asn1 | undefined): boolean {
@@ -54,7 +54,7 @@ function checkAlgorithm(what: string, algorithm: Asn1 | undefined): void {
 }
 
 const isTagged = (field: Asn1 | undefined, tag: number): boolean =>
-  field?.tagClass === forge.asn1.Class.CONTEXT_SPECIFIC && (field.type as number) === tag;
+  field?.tagClass === asn1.Class.CONTEXT_SPECIFIC && (field.type as number) === tag;
 
 function readExtensions(fields: readonly Asn1[]): ReadonlyMap<string, Asn1> {
   const tagged = fields.find((field) => isTagged(field, 3));
@@ -98,7 +98,7 @@ function checkValidity({ what, certificate }: Read, nowMs: number): void {
 function checkAuthority({ what, isV1, extensions }: Read): void {
   if (isV1) return;
   const [isAuthority] = children(extensions.get(oids.basicConstraints));
-  if (isAuthority?.type !== forge.asn1.Type.BOOLEAN || isAuthority.value === '\0')
+  if (isAuthority?.type !== asn1.Type.BOOLEAN || isAuthority.value === '\0')
     throw invalidRequest(`${what} must have the extension Basic Constraints with CA:TRUE.`);
   const usage = extensions.get(oids.keyUsage)?.value;
   // Bit 5 of KeyUsage, keyCertSign; the first byte counts unused bits.

@@ -1,9 +1,9 @@
-import forge from 'node-forge';
+import type forge from 'node-forge';
+import asn1 from 'node-forge/lib/asn1.js';
 import { digest, ecdsaSign, importPrivateKey, rsaSign } from '../../crypto/index.js';
 
 /* The structures of X.509 (RFC 5280) and PKCS#10 (RFC 2986), built by node-forge; signatures are the crypto room's. */
 
-const { asn1 } = forge;
 const { Class, Type } = asn1;
 export type Asn1 = forge.asn1.Asn1;
 
@@ -67,7 +67,7 @@ export function name(...parts: readonly RelativeName[]): Asn1 {
     ...parts.map((part) => {
       const values = Object.entries(part).map(([attribute, value]) => {
         const { id, type } = attributes[attribute as keyof typeof attributes];
-        return sequence(oid(id), leaf(type, forge.util.encodeUtf8(value)));
+        return sequence(oid(id), leaf(type, binary(Buffer.from(value))));
       });
       return node(
         Type.SET,

@@ -1,8 +1,9 @@
 import { type ClusterKind, type HsmType, hsmTypes } from '../../base/cluster-kind.js';
 import { pem } from '../../base/pem.js';
-import { generateEcKeyPair, generateRsaKeyPair } from '../../crypto/index.js';
+import { generateEcKeyPair } from '../../crypto/index.js';
 import type { DeviceCertificates } from '../../hsm/device-certificates.js';
 import type { HsmIdentity } from '../hsm-host.js';
+import { newClusterKey } from './cluster-key.js';
 import {
   type Asn1,
   basicConstraints,
@@ -70,9 +71,8 @@ async function newRoot(root: RootName): Promise<Root> {
 
 /** New roots; whoever calls keeps them, for users pin them. */
 export async function newRoots(): Promise<Roots> {
-  const roots: Partial<Record<RootName, Root>> = {};
-  for (const root of rootNames) roots[root] = await newRoot(root);
-  return roots as Roots;
+  const roots = await Promise.all(rootNames.map(async (root) => [root, await newRoot(root)] as const));
+  return Object.fromEntries(roots) as Roots;
 }
 
 /** What differs between the makes of HSMs in a CSR's subject (reference section 7.2). */
@@ -105,9 +105,6 @@ export interface NewHsmIdentity {
   /** The cluster's private key, PKCS#8: made in the first HSM, kept by HSMs and in their backups. Cleanse it when done. */
   readonly clusterKey: Buffer;
 }
-
-const MODULUS_BITS = 2048;
-const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
 
 /** Makes a hardware key, and its certificate for a key that the HSM has. */
 async function newHardware(
@@ -143,7 +140,7 @@ async function newHardware(
 
 /** Makes the cluster's key pair, and what shows whose hardware has it. */
 export async function newHsmIdentity(roots: Roots, kind: ClusterKind, board: Board): Promise<NewHsmIdentity> {
-  const { pkcs8, spki } = await generateRsaKeyPair(MODULUS_BITS, PUBLIC_EXPONENT);
+  const { pkcs8, spki } = await newClusterKey();
   const identity: HsmIdentity = {
     clusterCsr: await certificationRequest(rsaSigner(pkcs8), subjectOf(kind, board), spki),
     ...(await newHardware(roots, kind, board, spki)),
