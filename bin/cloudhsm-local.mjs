@@ -15,7 +15,10 @@ if (!existsSync(main)) {
 
 // An OpenSSL configuration that loads our own PKCS#11 module must not reach the engine's OpenSSL: it would wait for
 // itself. OpenSSL reads the variable before any of our code runs, so the engine is started again without it.
-if (process.env.OPENSSL_CONF !== undefined && ['up', 'hsm', 'client'].includes(process.argv[2])) {
+if (
+  process.env.OPENSSL_CONF !== undefined &&
+  ['up', 'hsm', 'client', 'control-plane'].includes(process.argv[2])
+) {
   const { OPENSSL_CONF: _, ...env } = process.env;
   // Whoever started us may wait for the engine's word.
   const asked = process.send !== undefined;

@@ -55,7 +55,7 @@ interface Backing {
 type ServedConfig = Pick<Config, 'profile'> & { readonly keyAvailabilityCheck?: boolean | undefined };
 
 /** Takes the home's lock and opens its log. Throws ALREADY_RUNNING. */
-async function takeHome(home: Home, config: Config): Promise<Log> {
+export async function takeHome(home: Home, config: Config): Promise<Log> {
   await takeLock(home);
   const log = openLog(config.logLevel, home.logFile);
   surviveEchoes();
@@ -76,7 +76,9 @@ export async function startEngine(
   // What is refused later would leave a cluster behind that is half made.
   hsmSettings(config, readPlan(home) ?? config);
   const plan = planOf(home, config, requested);
-  if (plan !== undefined) checkUnchanged({ ...plan, eniNetwork: eniNetworkOf(plan) }, requested, home);
+  // Where nothing was to be made, nothing was decided.
+  if (plan !== undefined && (plan.clusterId !== undefined || !plan.complete))
+    checkUnchanged({ ...plan, eniNetwork: eniNetworkOf(plan) }, requested, home);
   const own = plan === undefined ? await openOwnCluster(home, config, requested, log, progress) : undefined;
   const noApi = own !== undefined && config.controlPlane.enabled === false;
   const readiness = keepReadiness(home, config.profile, log);

@@ -112,6 +112,15 @@ command('client', 'run what programs connect to, beside HSMs in other processes,
     (await import('./commands/split.js')).clientCommand(findHome(options.home), options),
   );
 
+command(
+  'control-plane',
+  'run the cloudhsmv2 API alone, with the HSMs of its clusters, for clients elsewhere, until Ctrl-C',
+)
+  .option('--config <file>', 'settings as JSON')
+  .action(async (options) =>
+    (await import('./commands/split.js')).controlPlaneCommand(findHome(options.home), options),
+  );
+
 command('fault', 'make something go wrong with one HSM')
   .argument('<hsm-id>')
   .addArgument(new Argument('<kind>').choices(faultKinds))

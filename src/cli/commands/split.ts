@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../../base/config.js';
 import { writePrivateFile } from '../../base/files.js';
 import { prepareCluster } from '../cluster-home.js';
+import { startControlPlane } from '../control-plane-process.js';
 import { startClient, takeLock } from '../engine.js';
 import type { Home } from '../home.js';
 import { startHsm } from '../hsm-process.js';
@@ -44,6 +45,18 @@ export async function hsmCommand(home: Home, hsm: string, { config: file }: Conf
   const text = async (): Promise<string> => {
     const [cluster] = (await running.status()).clusters;
     return cluster!.hsms.map(({ id, eniIp, port }) => `${id} listens on ${eniIp}:${port}`).join('\n');
+  };
+  await untilStopped(running, () => sayReady(text));
+}
+
+export async function controlPlaneCommand(home: Home, { config: file }: ConfigOption): Promise<void> {
+  const progress = progressLine();
+  const { config } = loadConfig(file, {});
+  const running = await startControlPlane(home, config, progress.step);
+  progress.done();
+  const text = async (): Promise<string> => {
+    const { endpoint } = await running.status();
+    return `The cloudhsmv2 API listens: export AWS_ENDPOINT_URL_CLOUDHSM_V2='${endpoint}'`;
   };
   await untilStopped(running, () => sayReady(text));
 }

@@ -68,6 +68,12 @@ function newPlan(config: Config): Plan {
   };
 }
 
+/** Of a home whose clusters are all made by somebody: nothing is to be made. Only where there is no cluster. */
+export function planNothing(home: Home, config: Config): void {
+  const isNew = ![home.defaultClusterFile, home.clusterFile, home.hsmsDirectory].some(existsSync);
+  if (isNew) writePlan(home, { ...newPlan(config), complete: true });
+}
+
 const missing = (what: string, file: string): never => {
   throw commandFailure(
     'CORRUPT_STORE',

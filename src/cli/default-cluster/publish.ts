@@ -38,7 +38,8 @@ function write(home: Home, cluster: ClusterRecord): void {
 export function publishCluster(home: Home, catalogue: Catalogue, log: Log): void {
   const publish = (): void => {
     const id = readPlan(home)?.clusterId;
-    const cluster = id === undefined ? undefined : catalogue.get('cluster', id);
+    if (id === undefined) return;
+    const cluster = catalogue.get('cluster', id);
     if (cluster !== undefined && unfinished.includes(cluster.state)) return;
     if (cluster === undefined || cluster.state === 'DELETED') rmSync(home.clusterFile, { force: true });
     else write(home, cluster);
