@@ -6,7 +6,6 @@ import { commandFailure, describeError } from '../base/errors.js';
 import { makeFolder, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import type { Cluster } from '../cluster/cluster.js';
-import { archiveSchema, openArchive } from '../control-plane/archive/archive.js';
 import { ControlPlane } from '../control-plane/control-plane.js';
 import { LocalHsms } from '../control-plane/hosting/local-hsms.js';
 import { standardAuthorization } from '../control-plane/http/authorization.js';
@@ -16,7 +15,7 @@ import { type ControlPlaneSettings, standardSettings } from '../control-plane/st
 import type { ReadinessRecord } from '../cryptoki/readiness.js';
 import { mayStoreCertificates } from '../objects/certificates.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
-import { type ListedBackup, listedBackups } from './backups.js';
+import { catalogueDirectory, type ListedBackup, listedBackups, openHomeArchive } from './backups.js';
 import { hsmSettings, SYNCHRONISATION_MS } from './cluster-home.js';
 import { type Plan, readPlan } from './default-cluster/plan.js';
 import { provision } from './default-cluster/provision.js';
@@ -37,13 +36,6 @@ export interface Api {
   status(): ClusterStatus[];
   readonly backups: () => readonly ListedBackup[];
   close(): Promise<void>;
-}
-
-function parseArchive(backups: Config['backups']) {
-  const result = archiveSchema.safeParse(backups);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => `backups.${path.join('.')}: ${message}`);
-  throw commandFailure('BAD_CONFIGURATION', `the configuration cannot be used: ${problems.join('; ')}`);
 }
 
 /** Listens where it is told or, when nothing is said, where it has listened before: `env` stays right over a restart. */
@@ -148,11 +140,8 @@ export async function startApi(
   const roots = await ensureRoots(home);
   moveHsms(home);
   const hsms = openHsms(home, config, roots, log);
-  const archive = openArchive(parseArchive(config.backups), {
-    backups: home.backupsDirectory,
-    keys: home.archiveKeysDirectory,
-  });
-  const store = openLmdbStore(join(home.controlPlaneDirectory, 'catalogue'));
+  const archive = openHomeArchive(home, config);
+  const store = openLmdbStore(catalogueDirectory(home));
   const settings = settingsOf(home, config, plan);
   const controlPlane = await ControlPlane.open({
     store,

@@ -59,10 +59,11 @@ command('logs', "the HSMs' audit logs: who logged in, and what was done to users
     (await import('./commands/logs.js')).logsCommand(findHome(options.home), hsmId, options),
   );
 
-command('backups', 'backups that the service keeps, and where they are')
+command('backups', 'backups that the service keeps, and where they are; also after `down`')
   .option('--json', 'for programs')
+  .option('--config <file>', 'settings as JSON that the engine was given, if it does not run')
   .action(async (options) =>
-    (await import('./commands/backups.js')).backupsCommand(findHome(options.home), options.json === true),
+    (await import('./commands/backups.js')).backupsCommand(findHome(options.home), options),
   );
 
 command(

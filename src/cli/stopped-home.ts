@@ -8,7 +8,11 @@ const hadOne = ({ clusterFile, lockFile }: Home): boolean => existsSync(clusterF
 /** What the running engine answers, or, when there is none, `offline` on what the last one has left. Throws NOT_RUNNING for a home
  * that never had one: a gate must not pass because it looked in the wrong place. Throws ALREADY_RUNNING where an engine is just
  * starting or ending. */
-export async function askEngineOr<T>(ask: () => Promise<T>, home: Home, offline: () => T): Promise<T> {
+export async function askEngineOr<T>(
+  ask: () => Promise<T>,
+  home: Home,
+  offline: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await ask();
   } catch (error) {

@@ -284,4 +284,21 @@ describe('the API of an engine', function () {
     const answer = await fetch(`${endpoint}/AWS_CloudHSM_Root-G1.crt`);
     expect(await answer.text()).to.match(/^-----BEGIN CERTIFICATE-----/);
   });
+
+  it('tells of its backups when the engine has ended, too', async () => {
+    const listed = async (...options: string[]) =>
+      cloudhsmLocal(['backups', '--json', '--home', engine.home, ...options]);
+    const running = await listed();
+    await engine.kill();
+    const stopped = await listed();
+    expect(stopped.code, stopped.stderr).to.equal(0);
+    expect(JSON.parse(stopped.stdout)).to.deep.equal(JSON.parse(running.stdout));
+    const config = join(directory.path, 's3.json');
+    writeFileSync(config, JSON.stringify({ backups: { s3: { bucket: 'kept' } } }));
+    const [first] = JSON.parse((await listed('--config', config)).stdout) as { place: string }[];
+    expect(first!.place).to.match(/^s3:\/\/kept\//);
+    const elsewhere = await cloudhsmLocal(['backups', '--home', join(engine.home, 'nowhere')]);
+    expect(elsewhere.code).to.equal(4);
+    await engine.restart();
+  });
 });
