@@ -10,7 +10,7 @@ import { backupJobs } from './jobs/backup-jobs.js';
 import { activate, clusterJobs, noticeActivation } from './jobs/cluster-jobs.js';
 import { noticeFailure } from './jobs/failures.js';
 import { HealthChecks, mustWork } from './jobs/health.js';
-import { placeOf } from './jobs/hsm-records.js';
+import { isInitialised, placeOf } from './jobs/hsm-records.js';
 import { handlers } from './operations/index.js';
 import { asServiceError } from './service/errors.js';
 import type { OperationName, Output } from './service/operations.js';
@@ -103,7 +103,7 @@ export class ControlPlane {
 
   /**
    * An HSM whose store is damaged keeps the others from nothing: it is replaced by one with what they have. When it is all of them, what
-   * there is would be an older backup: somebody has to look at it first. Throws CORRUPT_STORE.
+   * there is would be an older backup: somebody has to look at it first, unless the cluster was never used. Throws CORRUPT_STORE.
    */
   async #start(cluster: ClusterRecord): Promise<void> {
     const { host, log } = this.context;
@@ -118,7 +118,7 @@ export class ControlPlane {
         log.error({ hsm: hsm.id }, `the HSM could not be started: ${describeError(error)}`);
       }
     }
-    if (damaged.length > 0 && damaged.length === due.length) throw damaged[0];
+    if (damaged.length > 0 && damaged.length === due.length && isInitialised(cluster)) throw damaged[0];
   }
 
   #jobsOf(id: string): Job[] {

@@ -41,7 +41,11 @@ class MortalControlPlane extends TestedControlPlane {
     this.death = { at, arrives, writes: 0 };
     this.#durable = this.store;
     this.store = mortal(this.store, ['write'], this.death);
-    this.host = mortal(this.hsms, ['create', 'initialize', 'backUp', 'retire', 'remove'], this.death);
+    this.host = mortal(
+      this.hsms,
+      ['create', 'initialize', 'limitWrites', 'backUp', 'retire', 'remove'],
+      this.death,
+    );
     this.keeping = mortal(this.archive, ['store', 'copy', 'remove'], this.death);
   }
 
@@ -50,13 +54,10 @@ class MortalControlPlane extends TestedControlPlane {
   }
 
   /** Who waits for a process that dies waits for ever. */
-  override settle = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 5; quiet++) {
-      await new Promise((resolve) => setImmediate(resolve));
-      await Promise.race([this.controlPlane.settled(), this.#end()]);
-    }
+  override async settled(): Promise<void> {
+    await Promise.race([super.settled(), this.#end()]);
     if (this.isDead) await never;
-  };
+  }
 
   async #end(): Promise<void> {
     while (!this.isDead) await new Promise((resolve) => setImmediate(resolve));
@@ -76,7 +77,7 @@ class MortalControlPlane extends TestedControlPlane {
     next.archive = this.archive;
     next.keeping = this.archive;
     next.time = this.time;
-    return next.open();
+    return next.open({ healthCheckMs: 30_000 });
   }
 }
 
@@ -90,30 +91,48 @@ interface Acknowledged {
   owner?: string;
   deletedBackups: Set<string>;
   copies: number;
+  /** How many HSMs there are, where others come for those that go. */
+  hsmCount: number;
+  /** The type that was asked for last, and the one before. */
+  hsmTypes: readonly string[];
+  restoredBackup?: string;
+  isDeleted: boolean;
 }
 
-/** A cluster's life, step by step; what was acknowledged is put down before the next step. */
-async function live(api: MortalControlPlane, known: Acknowledged): Promise<void> {
-  const { Cluster } = await api.call('CreateCluster', {
-    HsmType: 'hsm2m.medium',
-    Mode: 'FIPS',
-    SubnetIds: [...subnets],
-  });
-  const ClusterId = Cluster!.ClusterId!;
-  known.clusterId = ClusterId;
+type Life = (api: MortalControlPlane, known: Acknowledged) => Promise<void>;
+
+async function createCluster(api: MortalControlPlane, known: Acknowledged, HsmType: string): Promise<string> {
+  const input = { HsmType, Mode: 'FIPS' as const, SubnetIds: [...subnets] };
+  const { Cluster } = await api.call('CreateCluster', input);
+  known.clusterId = Cluster!.ClusterId!;
+  known.hsmTypes = [HsmType];
   await api.settle();
-  const create = async (zone: string) => {
-    const input = { ClusterId, AvailabilityZone: `us-east-1${zone}` };
-    const { HsmId } = (await api.call('CreateHsm', input)).Hsm!;
-    known.hsms.add(HsmId);
-    await api.settle();
-    return HsmId;
-  };
-  const first = await create('a');
+  return known.clusterId;
+}
+
+async function createHsm(api: MortalControlPlane, ClusterId: string, zone: string): Promise<string> {
+  const { Hsm } = await api.call('CreateHsm', { ClusterId, AvailabilityZone: `us-east-1${zone}` });
+  await api.settle();
+  return Hsm!.HsmId;
+}
+
+async function initialize(api: MortalControlPlane, known: Acknowledged, ClusterId: string): Promise<void> {
   const { signedCert, trustAnchor } = ownerOf((await api.cluster(ClusterId)).Certificates!.ClusterCsr!);
   await api.call('InitializeCluster', { ClusterId, SignedCert: signedCert, TrustAnchor: trustAnchor });
   known.owner = signedCert;
   await api.settle();
+}
+
+/** A cluster's life, step by step; what was acknowledged is put down before the next step. */
+const comesAndGoes: Life = async (api, known) => {
+  const ClusterId = await createCluster(api, known, 'hsm2m.medium');
+  const create = async (zone: string) => {
+    const id = await createHsm(api, ClusterId, zone);
+    known.hsms.add(id);
+    return id;
+  };
+  const first = await create('a');
+  await initialize(api, known, ClusterId);
   api.hsms.running.get(first)!.content.push('a key');
   api.hsms.activate(first);
   await api.settle();
@@ -134,7 +153,67 @@ async function live(api: MortalControlPlane, known: Acknowledged): Promise<void>
     await api.settle();
   }
   await create('a');
-}
+};
+
+/** HSMs fail, before activation and after it, and change their type forth and back. */
+const failsAndChanges: Life = async (api, known) => {
+  const ClusterId = await createCluster(api, known, 'hsm1.medium');
+  const first = await createHsm(api, ClusterId, 'a');
+  await initialize(api, known, ClusterId);
+  delete known.owner;
+  api.hsms.fail(first);
+  await api.settle();
+  const [{ HsmId: second }] = (await api.cluster(ClusterId)).Hsms as [{ HsmId: string }];
+  await initialize(api, known, ClusterId);
+  api.hsms.running.get(second)!.content.push('a key');
+  api.hsms.activate(second);
+  await api.settle();
+  await createHsm(api, ClusterId, 'b');
+  known.hsmCount = 2;
+  api.hsms.fail(second);
+  await api.settle();
+  for (const HsmType of ['hsm2m.medium', 'hsm1.medium']) {
+    known.hsmTypes = [...known.hsmTypes.slice(-1), HsmType];
+    await api.call('ModifyCluster', { ClusterId, HsmType });
+    known.hsmTypes = [HsmType];
+    await api.settle();
+  }
+};
+
+/** What is done to backups and policies, and the end of a cluster. */
+const isTidiedUp: Life = async (api, known) => {
+  const ClusterId = await createCluster(api, known, 'hsm2m.medium');
+  const HsmId = await createHsm(api, ClusterId, 'a');
+  await initialize(api, known, ClusterId);
+  api.hsms.running.get(HsmId)!.content.push('a key');
+  api.hsms.activate(HsmId);
+  await api.settle();
+  const [{ BackupId, BackupArn: ResourceArn }] = (await api.backups(ClusterId)) as [
+    { BackupId: string; BackupArn: string },
+  ];
+  await api.call('ModifyBackupAttributes', { BackupId, NeverExpires: true });
+  const Policy = JSON.stringify({
+    Statement: {
+      Effect: 'Allow',
+      Principal: { AWS: '210987654321' },
+      Action: 'cloudhsm:CreateCluster',
+      Resource: ResourceArn,
+    },
+  });
+  await api.call('PutResourcePolicy', { ResourceArn, Policy });
+  await api.call('DeleteResourcePolicy', { ResourceArn });
+  await api.call('DeleteBackup', { BackupId });
+  await api.call('RestoreBackup', { BackupId });
+  known.restoredBackup = BackupId;
+  await api.call('TagResource', { ResourceId: BackupId, TagList: [{ Key: 'a', Value: 'b' }] });
+  await api.call('UntagResource', { ResourceId: BackupId, TagKeyList: ['a'] });
+  known.leavingHsms.add(HsmId);
+  await api.call('DeleteHsm', { ClusterId, HsmId });
+  await api.settle();
+  known.isDeleted = true;
+  await api.call('DeleteCluster', { ClusterId });
+  await api.settle();
+};
 
 /** What must hold for each record, whatever has happened. */
 function checkRecords(api: TestedControlPlane): void {
@@ -142,12 +221,14 @@ function checkRecords(api: TestedControlPlane): void {
   for (const cluster of catalogue.all('cluster') as ClusterRecord[]) {
     expect(Object.keys(clusterLifecycle)).to.contain(cluster.state);
     expect(cluster.state).not.to.match(/IN_PROGRESS/);
-    for (const { id, state } of cluster.hsms) {
+    for (const { id, state, hsmType } of cluster.hsms) {
       expect(state).to.equal('ACTIVE');
+      expect(hsmType).to.equal(cluster.hsmType);
       expect(api.hsms.running.has(id), `${id} runs`).to.equal(true);
+      expect(api.hsms.running.get(id)!.limitsWrites, `${id} takes writes`).to.equal(false);
     }
     const isOwned = ['INITIALIZED', 'ACTIVE'].includes(cluster.state);
-    expect(cluster.trust !== undefined, cluster.state).to.equal(isOwned);
+    if (cluster.state !== 'DELETED') expect(cluster.trust !== undefined, cluster.state).to.equal(isOwned);
   }
   const members = catalogue.all('cluster').flatMap(({ hsms }) => hsms.map(({ id }) => id));
   expect([...api.hsms.running.keys()], 'HSMs that nobody knows').to.have.members(members);
@@ -161,6 +242,9 @@ function checkRecords(api: TestedControlPlane): void {
 async function checkAcknowledged(api: TestedControlPlane, known: Acknowledged): Promise<void> {
   if (known.clusterId === undefined) return;
   const cluster = await api.cluster(known.clusterId);
+  if (known.isDeleted && cluster.State === 'DELETED') return;
+  expect(known.hsmTypes).to.include(cluster.HsmType);
+  if (known.hsmCount > 0) expect(cluster.Hsms).to.have.length(known.hsmCount);
   const ids = cluster.Hsms!.map(({ HsmId }) => HsmId);
   for (const id of known.deletedHsms) expect(ids, 'a deleted HSM').not.to.contain(id);
   expect(ids).to.include.members([...known.hsms].filter((id) => !known.leavingHsms.has(id)));
@@ -169,6 +253,10 @@ async function checkAcknowledged(api: TestedControlPlane, known: Acknowledged): 
   const backups = await api.backups(known.clusterId);
   for (const id of known.deletedBackups)
     expect(backups.find(({ BackupId }) => BackupId === id)?.BackupState).not.to.equal('READY');
+  if (known.restoredBackup !== undefined) {
+    const restored = backups.find(({ BackupId }) => BackupId === known.restoredBackup);
+    expect(restored).to.include({ BackupState: 'READY', NeverExpires: true });
+  }
   const { Backups: copies } = await api.call('DescribeBackups', {}, { ...realm, region: 'us-west-2' });
   expect(copies!.length).to.be.at.least(known.copies);
   if (cluster.State === 'ACTIVE') {
@@ -178,37 +266,49 @@ async function checkAcknowledged(api: TestedControlPlane, known: Acknowledged): 
   }
 }
 
+const lives: readonly [string, Life, number][] = [
+  ['while HSMs and backups come and go', comesAndGoes, 30],
+  ['while HSMs fail and change their type', failsAndChanges, 60],
+  ['while backups are restored and shared, and a cluster ends', isTidiedUp, 20],
+];
+
+const nothingKnown = (): Acknowledged => ({
+  hsms: new Set(),
+  leavingHsms: new Set(),
+  deletedHsms: new Set(),
+  deletedBackups: new Set(),
+  tags: 0,
+  copies: 0,
+  hsmCount: 0,
+  hsmTypes: [],
+  isDeleted: false,
+});
+
 describe('a control plane that dies', () => {
-  it('at any of its writes, goes on after a restart and has lost nothing that was acknowledged', async () => {
-    let steps = 0;
-    for (let at = 1; ; at++) {
-      let died = false;
-      for (const arrives of [false, true]) {
-        const api = new MortalControlPlane(at, arrives);
-        const known: Acknowledged = {
-          hsms: new Set(),
-          leavingHsms: new Set(),
-          deletedHsms: new Set(),
-          deletedBackups: new Set(),
-          tags: 0,
-          copies: 0,
-        };
-        await api.attempt(async () => {
-          await api.open();
-          await live(api, known);
-        });
-        died ||= api.isDead;
-        if (!api.isDead) continue;
-        const next = await api.revive();
-        // Retries wait a little.
-        await next.advance(120_000);
-        checkRecords(next);
-        await checkAcknowledged(next, known);
-        await next.controlPlane.close();
+  for (const [when, live, leastSteps] of lives)
+    it(`${when}, at any of its writes, goes on after a restart and has lost nothing that was acknowledged`, async () => {
+      let steps = 0;
+      for (let at = 1; ; at++) {
+        let died = false;
+        for (const arrives of [false, true]) {
+          const api = new MortalControlPlane(at, arrives);
+          const known = nothingKnown();
+          await api.attempt(async () => {
+            await api.open();
+            await live(api, known);
+          });
+          died ||= api.isDead;
+          if (!api.isDead) continue;
+          const next = await api.revive();
+          // Retries wait a little, and so does whoever looks after HSMs.
+          await next.advance(150_000);
+          checkRecords(next);
+          await checkAcknowledged(next, known);
+          await next.controlPlane.close();
+        }
+        if (!died) break;
+        steps = at;
       }
-      if (!died) break;
-      steps = at;
-    }
-    expect(steps).to.be.greaterThan(30);
-  });
+      expect(steps).to.be.greaterThan(leastSteps);
+    });
 });

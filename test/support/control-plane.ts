@@ -78,6 +78,9 @@ export function ownerOf(csr: string): Owner {
   return owner;
 }
 
+/** So often in a row nothing is written before a control plane counts as quiet. */
+const QUIET = 5;
+
 interface Owned {
   readonly caller?: Realm;
   readonly hsmType?: string;
@@ -95,6 +98,7 @@ export class TestedControlPlane {
   store: RecordStore = { ...openMemoryStore(), close: async () => undefined };
   controlPlane!: ControlPlane;
   settings: Partial<ControlPlaneSettings> = {};
+  #commits = 0;
   profile: Profile = 'compatible';
   /** What was let pass although AWS refuses it: deviation, operation, program. */
   readonly deviated: string[][] = [];
@@ -112,6 +116,7 @@ export class TestedControlPlane {
       profile,
       deviated: (...deviation) => this.deviated.push(deviation),
     });
+    this.controlPlane.context.catalogue.onCommit(() => this.#commits++);
     await this.settle();
     return this;
   }
@@ -130,13 +135,21 @@ export class TestedControlPlane {
     });
   }
 
-  /** Until nothing is left that could run now. */
+  /** Until nothing is left that could run now: where one job ends another one may begin. */
   settle = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 5; quiet++) {
+    let seen = this.#commits;
+    for (let quiet = 0; quiet < QUIET; quiet++) {
       await new Promise((resolve) => setImmediate(resolve));
-      await this.controlPlane.settled();
+      await this.settled();
+      if (this.#commits !== seen) quiet = 0;
+      seen = this.#commits;
     }
   };
+
+  /** Until no job runs. */
+  settled(): Promise<void> {
+    return this.controlPlane.settled();
+  }
 
   advance = (ms: number): Promise<void> => this.time.advance(ms, this.settle);
 
