@@ -26,6 +26,11 @@ const controlPlaneSchema = z.strictObject({
         vpcId: z.string(),
         availabilityZone: z.string(),
         cidr: z.string().regex(/^\d+(\.\d+){3}\/(1[6-9]|2[0-8])$/, 'as in 127.20.1.0/24'),
+        /** For clusters of network type DUALSTACK. */
+        ipv6Cidr: z
+          .string()
+          .regex(/^([0-9a-f]{1,4}:){1,4}:\/64$/, 'as in 2001:db8:1:2::/64')
+          .optional(),
       }),
     )
     .optional(),

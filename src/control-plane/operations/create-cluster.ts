@@ -13,6 +13,7 @@ import type { BackupRecord, ClusterRecord, Realm } from '../state/records.js';
 import { backupArn, clusterView } from '../state/views.js';
 import { isIn } from './finding.js';
 import { checkHsmType } from './hsm-types.js';
+import { daysOf } from './retention.js';
 import { isSharedWith } from './sharing.js';
 import { withTags } from './tagging.js';
 
@@ -92,8 +93,8 @@ function create(
     state: 'CREATE_IN_PROGRESS',
     stateSinceMs: nowMs,
     createdMs: nowMs,
-    retentionDays: Number(input.BackupRetentionPolicy?.Value ?? retentionDays.standard),
-    ...mapSubnets(tx, caller, input.SubnetIds, settings),
+    retentionDays: daysOf(input.BackupRetentionPolicy) ?? retentionDays.standard,
+    ...mapSubnets(tx, caller, input.SubnetIds, networkType, settings),
     securityGroup: newNetworkId('sg'),
     sourceBackup: source?.id,
     trust: source?.trust,

@@ -52,7 +52,8 @@ export const createHsm: Operation<'CreateHsm'> = (input, caller, { catalogue, se
         : chooseContent(tx, cluster, nowMs);
     if (cluster.state !== 'UNINITIALIZED' && backupId === undefined)
       throw invalidRequest(`Cluster ${ClusterId} has no backup that an HSM could begin with.`);
-    const eniIpV6 = cluster.networkType === 'DUALSTACK' ? ipV6Of(eniIp) : undefined;
+    const eniIpV6 =
+      cluster.networkType === 'DUALSTACK' ? ipV6Of(tx, caller, subnetId, eniIp, settings) : undefined;
     const place = { availabilityZone, subnetId, eniId: newNetworkId('eni'), eniIp, eniIpV6 };
     const created = withNewHsm(prepared, { ...place, restoreFrom: backupId }, nowMs);
     tx.put('cluster', created.cluster);

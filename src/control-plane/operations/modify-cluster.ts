@@ -8,6 +8,7 @@ import type { ClusterRecord } from '../state/records.js';
 import { clusterView } from '../state/views.js';
 import { findCluster, requireState } from './finding.js';
 import { checkHsmType } from './hsm-types.js';
+import { daysOf } from './retention.js';
 
 /** hsm1.medium becomes hsm2m.medium, and within a day hsm1.medium again (reference section 8.6). */
 function changeHsmType(cluster: ClusterRecord, hsmType: HsmType, nowMs: number): ClusterRecord {
@@ -39,7 +40,8 @@ export const modifyCluster: Operation<'ModifyCluster'> = (input, caller, { catal
       throw invalidRequest(`Cluster ${ClusterId} is being deleted.`);
     const nowMs = time.nowMs();
     if (asked !== undefined) cluster = changeHsmType(cluster, checkHsmType(asked), nowMs);
-    if (retention?.Value !== undefined) cluster = { ...cluster, retentionDays: Number(retention.Value) };
+    const days = daysOf(retention);
+    if (days !== undefined) cluster = { ...cluster, retentionDays: days };
     tx.put('cluster', cluster);
     return { Cluster: clusterView(cluster, nowMs) };
   });

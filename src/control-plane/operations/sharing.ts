@@ -32,6 +32,9 @@ const policySchema = z
   .strict();
 type Policy = z.infer<typeof policySchema>;
 
+const principalsOf = (principal: Policy['Statement'][number]['Principal']): readonly string[] =>
+  principal === '*' ? ['*'] : principal.AWS;
+
 function parsePolicy(text: string): Policy {
   let fields: unknown;
   try {
@@ -45,9 +48,15 @@ function parsePolicy(text: string): Policy {
   throw invalidRequest(`The policy cannot be used: ${problems.join('; ')}`);
 }
 
+/** Everybody, an account, or somebody in one: whom IAM takes for a principal in a policy of a resource. */
+const PRINCIPAL = /^(\*|[0-9]{12}|arn:aws(-us-gov)?:iam::[0-9]{12}:(root|(user|role)\/[\w+=,.@/-]+))$/;
+
 /** Throws CloudHsmInvalidRequestException for a policy that the backup cannot have. */
 export function checkPolicy(text: string, backup: BackupRecord): void {
-  for (const { Action, Resource } of parsePolicy(text).Statement) {
+  for (const { Principal, Action, Resource } of parsePolicy(text).Statement) {
+    const wrongPrincipal = principalsOf(Principal).find((principal) => !PRINCIPAL.test(principal));
+    if (wrongPrincipal !== undefined)
+      throw invalidRequest(`Invalid principal in policy: ${wrongPrincipal} is no account, user or role.`);
     const wrongAction = Action.find((action) => !(sharedActions as readonly string[]).includes(action));
     if (wrongAction !== undefined)
       throw invalidRequest(`A policy shares ${sharedActions.join(' and ')}, not ${wrongAction}.`);
@@ -67,8 +76,9 @@ export function isSharedWith(backup: BackupRecord, caller: Realm, action: Shared
   if (backup.policy === undefined || backup.region !== caller.region) return false;
   if (backup.account === caller.account || backup.state !== 'READY') return false;
   const applying = parsePolicy(backup.policy).Statement.filter(({ Principal, Action }) => {
-    const principals = Principal === '*' ? ['*'] : Principal.AWS;
-    return Action.includes(action) && principals.some((principal) => names(principal, caller.account));
+    return (
+      Action.includes(action) && principalsOf(Principal).some((principal) => names(principal, caller.account))
+    );
   });
   return applying.length > 0 && applying.every(({ Effect }) => Effect === 'Allow');
 }

@@ -1,4 +1,4 @@
-import { ServiceError } from '../service/errors.js';
+import { notFound, ServiceError } from '../service/errors.js';
 import type { ValueOf } from '../service/shape.js';
 import type { Tag } from '../service/shapes.js';
 import type { Transaction } from '../state/catalogue.js';
@@ -41,6 +41,7 @@ export function changeTags(
     tx.put('cluster', { ...cluster, tags: change(cluster.tags) });
   } else {
     const backup = findBackup(tx, caller, id);
+    if (backup.state === 'DELETED') throw notFound(`Backup ${id}`);
     tx.put('backup', { ...backup, tags: change(backup.tags) });
   }
 }

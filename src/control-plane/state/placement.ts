@@ -2,7 +2,7 @@ import { digest } from '../../crypto/index.js';
 import { invalidRequest } from '../service/errors.js';
 import type { Transaction } from './catalogue.js';
 import type { ControlPlaneSettings } from './context.js';
-import type { Realm } from './records.js';
+import type { ClusterRecord, Realm } from './records.js';
 
 /*
  * EC2 stands behind the real service; behind this one is a table, and for subnets that are not in it a rule: all
@@ -16,12 +16,16 @@ export interface SubnetPlace {
   readonly availabilityZone: string;
   /** `a.b.c.d/n`: HSMs listen on its addresses. */
   readonly cidr: string;
+  /** `a:b:c:d::/64`; without one it has no HSMs of DUALSTACK clusters. */
+  readonly ipv6Cidr?: string | undefined;
 }
 
 /** Regions have three to six. */
 const ZONES = 'abcdef';
 /** AWS keeps the first four addresses of a subnet and the last. */
 const RESERVED_ADDRESSES = 4;
+/** Of subnets that are not in the table: names only, nothing listens there. */
+const INVENTED_IPV6_CIDR = 'fd00::/64';
 /** Where HSMs' own addresses begin. */
 const FIRST_ADDRESS = 10;
 
@@ -44,18 +48,20 @@ function placeOf(tx: Transaction, realm: Realm, id: string, settings: ControlPla
   const stated = settings.subnets[id];
   if (stated !== undefined) return stated;
   const known = tx.get('subnet', id);
-  if (known?.account === realm.account && known.region === realm.region) return known;
+  if (known?.account === realm.account && known.region === realm.region)
+    return { ...known, ipv6Cidr: INVENTED_IPV6_CIDR };
   if (known !== undefined) throw invalidRequest(`Subnet ${id} is not in this account and region.`);
   const place = inventPlace(tx, realm, id, settings.networkSeed);
   tx.put('subnet', { ...realm, id, ...place });
-  return place;
+  return { ...place, ipv6Cidr: INVENTED_IPV6_CIDR };
 }
 
-/** The VPC of the subnets and their availability zones: one VPC, at most one subnet per zone. */
+/** The VPC of the subnets and their availability zones: one VPC, at most one subnet per zone, and IPv6 where it is asked for. */
 export function mapSubnets(
   tx: Transaction,
   realm: Realm,
   ids: readonly string[],
+  networkType: ClusterRecord['networkType'],
   settings: ControlPlaneSettings,
 ): { vpcId: string; subnets: Record<string, string> } {
   const subnets: Record<string, string> = {};
@@ -72,6 +78,10 @@ export function mapSubnets(
       );
     if (!place.availabilityZone.startsWith(realm.region))
       throw invalidRequest(`Subnet ${id} is in ${place.availabilityZone}, not in ${realm.region}.`);
+    if (networkType === 'DUALSTACK' && place.ipv6Cidr === undefined)
+      throw invalidRequest(
+        `Subnet ${id} has no IPv6 CIDR block: a cluster of network type DUALSTACK needs one.`,
+      );
     subnets[place.availabilityZone] = id;
   }
   return { vpcId: vpcId!, subnets };
@@ -131,8 +141,16 @@ function checkAddress(
   return address;
 }
 
-/** The IPv6 address of an HSM in a DUALSTACK cluster: a name only, nothing listens there. */
-export const ipV6Of = (eniIp: string): string => {
+/** The IPv6 address of an HSM in a DUALSTACK cluster. */
+export function ipV6Of(
+  tx: Transaction,
+  realm: Realm,
+  subnetId: string,
+  eniIp: string,
+  settings: ControlPlaneSettings,
+): string {
+  const { ipv6Cidr = INVENTED_IPV6_CIDR } = placeOf(tx, realm, subnetId, settings);
+  const network = ipv6Cidr.replace('::/64', '');
   const groups = hashOf('ipv6', eniIp).toString('hex').match(/.{4}/g)!.slice(0, 4);
-  return `fd00::${groups.join(':')}`;
-};
+  return `${network}${network.split(':').length === 4 ? ':' : '::'}${groups.join(':')}`;
+}
