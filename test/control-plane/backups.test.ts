@@ -25,6 +25,20 @@ describe('backups', () => {
     expect(await states(id)).to.have.length(5);
   });
 
+  it('do not pile up while the archive is away, and the one that waits has what is there when it is taken', async () => {
+    const { id, hsmId } = await api.activeCluster();
+    api.archive.failing = 'the archive is away';
+    await api.advance(5 * DAY_MS);
+    expect(await states(id)).to.deep.equal(['CREATE_IN_PROGRESS', 'READY']);
+    api.hsms.running.get(hsmId)!.content.push('of the fifth day');
+    api.archive.failing = undefined;
+    await api.advance(120_000);
+    expect(await states(id)).to.deep.equal(['READY', 'READY']);
+    const [{ BackupId }] = (await api.backups(id)) as [{ BackupId: string }];
+    const kept = api.archive.kept.get(`${realm.account}/${realm.region}/${BackupId}`)!;
+    expect(kept.toString()).to.contain('of the fifth day');
+  });
+
   it('older than the policy go, but for the last one and those that never expire', async () => {
     const { id, hsmId } = await api.activeCluster();
     await api.call('ModifyCluster', { ClusterId: id, BackupRetentionPolicy: { Type: 'DAYS', Value: '7' } });

@@ -1,4 +1,11 @@
-import { BACKUP_INTERVAL_MS, beginBackup, DELETION_WINDOW_MS, expiries, liveHsms } from '../state/backups.js';
+import {
+  BACKUP_INTERVAL_MS,
+  backupsOf,
+  beginBackup,
+  DELETION_WINDOW_MS,
+  expiries,
+  liveHsms,
+} from '../state/backups.js';
 import type { Transaction } from '../state/catalogue.js';
 import type { Context } from '../state/context.js';
 import { clusterLifecycle, moveBackup, moveCluster } from '../state/lifecycles.js';
@@ -77,10 +84,15 @@ async function migrate(context: Context, cluster: ClusterRecord): Promise<void> 
   await change(context, cluster, nextOfMigration);
 }
 
+/** One that is on its way still, because the archive is away, will have the content of when it is taken: no second one waits with it. */
 const dailyBackup: Change = (cluster, tx, nowMs) => {
   const [live] = liveHsms(cluster);
-  if (live !== undefined && (cluster.lastBackupMs ?? 0) + BACKUP_INTERVAL_MS <= nowMs)
-    beginBackup(tx, cluster, live, nowMs);
+  if (live === undefined || (cluster.lastBackupMs ?? 0) + BACKUP_INTERVAL_MS > nowMs) return;
+  const isOnItsWay = backupsOf(tx, cluster.id).some(
+    ({ state, fromHsm }) => state === 'CREATE_IN_PROGRESS' && fromHsm === live.id,
+  );
+  if (isOnItsWay) tx.put('cluster', { ...cluster, lastBackupMs: nowMs });
+  else beginBackup(tx, cluster, live, nowMs);
 };
 
 /** Backups past the cluster's retention go the way of those that somebody deletes. */

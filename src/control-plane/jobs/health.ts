@@ -18,12 +18,15 @@ export class HealthChecks {
 
   /** The next round is as long after the end of the last one. */
   begin(): void {
-    const { time, settings } = this.context;
+    const { time, settings, log } = this.context;
     this.#cancel = time.at(time.nowMs() + settings.healthCheckMs, () => {
-      this.#round = this.#all().finally(() => {
-        this.#round = undefined;
-        if (this.#cancel !== undefined) this.begin();
-      });
+      const reported = (error: unknown): void => log.error(describeError(error));
+      this.#round = this.#all()
+        .catch(reported)
+        .finally(() => {
+          this.#round = undefined;
+          if (this.#cancel !== undefined) this.begin();
+        });
     });
   }
 
