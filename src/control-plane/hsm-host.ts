@@ -58,7 +58,7 @@ export interface HsmHost {
   initialize(hsmId: string, trust: ClusterTrust): Promise<void>;
   /** Whether `activated` has been due, for the time that nobody listened. */
   isActivated(hsmId: string): Promise<boolean>;
-  /** Limited-write mode (reference section 8.6), on or off, for as long as the HSM runs. */
+  /** Limited-write mode (reference section 8.6), on or off, for as long as the HSM runs: once it is on, writes that were under way are done. */
   limitWrites(hsmId: string, limited: boolean): Promise<void>;
   /** The HSM's content in a container that only HSMs can open. */
   backUp(hsmId: string): Promise<Buffer>;

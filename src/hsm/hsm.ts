@@ -26,7 +26,7 @@ import {
 import { type Condition, type Fault, failingOnDemand, faults, underCondition } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
-import { writesAreLimited } from './limited-writes.js';
+import { LastingWrites } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
 import { MutualTls } from './mutual-tls.js';
@@ -112,7 +112,7 @@ export class Hsm {
   readonly #write: Write = (changes) => this.store.write(changes);
   readonly traffic = new Traffic();
   #condition: Condition | undefined;
-  #limitsWrites = false;
+  readonly #lastingWrites: LastingWrites;
   #throttle: Throttle | undefined;
   #sessions = 0;
   /** With what tells their clients that they are ended. */
@@ -133,6 +133,7 @@ export class Hsm {
     private readonly store: RecordStore,
   ) {
     this.mechanisms = mechanismsOf(settings);
+    this.#lastingWrites = new LastingWrites(settings.id);
     // Whoever made it so has the answer first.
     mutualTls.watch(() => setImmediate(() => this.#dropUnadmitted()));
   }
@@ -295,9 +296,10 @@ export class Hsm {
     return this.#condition;
   }
 
-  /** Limited-write mode (limited-writes.ts), until told otherwise: the other HSMs may write all the same. */
-  limitWrites(limited: boolean): void {
-    this.#limitsWrites = limited;
+  /** Limited-write mode (limited-writes.ts), until told otherwise: the other HSMs may write all the same. Resolves when writes that were
+   * under way are done. */
+  limitWrites(limited: boolean): Promise<void> {
+    return this.#lastingWrites.limit(limited);
   }
 
   /** Serves peers only until it has caught up with those that can be reached. */
@@ -342,13 +344,23 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { at, plain, guard, looks, writes, row } = steps[name];
+    const { at, plain, writes } = steps[name];
     if (session.closed)
       throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
     this.#commandCounts[at]!++;
     if (plain.login !== 'none') session.requireLogin(plain.login);
-    if (this.#limitsWrites && !session.isPeer && writes?.(session, request) === true)
-      throw writesAreLimited(this.settings.id);
+    if (writes === undefined || session.isPeer || !writes(session, request))
+      return this.#perform(session, name, request, cause);
+    return this.#lastingWrites.run(() => this.#perform(session, name, request, cause));
+  }
+
+  #perform<N extends CommandName>(
+    session: HsmSession,
+    name: N,
+    request: RequestOf<N>,
+    cause: string | undefined,
+  ): Eventually<AnswerOf<N>> {
+    const { plain, guard, looks, row } = steps[name];
     const needs = guard?.(session, request);
     const command = needs === undefined ? plain : guarded(plain, needs, looks);
     const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);

@@ -1,3 +1,4 @@
+import { andThen, type Eventually, orElse } from '../base/eventually.js';
 import { isTokenObject } from '../objects/hsm-object.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -65,8 +66,43 @@ export type LastingWrite = keyof typeof rows;
 export const lastingWrites: { readonly [N in CommandName]?: Writes<RequestOf<N>> } = rows;
 
 /** The standard's answer: "the token is write-protected" (v2.40 base, section 5.1.6); CloudHSM's own is not known [guess]. */
-export const writesAreLimited = (hsmId: string): Error =>
+const refusal = (hsmId: string): Error =>
   ckr(
     'CKR_TOKEN_WRITE_PROTECTED',
     `${hsmId} is in limited-write mode while its cluster changes its type of HSM: wait until the cluster is ACTIVE`,
   );
+
+/** Lets lasting writes through, or none: whoever then makes a backup misses nothing that somebody was told is done. */
+export class LastingWrites {
+  #limited = false;
+  #underWay = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(private readonly hsmId: string) {}
+
+  /** Resolves when those are done that were under way. */
+  async limit(limited: boolean): Promise<void> {
+    this.#limited = limited;
+    if (limited && this.#underWay > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Does work that writes what lasts. Throws CKR_TOKEN_WRITE_PROTECTED. */
+  run<T>(work: () => Eventually<T>): Eventually<T> {
+    if (this.#limited) throw refusal(this.hsmId);
+    this.#underWay++;
+    const done = orElse(work, (error) => {
+      this.#ended();
+      throw error;
+    });
+    return andThen(done, (answer) => {
+      this.#ended();
+      return answer;
+    });
+  }
+
+  #ended(): void {
+    this.#underWay--;
+    if (this.#underWay > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}

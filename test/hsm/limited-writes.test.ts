@@ -44,6 +44,7 @@ const goesOn: readonly CommandName[] = [
     'decrypt',
   ] as const),
   ...(['wrapKey', 'wrapHostKey', 'unwrapHostKey'] as const),
+  ...(['getDeviceCertificates'] as const),
   // HSMs among themselves, and users and keys on their way to another cluster.
   ...([
     'objectDigests',
@@ -162,7 +163,7 @@ describe('an HSM in limited-write mode', () => {
     });
     const masked = await crypto.send('extractMaskedObject', { handle: tokenKey });
     known = { tokenKey, sessionKey, masked };
-    for (const member of cluster.hsms) member.limitWrites(true);
+    for (const member of cluster.hsms) await member.limitWrites(true);
   });
   after(async () => {
     client.close();
@@ -210,13 +211,27 @@ describe('an HSM in limited-write mode', () => {
     expect(await answerTo(() => client.generateKey(aes, aesTemplate(true)))).to.equal(
       'CKR_TOKEN_WRITE_PROTECTED',
     );
-    cluster.hsms[0]!.limitWrites(false);
+    await cluster.hsms[0]!.limitWrites(false);
     expect(await answerTo(() => client.generateKey(aes, aesTemplate(true)))).to.equal(
       'CKR_TOKEN_WRITE_PROTECTED',
     );
     expect(cluster.hsms.map(({ objects }) => objects.count)).to.deep.equal(before);
-    for (const hsm of cluster.hsms) hsm.limitWrites(false);
+    for (const hsm of cluster.hsms) await hsm.limitWrites(false);
     expect(await answerTo(() => client.generateKey(aes, aesTemplate(true)))).to.equal('CKR_OK');
     expect(cluster.hsms.map(({ objects }) => objects.count)).to.deep.equal(before.map((count) => count + 1));
+  });
+
+  it('has done what was under way when the mode begins: a backup made then has it', async () => {
+    const [hsm] = cluster.hsms;
+    const admin = connections.get('CO')!;
+    const bob = { name: 'bob', role: 'CU', password: PASSWORD } as const;
+    const creating = answerTo(() => admin.send('createUser', bob));
+    const refused = answerTo(() => admin.send('createUser', { ...bob, password: 'short' }));
+    await hsm!.limitWrites(true);
+    expect(hsm!.users.find('bob')).to.not.equal(undefined);
+    expect(await creating).to.equal('CKR_OK');
+    expect(await refused).to.equal('CKR_PIN_LEN_RANGE');
+    expect(await answerTo(() => admin.send('deleteUser', bob))).to.equal('CKR_TOKEN_WRITE_PROTECTED');
+    await hsm!.limitWrites(false);
   });
 });

@@ -172,7 +172,7 @@ export class LocalHsms implements HsmHost {
       await store.close();
       throw error;
     });
-    hsm.limitWrites(place.limitsWrites);
+    await hsm.limitWrites(place.limitsWrites);
     await this.#certify(hsm, store, place);
     hsm.onActivated = () => this.#events?.activated(place.hsmId);
     hsm.onTampered = () => this.#events?.failed(place.hsmId, TAMPERED);
@@ -220,7 +220,7 @@ export class LocalHsms implements HsmHost {
   }
 
   async limitWrites(hsmId: string, limited: boolean): Promise<void> {
-    this.#of(hsmId).hsm.limitWrites(limited);
+    await this.#of(hsmId).hsm.limitWrites(limited);
   }
 
   async backUp(hsmId: string): Promise<Buffer> {
@@ -231,7 +231,10 @@ export class LocalHsms implements HsmHost {
   }
 
   async retire(hsmId: string): Promise<void> {
-    await this.#clusters.get(this.#of(hsmId).place.clusterId)?.leave(hsmId);
+    const { hsm, place } = this.#of(hsmId);
+    // What somebody is told is done is in the backup that follows.
+    await hsm.limitWrites(true);
+    await this.#clusters.get(place.clusterId)?.leave(hsmId);
   }
 
   remove(hsmId: string, setsAside: boolean): Promise<void> {
