@@ -85,9 +85,17 @@ export class S3Store implements ObjectStore {
     const { sdk, client } = await this.#load();
     try {
       const { Body, ContentLength } = await client.send(new sdk.GetObjectCommand(this.#at(key)));
-      if (Body === undefined || (ContentLength ?? 0) > maxBytes)
-        throw new Error(`${key} is no archived backup`);
-      return Buffer.from(await Body.transformToByteArray());
+      const tooLong = new Error(`${key} is no archived backup`);
+      if (Body === undefined || (ContentLength ?? 0) > maxBytes) throw tooLong;
+      // How much comes is believed when it is there, not when it is announced.
+      const pieces: Uint8Array[] = [];
+      let lengthBytes = 0;
+      for await (const piece of Body as AsyncIterable<Uint8Array>) {
+        lengthBytes += piece.length;
+        if (lengthBytes > maxBytes) throw tooLong;
+        pieces.push(piece);
+      }
+      return Buffer.concat(pieces);
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

@@ -1,4 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -8,6 +10,7 @@ import {
   type EncryptedArchive,
   openArchive,
 } from '../../../src/control-plane/archive/archive.js';
+import { S3Store } from '../../../src/control-plane/archive/s3-store.js';
 import type { BackupLocation } from '../../../src/control-plane/backup-archive.js';
 import { randomBytes } from '../../../src/crypto/index.js';
 import { startProxy, startS3, TestKms, withCredentials } from '../../support/aws-stores.js';
@@ -237,5 +240,26 @@ describe('the archive of backups', () => {
         proxy.close();
       });
     }
+
+    it('is not believed when more comes than a backup has, whatever the length that is announced', async () => {
+      let ended: () => void = () => undefined;
+      const isEnded = new Promise<void>((resolve) => {
+        ended = resolve;
+      });
+      const endless = createServer((_request, response) => {
+        response.on('close', ended);
+        const more = (): void => {
+          if (!response.destroyed) response.write(Buffer.alloc(10_000), () => setImmediate(more));
+        };
+        more();
+      });
+      await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+      const endpoint = `http://127.0.0.1:${(endless.address() as AddressInfo).port}`;
+      const store = new S3Store({ bucket: 'endless', endpoint }, here.region);
+      const failure = await store.get('key', 100_000).catch((error: Error) => error);
+      expect(failure).to.be.instanceOf(Error).with.property('message', 'key is no archived backup');
+      await isEnded;
+      endless.close();
+    });
   });
 });
