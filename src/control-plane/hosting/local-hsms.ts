@@ -232,9 +232,9 @@ export class LocalHsms implements HsmHost {
 
   async retire(hsmId: string): Promise<void> {
     const { hsm, place } = this.#of(hsmId);
-    // What somebody is told is done is in the backup that follows.
-    await hsm.limitWrites(true);
     await this.#clusters.get(place.clusterId)?.leave(hsmId);
+    // What was under way, and somebody may be told is done, is in the backup that follows.
+    await hsm.limitWrites(true);
   }
 
   remove(hsmId: string, setsAside: boolean): Promise<void> {
