@@ -15,13 +15,14 @@ import { type ControlPlaneSettings, standardSettings } from '../control-plane/st
 import type { ReadinessRecord } from '../cryptoki/readiness.js';
 import { mayStoreCertificates } from '../objects/certificates.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
-import { catalogueDirectory, type ListedBackup, listedBackups, openHomeArchive } from './backups.js';
+import { type ListedBackup, listedBackups } from './backups.js';
 import { hsmSettings, SYNCHRONISATION_MS } from './cluster-home.js';
 import { type Plan, readPlan } from './default-cluster/plan.js';
 import { provision } from './default-cluster/provision.js';
 import { publishCluster } from './default-cluster/publish.js';
 import { endpointFile, readEndpoint } from './endpoint.js';
 import type { Home } from './home.js';
+import { catalogueDirectory, openHomeArchive } from './kept-backups.js';
 import { lockHsm } from './listeners.js';
 import { ensureRoots } from './roots.js';
 import { type ClusterStatus, localStatus } from './status.js';

@@ -44,7 +44,6 @@ const goesOn: readonly CommandName[] = [
     'decrypt',
   ] as const),
   ...(['wrapKey', 'wrapHostKey', 'unwrapHostKey'] as const),
-  ...(['getDeviceCertificates'] as const),
   // HSMs among themselves, and users and keys on their way to another cluster.
   ...([
     'objectDigests',

@@ -1,5 +1,4 @@
-import { loadConfig } from '../../base/config.js';
-import { backupsPage, keptBackups, type ListedBackup } from '../backups.js';
+import { backupsPage, type ListedBackup } from '../backups.js';
 import { askEngine } from '../control.js';
 import type { Home } from '../home.js';
 import { askEngineOr } from '../stopped-home.js';
@@ -15,7 +14,11 @@ export async function backupsCommand(home: Home, { json, config }: BackupsOption
   const backups = await askEngineOr(
     () => askEngine<readonly ListedBackup[]>(home, 'GET', '/backups'),
     home,
-    () => keptBackups(home, loadConfig(config, {}).config),
+    async () => {
+      const { loadConfig } = await import('../../base/config.js');
+      const { keptBackups } = await import('../kept-backups.js');
+      return keptBackups(home, loadConfig(config, {}).config);
+    },
   );
   console.log(json ? JSON.stringify(backups, null, 2) : backupsPage(backups));
 }
