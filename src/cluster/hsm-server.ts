@@ -85,6 +85,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
               presented,
               dropped: () => socket.destroySoon(),
             }),
+      watchObjects: (changed: (handle: number) => void) => hsm.objects.watch(changed),
       admit: () => isPeer || clients() < mostClients,
     };
     const connection = new ServedConnection(socket, served, log);

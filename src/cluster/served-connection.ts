@@ -23,6 +23,7 @@ import {
   refusal,
   requestId,
   unavailability,
+  writeChanged,
   writeHsmWelcome,
   writeMembers,
 } from '../wire/hsm-frames.js';
@@ -38,10 +39,15 @@ export interface Served {
   readonly timeouts: PeerTimeouts;
   /** A session in the HSM; `allowed` learns of its deviations. */
   connect(switches: ClientSwitches, allowed: (deviation: string, cause: string) => void): HsmConnection;
+  /** Calls back when a token object changes, until it is told to stop. */
+  watchObjects(changed: (handle: number) => void): () => void;
   /** Whether there is room for one client more. */
   admit(): boolean;
   members(): Members;
 }
+
+/** Keys that a connection is told of when they change; beyond it, that any may have. */
+const MOST_DESCRIBED = 20_000;
 
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes);
 
@@ -49,6 +55,9 @@ const answers = new Writer(64 * 1024, limits.hsmFrameBytes);
 export class ServedConnection {
   readonly #splitter = new FrameSplitter(limits.hsmStrangerFrameBytes);
   readonly #deviations = new Map<string, string[]>();
+  /** Handles that the client may remember something of. */
+  readonly #described = new Set<number>();
+  readonly #unwatch: () => void;
   #session: HsmConnection | undefined;
   #admitted = false;
   #watches = false;
@@ -61,6 +70,9 @@ export class ServedConnection {
     private readonly log: Log,
   ) {
     this.#wait(served.timeouts.helloMs);
+    this.#unwatch = served.watchObjects((handle) => {
+      if (this.#described.delete(handle)) this.#send(writeChanged(handle));
+    });
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('drain', () => this.#next());
     socket.on('error', (error) => log.debug({ hsm: served.hsmId }, `a client is lost: ${error.message}`));
@@ -199,6 +211,7 @@ export class ServedConnection {
     request: RequestOf<N>,
     listens: boolean,
   ): Eventually<Buffer> {
+    if (name === 'describeKey') this.#willDescribe((request as RequestOf<'describeKey'>).handle);
     const cause = String(id);
     if (listens) this.#deviations.set(cause, []);
     return orElse(
@@ -217,6 +230,15 @@ export class ServedConnection {
         return this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error));
       },
     );
+  }
+
+  /** From now on: it may change while the answer is on its way. */
+  #willDescribe(handle: number): void {
+    if (this.#described.size >= MOST_DESCRIBED) {
+      this.#described.clear();
+      this.#send(writeChanged(0));
+    }
+    this.#described.add(handle);
   }
 
   #written(cause: string, id: number, write: (writer: Writer) => void): Buffer {
@@ -265,6 +287,7 @@ export class ServedConnection {
 
   #closed(): void {
     this.#stopWaiting();
+    this.#unwatch();
     this.#session?.close();
     this.#admitted = false;
   }

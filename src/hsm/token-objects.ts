@@ -40,6 +40,7 @@ export class TokenObjects {
   readonly #turns = new Map<number, Promise<unknown>>();
   /** CKA_IDs on their way to the disk, by class. */
   readonly #claimedIds = new Set<string>();
+  readonly #watchers = new Set<(handle: number) => void>();
   #count = 0;
 
   constructor(
@@ -59,6 +60,13 @@ export class TokenObjects {
       this.counts.start(kind, count);
       this.#count += count;
     }
+  }
+
+  /** Calls back when an object is no longer as it was, or there no longer, until it is told to stop: before whoever changed it is
+   * answered. */
+  watch(changed: (handle: number) => void): () => void {
+    this.#watchers.add(changed);
+    return () => void this.#watchers.delete(changed);
   }
 
   get count(): number {
@@ -135,6 +143,7 @@ export class TokenObjects {
     if (before !== undefined) this.#index.forget(before);
     this.#index.forget(object);
     this.#remember(new LoadedObject(object));
+    if (before !== undefined) for (const changed of this.#watchers) changed(object.handle);
   }
 
   /** Whether an object matches that is here or on its way, other than `except`. */
@@ -232,6 +241,7 @@ export class TokenObjects {
     this.#count--;
     this.counts.release(kind);
     loaded.destroy();
+    for (const changed of this.#watchers) changed(handle);
   }
 
   /** Takes back a new object that not all HSMs took, up to a version: another attempt has a later one. Durable when it resolves. */

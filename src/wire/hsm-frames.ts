@@ -1,7 +1,7 @@
 import { clusterModes, hsmTypes } from '../base/cluster-kind.js';
 import { limits } from '../base/limits.js';
 import { MalformedFrame, Reader, Writer } from './bytes.js';
-import { flag, list, oneOf, optional, record, type Shape, text, u32 } from './shapes.js';
+import { flag, list, oneOf, optional, record, type Shape, text, u32, u64 } from './shapes.js';
 
 /*
  * Frames between a client and an HSM, inside TLS, each behind its u32 length. The first one each way is the hello and the
@@ -15,6 +15,7 @@ import { flag, list, oneOf, optional, record, type Shape, text, u32 } from './sh
  *                    2 not now  reason, text
  *           pong     u8 2
  *           members  u8 3, the cluster's HSMs: once after the welcome, and whenever they change
+ *           changed  u8 4, u64 handle of a token object that it has described on this connection; 0: of any
  *
  * Requests are answered as they are done, not in their order: the id, which the client chooses, tells whose an answer is.
  */
@@ -23,7 +24,7 @@ const HELLO_MAGIC = Buffer.from('CHSMHSM\0', 'latin1');
 const text4096 = text(limits.failureTextBytes);
 const name = text(limits.nameBytes);
 
-export const frameKinds = { call: 1, beat: 2, members: 3 } as const;
+export const frameKinds = { call: 1, beat: 2, members: 3, changed: 4 } as const;
 export const outcomes = ['done', 'refused', 'unavailable'] as const;
 export type Outcome = (typeof outcomes)[number];
 
@@ -106,6 +107,8 @@ export const writeHsmWelcome = (value: HsmWelcome): Buffer => written(welcome, v
 export const readHsmWelcome = (frame: Buffer): HsmWelcome => readRest(welcome, new Reader(frame));
 export const writeMembers = (value: Members): Buffer => written(members, value, frameKinds.members);
 export const readMembers = (reader: Reader): Members => readRest(members, reader);
+export const changedHandle = u64;
+export const writeChanged = (handle: number): Buffer => written(changedHandle, handle, frameKinds.changed);
 export const beat: Buffer = Buffer.from([frameKinds.beat]);
 
 /** Cuts a text so that it fits: it is for people. */

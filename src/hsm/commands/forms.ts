@@ -36,6 +36,8 @@ export interface CommandForm<Request, Answer> {
   readonly repeatable?: true;
   /** Any HSM that has the key can do it. The others need what the connection's own HSM has: its session keys. */
   readonly anywhere?: true;
+  /** The object under the request's handle may be another one afterwards, or none. */
+  readonly changes?: true;
   /** Nothing keeps a view of the request: it is cleansed when it is answered. */
   readonly secret?: true;
 }
@@ -93,6 +95,7 @@ const keyShape = record({
   keyType: u64,
   bits: u64,
   token: flag,
+  lasting: flag,
   curve: optional(oneOf(...curves.map((curve) => curve.name))),
   algorithm: optional(oneOf(...messageAlgorithms)),
 });
@@ -182,13 +185,13 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   copyObject: { request: record({ handle: u64, template }), answer: created, repeatable: true },
   insertMaskedObject: { request: record({ masked }), answer: nothing },
   copyMaskedObject: { request: record({ masked }), answer: created, repeatable: true },
-  withdrawObject: { request: byHandle, answer: nothing },
-  setAttributes: { request: record({ handle: u64, template }), answer: nothing },
-  setKeyAttribute: { request: record({ handle: u64, attribute }), answer: optional(created) },
-  shareKey: { request: shared, answer: nothing },
-  unshareKey: { request: shared, answer: nothing },
-  destroyObject: { request: byHandle, answer: nothing },
-  endSessionObject: { request: byHandle, answer: nothing },
+  withdrawObject: { request: byHandle, answer: nothing, changes: true },
+  setAttributes: { request: record({ handle: u64, template }), answer: nothing, changes: true },
+  setKeyAttribute: { request: record({ handle: u64, attribute }), answer: optional(created), changes: true },
+  shareKey: { request: shared, answer: nothing, changes: true },
+  unshareKey: { request: shared, answer: nothing, changes: true },
+  destroyObject: { request: byHandle, answer: nothing, changes: true },
+  endSessionObject: { request: byHandle, answer: nothing, changes: true },
   locateObject: { request: byHandle, answer: record({ token: flag }), repeatable: true },
   getAttributes: {
     request: record({ handle: u64, types: list(u64, limits.templateAttributes) }),

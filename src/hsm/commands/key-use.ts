@@ -92,13 +92,18 @@ export function withCkr<T>(loaded: LoadedObject, refused: CkrName, work: () => E
 /** What Init asks for: whether the key may be used so, and its shape, from which all sizes follow. */
 export const describeKey: Command<
   { handle: number; use: KeyUse; mechanism: number; keyTypes: readonly number[] },
-  KeyShape & { readonly token: boolean }
+  KeyShape & {
+    readonly token: boolean;
+    /** Holds until the key is changed, or who is logged in: no approvals are counted for it. */
+    readonly lasting: boolean;
+  }
 > = {
   login: 'CU',
   run: (session, { handle, use, mechanism, keyTypes }) => {
     const { key, object } = keyFor(session, handle, use, mechanism, keyTypes);
     const { keyType, bits, curve, algorithm } = key;
     const token = isTokenObject(object);
-    return { keyType, bits, token, ...(curve && { curve }), ...(algorithm && { algorithm }) };
+    const lasting = object.quorum === undefined;
+    return { keyType, bits, token, lasting, ...(curve && { curve }), ...(algorithm && { algorithm }) };
   },
 };
