@@ -25,6 +25,8 @@ export interface GoldenWorld {
 }
 
 interface Line {
+  /** The place of its file among those that are played one behind the other. */
+  readonly file: number;
   readonly source: string;
   readonly kind: '|' | '>' | '!';
   readonly text: string;
@@ -33,7 +35,7 @@ interface Line {
 const SOURCE = /^(\d+(\.\d+)?|ours)$/;
 const rewrites = process.env['REWRITE_GOLDEN'] === '1';
 
-function parse(file: string): { comments: string[]; lines: Line[] } {
+function parse(file: string, at: number): { comments: string[]; lines: Line[] } {
   const all = readFileSync(file, 'utf8').trimEnd().split('\n');
   const comments = all.filter((line) => line.startsWith('#'));
   const lines = all
@@ -41,7 +43,7 @@ function parse(file: string): { comments: string[]; lines: Line[] } {
     .map((line): Line => {
       const [, source, kind, text] = /^(\S+) +([|>!]) ?(.*)$/.exec(line) ?? [];
       if (source === undefined) throw new Error(`${file}: ${line}`);
-      return { source, kind: kind as Line['kind'], text: text! };
+      return { file: at, source, kind: kind as Line['kind'], text: text! };
     });
   return { comments, lines };
 }
@@ -50,6 +52,7 @@ class GoldenTerminal implements Terminal {
   readonly played: Omit<Line, 'source'>[] = [];
   readonly complaints: string[] = [];
   #steps: Line[];
+  #file = 0;
 
   constructor(
     lines: readonly Line[],
@@ -70,27 +73,33 @@ class GoldenTerminal implements Terminal {
     return text.replace(/\{(\w+)\}/g, (whole, name: string) => this.world.values[name] ?? whole);
   }
 
+  #play(kind: Line['kind'], text: string): void {
+    this.played.push({ file: this.#file, kind, text });
+  }
+
   async ask(prompt: string, _options?: AskOptions): Promise<string | undefined> {
     while (this.#steps[0]?.kind === '!') {
-      const { text } = this.#steps.shift()!;
-      this.played.push({ kind: '!', text });
+      const { file, text } = this.#steps.shift()!;
+      this.#file = file;
+      this.played.push({ file, kind: '!', text });
       await this.world.happen?.(text);
     }
     const step = this.#steps.shift();
+    this.#file = step?.file ?? this.#file;
     const lines = this.#named(prompt).split('\n');
     const last = lines.pop()!;
-    for (const line of lines) this.played.push({ kind: '|', text: line.trimEnd() });
+    for (const line of lines) this.#play('|', line.trimEnd());
     if (step === undefined) {
-      this.played.push({ kind: '|', text: last.trimEnd() });
+      this.#play('|', last.trimEnd());
       return undefined;
     }
     const typed = /«(.*)»$/.exec(step.text)?.[1] ?? '';
-    this.played.push({ kind: '>', text: `${last}«${typed}»` });
+    this.#play('>', `${last}«${typed}»`);
     return this.#valued(typed);
   }
 
   print(text: string): void {
-    for (const line of this.#named(text).split('\n')) this.played.push({ kind: '|', text: line.trimEnd() });
+    for (const line of this.#named(text).split('\n')) this.#play('|', line.trimEnd());
   }
 
   complain(text: string): void {
@@ -100,30 +109,48 @@ class GoldenTerminal implements Terminal {
   close(): void {}
 }
 
-const textOf = ({ kind, text }: Omit<Line, 'source'>): string => `${kind} ${text}`.trimEnd();
+const textOf = ({ kind, text }: Pick<Line, 'kind' | 'text'>): string => `${kind} ${text}`.trimEnd();
 
 /** Plays a golden file to a tool and compares what it prints, but for spaces at the end of lines. Answers what it complained of. */
-export async function playGolden(
+export const playGolden = (
   name: string,
   world: GoldenWorld,
   run: (terminal: Terminal) => Promise<void>,
+): Promise<readonly string[]> => playGoldens([name], world, run);
+
+/** The same with several files, which are one session. */
+export async function playGoldens(
+  names: readonly string[],
+  world: GoldenWorld,
+  run: (terminal: Terminal) => Promise<void>,
 ): Promise<readonly string[]> {
-  const file = join(projectRoot, 'test/tools', `${name}.txt`);
-  const { comments, lines } = parse(file);
-  const terminal = new GoldenTerminal(lines, world);
+  const files = names.map((name, at) => {
+    const path = join(projectRoot, 'test/tools', `${name}.txt`);
+    return { name, path, ...parse(path, at) };
+  });
+  const terminal = new GoldenTerminal(
+    files.flatMap(({ lines }) => lines),
+    world,
+  );
   await run(terminal);
-  if (rewrites) {
-    const known = [...lines];
-    const written = terminal.played.map((line) => {
-      const at = known.findIndex((old) => textOf(old) === textOf(line));
-      const source = at < 0 ? '????' : known.splice(at, 1)[0]!.source;
-      return `${source.padEnd(4)} ${textOf(line)}`;
-    });
-    writeFileSync(file, `${[...comments, ...written].join('\n')}\n`);
-    return terminal.complaints;
+  for (const [at, { name, path, comments, lines }] of files.entries()) {
+    const played = terminal.played.filter(({ file }) => file === at);
+    if (rewrites) {
+      writeFileSync(path, `${[...comments, ...rewritten(lines, played)].join('\n')}\n`);
+      continue;
+    }
+    expect(played.map(textOf).join('\n'), name).to.equal(lines.map(textOf).join('\n'));
+    const unsourced = lines.filter(({ source }) => !SOURCE.test(source));
+    expect(unsourced, `${name}: lines that say not where they come from`).to.deep.equal([]);
   }
-  expect(terminal.played.map(textOf).join('\n')).to.equal(lines.map(textOf).join('\n'));
-  const unsourced = lines.filter(({ source }) => !SOURCE.test(source));
-  expect(unsourced, 'lines that say not where they come from').to.deep.equal([]);
   return terminal.complaints;
+}
+
+function rewritten(lines: readonly Line[], played: readonly Omit<Line, 'source'>[]): string[] {
+  const known = [...lines];
+  return played.map((line) => {
+    const at = known.findIndex((old) => textOf(old) === textOf(line));
+    const source = at < 0 ? '????' : known.splice(at, 1)[0]!.source;
+    return `${source.padEnd(4)} ${textOf(line)}`;
+  });
 }

@@ -1,9 +1,30 @@
+import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../src/pkcs11/template.js';
 import { runManagementTool } from '../../src/tools/cloudhsm-mgmt-util/tool.js';
 import type { ManagedServer } from '../../src/tools/connection/cluster-access.js';
-import { type GoldenWorld, playGolden } from './golden.js';
+import { type GoldenWorld, playGoldens } from './golden.js';
 import { type ClusterOptions, PASSWORD } from './in-process.js';
 import { NetworkCluster } from './network.js';
 import { TestPrefix } from './prefix.js';
+
+/** An AES key of crypto_user, on all HSMs of its cluster. */
+export async function generateAes(
+  { cluster }: NetworkCluster,
+  label: string,
+  extractable = false,
+): Promise<number> {
+  const client = cluster.connect({ keyAvailability: 'off' });
+  await client.login('crypto_user', PASSWORD);
+  const handle = await client.generateKey(CKM.CKM_AES_KEY_GEN, [
+    attribute(CKA.CKA_VALUE_LEN, 32),
+    attribute(CKA.CKA_TOKEN, true),
+    attribute(CKA.CKA_LABEL, label),
+    attribute(CKA.CKA_EXTRACTABLE, extractable),
+  ]);
+  client.close();
+  return handle;
+}
 
 /** Clusters that cloudhsm_mgmt_util manages: their HSMs are 10.0.0.1, 10.0.0.2 and so on. */
 export class ManagedClusters {
@@ -47,9 +68,9 @@ export class ManagedClusters {
     };
   }
 
-  /** Plays a golden file; `happenings` are what happens outside the tool. */
+  /** Plays golden files, one behind the other; `happenings` are what happens outside the tool. */
   play(
-    name: string,
+    names: string | readonly string[],
     happenings: Readonly<Record<string, () => Promise<void>>> = {},
     patterns: GoldenWorld['patterns'] = [],
   ): Promise<readonly string[]> {
@@ -62,8 +83,10 @@ export class ManagedClusters {
         await happens();
       },
     };
-    return playGolden(`cloudhsm-mgmt-util/${name}`, world, (terminal) =>
-      runManagementTool(terminal, this.servers),
+    return playGoldens(
+      [names].flat().map((name) => `cloudhsm-mgmt-util/${name}`),
+      world,
+      (terminal) => runManagementTool(terminal, this.servers),
     );
   }
 

@@ -2,28 +2,10 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { pem } from '../../../src/base/pem.js';
-import { CKA } from '../../../src/pkcs11/attributes.js';
-import { CKM } from '../../../src/pkcs11/mechanisms.js';
-import { attribute } from '../../../src/pkcs11/template.js';
 import { loggedIn, PASSWORD } from '../../support/in-process.js';
 import { registerKey, secretTemplate, twoOfTwo } from '../../support/key-quorums.js';
-import { ManagedClusters } from '../../support/managed.js';
-import type { NetworkCluster } from '../../support/network.js';
+import { generateAes, ManagedClusters } from '../../support/managed.js';
 import { OfficerKey } from '../../support/officers.js';
-
-/** An AES key of crypto_user, on all HSMs of its cluster. */
-async function generateAes({ cluster }: NetworkCluster, label: string, extractable = false): Promise<number> {
-  const client = cluster.connect({ keyAvailability: 'off' });
-  await client.login('crypto_user', PASSWORD);
-  const handle = await client.generateKey(CKM.CKM_AES_KEY_GEN, [
-    attribute(CKA.CKA_VALUE_LEN, 32),
-    attribute(CKA.CKA_TOKEN, true),
-    attribute(CKA.CKA_LABEL, label),
-    attribute(CKA.CKA_EXTRACTABLE, extractable),
-  ]);
-  client.close();
-  return handle;
-}
 
 describe('cloudhsm_mgmt_util prints what the reference shows', () => {
   let clusters: ManagedClusters;
