@@ -81,3 +81,17 @@ export function answersOf({ stdout }: CliRun): { error_code: number; data: unkno
     JSON.parse(text!),
   );
 }
+
+/** What the tool prints that differs from run to run, for golden files. */
+export const cliPatterns: readonly (readonly [RegExp, string])[] = [
+  [/(?<=")0x0[0-9a-f]{15}(?=")/g, 'reference'],
+  [/(?<="check-value": ")0x[0-9a-f]{6}/g, 'check-value'],
+  [/(?<="modulus": ")0x[0-9a-f]+/g, 'modulus'],
+  [/(?<="ec-point": ")0x[0-9a-f]+/g, 'point'],
+  [/(?<="(signature|wrapped[_-]key[_-]data)": ")[A-Za-z0-9+/=]+/g, 'base64'],
+  [/(?<="token-timeout-seconds": )\d+/g, 'seconds'],
+  [/(?<="key-length-bytes": )1[0-9]{2,3}(?=,)/g, 'pkcs8-bytes'],
+  [/(?<="iv": ")0x[0-9a-f]{24}/g, 'iv'],
+  [/(?<="serial-number": ")[^"]+/g, 'serial'],
+  [/-----BEGIN CERTIFICATE-----[^"]*-----END CERTIFICATE-----\\n/g, 'certificate'],
+];
