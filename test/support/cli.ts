@@ -92,6 +92,5 @@ export const cliPatterns: readonly (readonly [RegExp, string])[] = [
   [/(?<="token-timeout-seconds": )\d+/g, 'seconds'],
   [/(?<="key-length-bytes": )1[0-9]{2,3}(?=,)/g, 'pkcs8-bytes'],
   [/(?<="iv": ")0x[0-9a-f]{24}/g, 'iv'],
-  [/(?<="serial-number": ")[^"]+/g, 'serial'],
   [/-----BEGIN CERTIFICATE-----[^"]*-----END CERTIFICATE-----\\n/g, 'certificate'],
 ];
