@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { pem } from '../../../src/base/pem.js';
+import { CKM } from '../../../src/pkcs11/mechanisms.js';
 import { loggedIn, PASSWORD } from '../../support/in-process.js';
 import { registerKey, secretTemplate, twoOfTwo } from '../../support/key-quorums.js';
 import { generateAes, ManagedClusters } from '../../support/managed.js';
