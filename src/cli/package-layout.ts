@@ -27,6 +27,8 @@ const programs = [
   'configure-cli',
   'configure-dyn',
   'configure-jce',
+  'configure-ksp',
+  'configure-openssl-provider',
   'configure-pkcs11',
   'cloudhsm_mgmt_util',
   'key_mgmt_util',

@@ -44,6 +44,9 @@ export function shown(value: string): string {
   return printable.length <= 64 ? printable : `${printable.slice(0, 64)}…`;
 }
 
+/** An option as it is written: `-a`, `--cluster-id`. */
+export const dashed = (name: string): string => `${name.length === 1 ? '-' : '--'}${name}`;
+
 export interface Option<T> {
   readonly help: string;
   /** What stands for the value in help: `<USERNAME>`. None: the option is a flag. */

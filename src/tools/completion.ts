@@ -1,4 +1,4 @@
-import type { CommandRow, Options } from './command-row.js';
+import { type CommandRow, dashed, type Options } from './command-row.js';
 import { type GroupHelp, nextWords } from './help.js';
 
 interface Completes<Context, Result> {
@@ -22,7 +22,7 @@ export function completions<Context, Result>(
   return [
     ...nextWords({ rows, groups }, path).map(([word]) => word),
     ...Object.entries(options)
-      .filter(([name, option]) => option.many || !given.has(`--${name}`))
-      .map(([name]) => `--${name}`),
+      .filter(([name, option]) => option.many || !given.has(dashed(name)))
+      .map(([name]) => dashed(name)),
   ];
 }

@@ -1,4 +1,4 @@
-import type { CommandRow, Option, Options } from './command-row.js';
+import { type CommandRow, dashed, type Option, type Options } from './command-row.js';
 
 /** What groups of commands are about, by the words that they begin with. */
 export type GroupHelp = Readonly<Record<string, string>>;
@@ -22,14 +22,14 @@ function columns(lines: readonly (readonly [string, string])[]): string[] {
 function optionLine([name, { value, many, choices, help }]: [string, Option<unknown>]): [string, string] {
   const shown = value === undefined ? '' : ` <${value}>${many ? '...' : ''}`;
   const possible = choices === undefined ? '' : ` [possible values: ${choices.join(', ')}]`;
-  return [`      --${name}${shown}`, `${help}${possible}`];
+  return [`      ${dashed(name)}${shown}`, `${help}${possible}`];
 }
 
 /** The line that says how a command is written: what must be there stands for itself, the rest is [OPTIONS]. */
 export function usageLine(tool: string, { path, options }: CommandRow<never>): string {
   const must = Object.entries(options)
     .filter(([, option]) => option.required)
-    .map(([name, { value, many }]) => `--${name} <${value}>${many ? '...' : ''}`);
+    .map(([name, { value, many }]) => `${dashed(name)} <${value}>${many ? '...' : ''}`);
   return ['Usage:', tool, ...path, '[OPTIONS]', ...must].join(' ');
 }
 

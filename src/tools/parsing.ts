@@ -1,4 +1,4 @@
-import { type CommandRow, type Option, type Options, shown } from './command-row.js';
+import { type CommandRow, dashed, type Option, type Options, shown } from './command-row.js';
 import { usage } from './failure.js';
 
 /** What a line asks for. */
@@ -60,17 +60,17 @@ function sortWords(
     }
     const [, name = '', , attached] = /^--?([^=]+)(=(.*))?$/s.exec(word) ?? [];
     const option = optionOf(name);
-    if (option === undefined) throw usage(`unexpected argument '--${shown(name)}' found`);
+    if (option === undefined) throw usage(`unexpected argument '${dashed(shown(name))}' found`);
     const values = attached === undefined ? [] : [attached];
     const most = option.value === undefined ? 0 : option.many ? Number.POSITIVE_INFINITY : 1;
-    if (values.length > most) throw usage(`'--${name}' takes no value`);
+    if (values.length > most) throw usage(`'${dashed(name)}' takes no value`);
     while (values.length < most && at + 1 < words.length && !isOption(words[at + 1]!))
       values.push(words[++at]!);
     if (most > 0 && values.length === 0)
-      throw usage(`a value is required for '--${name} <${option.value}>' but none was supplied`);
+      throw usage(`a value is required for '${dashed(name)} <${option.value}>' but none was supplied`);
     const before = given.get(name);
     if (before !== undefined && !option.many)
-      throw usage(`the argument '--${name}' cannot be used multiple times`);
+      throw usage(`the argument '${dashed(name)}' cannot be used multiple times`);
     given.set(name, [...(before ?? []), ...values]);
   }
   return { path, given };
@@ -104,14 +104,14 @@ export function parseWords<Context, Result>(
   }
   const options: Options = { ...common, ...row.options };
   for (const name of given.keys())
-    if (!Object.hasOwn(options, name)) throw usage(`unexpected argument '--${shown(name)}' found`);
+    if (!Object.hasOwn(options, name)) throw usage(`unexpected argument '${dashed(shown(name))}' found`);
   const missing = Object.entries(options).filter(([name, option]) => option.required && !given.has(name));
   if (missing.length > 0) {
-    const lines = missing.map(([name, { value }]) => `  --${name} <${value}>`);
+    const lines = missing.map(([name, { value }]) => `  ${dashed(name)} <${value}>`);
     throw usage(`the following required arguments were not provided:\n${lines.join('\n')}`);
   }
   const values = Object.fromEntries(
-    Object.entries(options).map(([name, option]) => [name, option.read(given.get(name), `--${name}`)]),
+    Object.entries(options).map(([name, option]) => [name, option.read(given.get(name), dashed(name))]),
   );
   return { is: 'command', row, values };
 }

@@ -19,7 +19,7 @@ export interface ConfigureContext {
   readonly env: NodeJS.ProcessEnv;
 }
 
-export const components = ['cli', 'pkcs11', 'dyn', 'jce'] as const;
+export const components = ['cli', 'pkcs11', 'dyn', 'jce', 'openssl-provider', 'ksp'] as const;
 export type Component = (typeof components)[number];
 
 type Cluster = { -readonly [Name in keyof ClientClusterConfig]: ClientClusterConfig[Name] };
@@ -64,6 +64,13 @@ const switches: readonly Switch[] = [
     field: 'enable_clear_key_extraction_in_software',
     setBy: 'enable',
     of: ['jce'],
+  },
+  {
+    name: 'sdk3-compatibility-mode',
+    what: 'key references of SDK 3',
+    field: 'enable_sdk3_compatibility_mode',
+    setBy: 'enable',
+    of: ['ksp'],
   },
 ];
 
