@@ -21,7 +21,7 @@ const kinds = {
       : 'it is no list of numbers such as 4,5',
   flag: (word: string) => (word === '0' || word === '1' ? undefined : 'it is neither 0 nor 1'),
   file: (word: string) =>
-    Buffer.byteLength(word) > limits.pathBytes || word.includes('\0') ? 'it is no path' : undefined,
+    Buffer.byteLength(word) > limits.pathBytes || /\p{Cc}/u.test(word) ? 'it is no path' : undefined,
   text: () => undefined,
 } as const satisfies Record<string, (word: string) => string | undefined>;
 

@@ -5,7 +5,7 @@ import {
   logIntervals,
 } from '../../base/client-config.js';
 import { limits } from '../../base/limits.js';
-import { flag, many, type Options, oneOf, optional, required, rowsFor, word } from '../command-row.js';
+import { flag, many, type Options, oneOf, optional, required, rowsFor, shown, word } from '../command-row.js';
 import { CLIENT_PORT } from '../connection/cluster-access.js';
 import { refused, usage } from '../failure.js';
 import { prefixPath } from '../prefix.js';
@@ -261,7 +261,8 @@ async function removeCluster(
 ): Promise<void> {
   const config = readDraft(file);
   const clusters = (config.clusters ?? []).filter(({ cluster }) => cluster.cluster_id !== id);
-  if (clusters.length === (config.clusters ?? []).length) throw refused(`${file} names no cluster ${id}`);
+  if (clusters.length === (config.clusters ?? []).length)
+    throw refused(`${file} names no cluster ${shown(id)}`);
   writeConfig(file, { ...config, clusters });
 }
 

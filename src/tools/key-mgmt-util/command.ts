@@ -15,7 +15,7 @@ const kinds = {
   text: (word: string) =>
     Buffer.byteLength(word) <= limits.pinBytes ? undefined : `it takes ${limits.pinBytes} bytes at most`,
   file: (word: string) =>
-    word !== '' && Buffer.byteLength(word) <= limits.pathBytes && !word.includes('\0')
+    word !== '' && Buffer.byteLength(word) <= limits.pathBytes && !/\p{Cc}/u.test(word)
       ? undefined
       : 'it takes the path of a file',
 } as const satisfies Record<string, (word: string) => string | undefined>;

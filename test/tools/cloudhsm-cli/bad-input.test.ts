@@ -97,6 +97,30 @@ describe('cloudhsm-cli: bad input', () => {
         });
       }
 
+      it('says that no HSM can be reached, before anything else', async () => {
+        const away = new TestPrefix([{ host: '127.0.0.1', port: 1 }], network.client);
+        const { code, stdout, stderr } = await runCli(away, [...path, ...whole(options)], LOGINS.CO);
+        away.remove();
+        expect(code).to.equal(1);
+        expect(stdout).to.equal('');
+        expect(stderr).to.match(/^Failed to initialize hsm1 context\n/);
+      });
+
+      const secrets = Object.entries(options).filter(([, option]) => option.secret);
+      if (secrets.length > 0) {
+        it('warns of a password on the command line, and never repeats it', async () => {
+          for (const [name] of secrets) {
+            const words = [...path, ...whole(options), `--${name}=a_password_to_hide`];
+            const { stdout, stderr } = await runCli(prefix, words, {
+              ...LOGINS.CO,
+              input: ['typed-secret', 'typed-secret', 'no-file', 'no-file'],
+            });
+            expect(stderr).to.contain(`warning: --${name} is visible to other users`);
+            expect(stdout + stderr).not.to.contain('a_password_to_hide');
+          }
+        });
+      }
+
       it('survives hostile values, and prints nothing that a terminal would obey', async () => {
         const hostile = [
           '\u001b]0;owned\u0007',

@@ -38,7 +38,7 @@ const bad: { readonly [Kind in ArgumentRow['kind']]?: readonly string[] } = {
   number: ['-1', '1e9', '0x10', '99999999999999999999', '1.5', 'one', '\u001b[2J'],
   numbers: ['4,', ',4', '4;5', '0', '-1'],
   flag: ['2', 'yes', '-1'],
-  file: ['x'.repeat(4097), '/tmp/a\0b'],
+  file: ['x'.repeat(4097), '/tmp/a\0b', '\u001b]0;owned\u0007'],
 };
 
 const wordOf = ({ literal, name, kind }: ArgumentRow): string => (literal ? name : good[kind]);

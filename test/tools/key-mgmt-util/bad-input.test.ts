@@ -28,7 +28,7 @@ const bad: { readonly [K in Kind]: readonly string[] } = {
   numbers: ['4,', ',4', '0', 'all', '4;5'],
   hex: ['xyz', '0x', '-1'],
   text: ['x'.repeat(1025)],
-  file: ['x'.repeat(4097), '/tmp/a\0b'],
+  file: ['x'.repeat(4097), '/tmp/a\0b', '\u001b]0;owned\u0007'],
 };
 
 function flagWords(flag: string, { kind, choices }: FlagRow): string[] {
@@ -101,6 +101,24 @@ describe('bad input to key_mgmt_util', () => {
         expect(printed, line).to.not.contain(SECRET);
         if (row.login && before.length === 0) expect(printed, line).to.contain('nobody is logged in');
       }
+    }
+  });
+
+  it('from and into hostile places does no harm', async () => {
+    const places = ['/dev/zero', '/dev/full/x', '/proc/no/such', '/proc/self/mem', '/', '../../no/x'];
+    for (const row of keyCommands) {
+      const others = (flag: string): string[] =>
+        required(row)
+          .filter(([other]) => other !== flag)
+          .flatMap(([other, its]) => flagWords(other, its));
+      const lines = Object.entries(row.flags)
+        .filter(([, { kind }]) => kind === 'file')
+        .flatMap(([flag]) => places.map((place) => [row.name, ...others(flag), flag, place].join(' ')));
+      if (lines.length === 0) continue;
+      const printed = await type(login, ...lines);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: it is about them
+      expect(printed, row.name).to.not.match(/[\u0000-\u0008\u000b-\u001f]/);
+      expect(printed, row.name).to.not.match(/\n\s+at \S+ \(/);
     }
   });
 
