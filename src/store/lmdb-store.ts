@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { open } from 'lmdb';
 import { commandFailure, Failure } from '../base/errors.js';
 import { makeFolder } from '../base/files.js';
@@ -12,12 +14,28 @@ function failedCommit(error: unknown): Promise<unknown> | undefined {
     : undefined;
 }
 
+/** lmdb says what the system answered as soon as it has rejected the write. */
+const REASON_TIMEOUT_MS = 100;
+
+/** Why a write failed, for whoever asked for it. */
+async function notWritten(error: unknown): Promise<Failure> {
+  const reason = failedCommit(error)?.catch((said: unknown) => said);
+  const said = await Promise.race([reason, sleep(REASON_TIMEOUT_MS)]);
+  return (said as { code?: unknown } | undefined)?.code === constants.errno.EROFS
+    ? new Failure('CKR_TOKEN_WRITE_PROTECTED', 'the disk of the HSM has become read-only', { cause: said })
+    : new Failure('CKR_DEVICE_MEMORY', 'the record could not be written to disk', { cause: said ?? error });
+}
+
+/** What the system answered, as lmdb passes it on: no other error has a number for its code. */
+const isWordOfSystem = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number';
+
 /** lmdb rejects promises of its own when a commit fails, which nobody can hold. The write itself has reported the
  * failure: an engine must not end for the echo. */
 export function isEchoOfFailedCommit(error: unknown): boolean {
   const commit = failedCommit(error);
   commit?.catch(reportedByBatch);
-  return commit !== undefined;
+  return commit !== undefined || isWordOfSystem(error);
 }
 
 /**
@@ -63,8 +81,7 @@ export function openLmdbStore(directory: string): RecordStore {
           }
         });
       } catch (error) {
-        failedCommit(error)?.catch(reportedByBatch);
-        throw new Failure('CKR_DEVICE_MEMORY', 'the record could not be written to disk', { cause: error });
+        throw await notWritten(error);
       }
     },
     snapshot: () => {

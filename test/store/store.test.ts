@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Failure } from '../../src/base/errors.js';
 import { HandleAllocator } from '../../src/hsm/handles.js';
-import { openLmdbStore } from '../../src/store/lmdb-store.js';
+import { isEchoOfFailedCommit, openLmdbStore } from '../../src/store/lmdb-store.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 import { endOfPrefix, type RecordStore } from '../../src/store/record-store.js';
 import { sealedStore } from '../../src/store/sealing.js';
@@ -124,6 +124,17 @@ describe('the LMDB store on disk', () => {
     await store.close();
     expect(statSync(join(folder, 'data.mdb')).mode & 0o777).to.equal(0o600);
     rmSync(folder, { recursive: true });
+  });
+});
+
+describe('the echo of a failed commit', () => {
+  it('is what lmdb says of it once more, and no other error', () => {
+    const error = (more: object): Error => Object.assign(new Error('Read-only file system'), more);
+    expect(isEchoOfFailedCommit(error({ code: 30 })), "the system's word").to.equal(true);
+    expect(isEchoOfFailedCommit(error({ commitError: Promise.reject(error({ code: 30 })) }))).to.equal(true);
+    expect(isEchoOfFailedCommit(error({ code: 'EROFS' })), 'of another file').to.equal(false);
+    expect(isEchoOfFailedCommit(error({}))).to.equal(false);
+    expect(isEchoOfFailedCommit('text')).to.equal(false);
   });
 });
 
