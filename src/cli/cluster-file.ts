@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from '../base/cluster-kind.js';
 import { commandFailure } from '../base/errors.js';
@@ -43,8 +44,18 @@ export function readClusterFile(home: Home): ClusterFile | undefined {
   }
 }
 
-/** Throws BAD_CONFIGURATION for a home without a cluster. */
-export function requireClusterFile(home: Home): ClusterFile {
+/** Throws BAD_CONFIGURATION for a home whose cluster is the API's. */
+export function requireNoApiCluster({ directory, defaultClusterFile }: Home): void {
+  if (!existsSync(defaultClusterFile)) return;
+  throw commandFailure(
+    'BAD_CONFIGURATION',
+    `the API has the cluster of ${directory}: \`up\` runs its HSMs, \`aws cloudhsmv2 create-hsm\` and \`delete-hsm\` change which there are`,
+  );
+}
+
+/** Throws BAD_CONFIGURATION for a home without a cluster, or with one of the API. */
+export function requireOwnCluster(home: Home): ClusterFile {
+  requireNoApiCluster(home);
   const file = readClusterFile(home);
   if (file !== undefined) return file;
   throw commandFailure(

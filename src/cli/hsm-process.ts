@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../base/config.js';
 import { openLog } from '../base/log.js';
 import { Synchronizer } from '../cluster/synchronizer.js';
-import { memberOf, readClusterFile, requireClusterFile } from './cluster-file.js';
+import { memberOf, readClusterFile, requireOwnCluster } from './cluster-file.js';
 import { openHsm, SYNCHRONISATION_MS, surviveEchoes } from './cluster-home.js';
 import { serveControl } from './control.js';
 import type { Home } from './home.js';
@@ -22,7 +22,7 @@ export interface HsmProcess {
 
 /** Runs one HSM of a home that `init` has made. Throws ALREADY_RUNNING, BAD_CONFIGURATION, CORRUPT_STORE or START_FAILED. */
 export async function startHsm(home: Home, config: Config, idOrOrdinal: string): Promise<HsmProcess> {
-  let file = requireClusterFile(home);
+  let file = requireOwnCluster(home);
   const member = memberOf(file, idOrOrdinal);
   lockHsm(home, member.id);
   const log = openLog(config.logLevel, join(home.directory, 'logs', `${member.id}.log`));

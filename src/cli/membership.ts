@@ -14,7 +14,7 @@ import {
   type ClusterFile,
   type ClusterMember,
   memberOf,
-  requireClusterFile,
+  requireOwnCluster,
   writeClusterFile,
 } from './cluster-file.js';
 import { openHsm, settingsOf } from './cluster-home.js';
@@ -64,16 +64,6 @@ async function backupOfOne(home: Home, config: Config, file: ClusterFile): Promi
   throw commandFailure('START_FAILED', `no HSM of ${file.id} gives a backup: ${why}`);
 }
 
-/** Throws BAD_CONFIGURATION for a cluster that the API has, or none. */
-function ownCluster(home: Home): ClusterFile {
-  if (existsSync(home.defaultClusterFile))
-    throw commandFailure(
-      'BAD_CONFIGURATION',
-      `the API has the cluster of ${home.directory}: \`aws cloudhsmv2 create-hsm\` and \`delete-hsm\` change it`,
-    );
-  return requireClusterFile(home);
-}
-
 /** The lowest number that is free: an HSM counts its handles on from where no earlier one of its number can have been. */
 function freeOrdinal({ id, hsms }: ClusterFile): number {
   for (let ordinal = 1; ordinal <= limits.hsmsPerCluster; ordinal++)
@@ -110,7 +100,7 @@ export async function addHsm(
   config: Config,
   progress: (step: string) => void,
 ): Promise<{ file: ClusterFile; member: ClusterMember }> {
-  const file = ownCluster(home);
+  const file = requireOwnCluster(home);
   const member = { id: newId('hsm'), ordinal: freeOrdinal(file) };
   await issueCertificateFor(home, file, member.id);
   try {
@@ -188,7 +178,7 @@ export async function removeHsm(
   config: Config,
   idOrOrdinal: string,
 ): Promise<{ file: ClusterFile; member: ClusterMember; kept: string | undefined }> {
-  const file = ownCluster(home);
+  const file = requireOwnCluster(home);
   const member = memberOf(file, idOrOrdinal);
   if (file.hsms.length === 1)
     throw commandFailure(

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { loadConfig } from '../../base/config.js';
 import { writePrivateFile } from '../../base/files.js';
+import { requireNoApiCluster } from '../cluster-file.js';
 import { prepareCluster } from '../cluster-home.js';
 import { startControlPlane } from '../control-plane-process.js';
 import { startClient, takeLock } from '../engine.js';
@@ -23,6 +24,7 @@ export async function initCommand(
   const progress = progressLine();
   const { config, stated } = loadConfig(file, hsms === undefined ? {} : { hsms: Number(hsms) });
   await takeLock(home);
+  requireNoApiCluster(home);
   const cluster = await prepareCluster(home, config, stated, progress.step);
   const servers = join(home.certificatesDirectory, 'cloudhsm-pkcs11.cfg');
   writePrivateFile(servers, `${JSON.stringify(clientConfigOf(home, cluster, config), null, 2)}\n`);
