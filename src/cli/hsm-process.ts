@@ -66,7 +66,7 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
     stopRequested,
     stop: async () => {
       clearInterval(watch);
-      synchronizer.stop();
+      void synchronizer.stop();
       control.close();
       control.closeAllConnections();
       await server.close();

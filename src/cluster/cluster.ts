@@ -88,14 +88,15 @@ export class Cluster implements ClusterView {
     for (const changed of this.#watchers) changed();
   }
 
-  /** One HSM less. Clients let go of it; closing it is left to the caller. */
-  remove(hsmId: string): void {
+  /** One HSM less. Clients let go of it at once; closing it is left to the caller, when the promise has resolved. */
+  async remove(hsmId: string): Promise<void> {
     const leaving = this.#members.get(hsmId);
     if (leaving === undefined) return;
-    leaving.synchronizer.stop();
+    const stopped = leaving.synchronizer.stop();
     this.#members = new Map([...this.#members].filter(([id]) => id !== hsmId));
     this.#followType();
     for (const changed of this.#watchers) changed();
+    await stopped;
   }
 
   get reachable(): boolean {
@@ -125,7 +126,7 @@ export class Cluster implements ClusterView {
   }
 
   async close(): Promise<void> {
-    for (const { synchronizer } of this.#members.values()) synchronizer.stop();
+    await Promise.all([...this.#members.values()].map(({ synchronizer }) => synchronizer.stop()));
     await Promise.all(this.hsms.map((hsm) => hsm.close()));
   }
 }

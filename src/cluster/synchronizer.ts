@@ -37,6 +37,7 @@ export class Synchronizer {
   #round: Promise<void> | undefined;
   #nextRound: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   /** @param peers the other HSMs, as they are now */
   constructor(
@@ -49,17 +50,22 @@ export class Synchronizer {
 
   /** A round every so often, from now on. */
   start(intervalMs: number): void {
+    if (this.#stopped) return;
     this.#timer = setInterval(() => void this.catchUp(), intervalMs).unref();
   }
 
-  stop(): void {
+  /** Resolves when nothing of it works on the HSM any more, which may be closed then. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#timer);
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
+    await this.#round;
   }
 
   /** A round that begins now, or as soon as the one under way is over: it sees everything that is there when it is asked for. */
   catchUp(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
     if (this.#round === undefined) {
       this.#round = this.#all().finally(() => {
         this.#round = undefined;
@@ -81,6 +87,10 @@ export class Synchronizer {
   async #from(peer: Peer): Promise<void> {
     try {
       const connection = this.#connections.get(peer.hsmId) ?? (await peer.connect());
+      if (this.#stopped) {
+        connection.close();
+        return;
+      }
       this.#connections.set(peer.hsmId, connection);
       const taken = await this.#take(connection);
       if (taken > 0) {

@@ -46,6 +46,24 @@ describe('HSMs that missed something', () => {
     expect(cluster.hsms.map((hsm) => hsm.counts.keys)).to.deep.equal([1, 1, 1]);
   });
 
+  it('take over nothing any more once they have left, and may be closed then', async () => {
+    for (let count = 0; count < 40; count++) await generate(first, `key ${count}`);
+    const leaving = cluster.hsms[2]!;
+    let isOver = false;
+    const round = leaving.synchronize().then(() => {
+      isOver = true;
+    });
+    await cluster.remove(leaving.settings.id);
+    const { count } = leaving.objects;
+    expect(count).to.be.lessThan(40);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isOver).to.equal(true);
+    await round;
+    await leaving.synchronize();
+    expect(leaving.objects.count).to.equal(count);
+    await leaving.close();
+  });
+
   it('get the later attributes and shares, whichever HSM has them', async () => {
     const handle = await generate(all, 'old');
     await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'later')]);

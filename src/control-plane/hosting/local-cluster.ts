@@ -93,8 +93,9 @@ export class LocalCluster {
   async leave(hsmId: string): Promise<void> {
     const served = this.#served.get(hsmId);
     if (!this.#served.delete(hsmId)) return;
-    this.cluster.remove(hsmId);
+    const removed = this.cluster.remove(hsmId);
     this.#announce();
     await served?.server?.close();
+    await removed;
   }
 }
