@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
-import { readFileIfPresent, writePrivateFile } from '../base/files.js';
+import { makeFolder, readFileIfPresent, writePrivateFile } from '../base/files.js';
 import { limits } from '../base/limits.js';
 import { silentLog } from '../base/log.js';
 import type { Peer } from '../cluster/synchronizer.js';
@@ -196,7 +196,7 @@ export async function removeHsm(
   removeCertificateOf(home, member.id);
   const directory = join(home.hsmsDirectory, member.id);
   if (!existsSync(directory)) return { file: changed, member, kept: undefined };
-  mkdirSync(home.removedHsmsDirectory, { recursive: true, mode: 0o700 });
+  makeFolder(home.removedHsmsDirectory, 0o700);
   const kept = join(home.removedHsmsDirectory, member.id);
   renameSync(directory, kept);
   return { file: changed, member, kept };

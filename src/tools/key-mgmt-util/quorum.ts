@@ -9,13 +9,11 @@ import { listedTokens, tokenLines } from '../sdk3/tokens.js';
 import type { KeyCommandRow } from './command.js';
 
 /*
- * Approvals for the use of keys. CloudHSM's documents have the names of these commands only; their flags and answers are those of
- * the tool that it comes from, whose source its vendor has published [sib].
+ * Approvals for the use of keys. CloudHSM's documents have the names of these commands and nothing more: flags and answers are ours
+ * [guess], in the style of the other commands.
  */
 
 const GROUP = 'M of N Commands';
-/** "Clean and create token if there are no free tokens", "for all tokens of user": the only value of these flags. */
-const ONLY_FLAG = 4;
 const TOKENS_BYTES = TOKEN_BYTES * limits.hsmsPerCluster;
 
 const getToken: KeyCommandRow = {
@@ -31,17 +29,9 @@ const getToken: KeyCommandRow = {
       help: `service: ${keyServiceNames.map((name) => `${serviceNumber(name)} ${name}`).join(', ')}`,
     },
     '-k': { kind: 'number', required: true, help: 'handle of the key' },
-    '-u': { kind: 'text', required: true, help: 'name of the user: the one who is logged in' },
-    '-f': { kind: 'file', required: true, help: 'file for the token' },
-    '-F': {
-      kind: 'number',
-      choices: [ONLY_FLAG],
-      help: '4: tokens that are out of date make room, as always',
-    },
+    '-out': { kind: 'file', required: true, help: 'file for the token' },
   },
   run: async (session, given) => {
-    if (canonicalName(given.text('-u')) !== canonicalName(session.user!))
-      throw refused('Error: -u: a token is for whoever is logged in');
     const service = keyServiceNames.find((name) => serviceNumber(name) === given.number('-n'))!;
     const key = given.number('-k');
     const user = canonicalName(session.user!)!;
@@ -61,7 +51,7 @@ const getToken: KeyCommandRow = {
     if (!done) return;
     const approvalData = Buffer.concat(records.filter((record) => record !== undefined));
     session.noteTokens({ approvalData, ids });
-    writeGivenFile(given.text('-f'), approvalData);
+    writeGivenFile(given.text('-out'), approvalData);
   },
 };
 
@@ -70,9 +60,9 @@ const approveToken: KeyCommandRow = {
   group: GROUP,
   purpose: 'brings approvals of a token',
   login: true,
-  flags: { '-af': { kind: 'file', required: true, help: 'file that names the token and its approvals' } },
+  flags: { '-f': { kind: 'file', required: true, help: 'file that names the token and its approvals' } },
   run: async (session, given) => {
-    const signed = readApprovalFile(given.text('-af'));
+    const signed = readApprovalFile(given.text('-f'));
     await session.onEach('Cfm3ApproveToken', (connection) => connection.send('approveToken', signed));
   },
 };
@@ -100,16 +90,12 @@ const delToken: KeyCommandRow = {
   group: GROUP,
   purpose: 'deletes the tokens of a file, or all of the user',
   login: true,
-  flags: {
-    '-tf': { kind: 'file', help: 'file with the tokens' },
-    '-f': { kind: 'number', choices: [ONLY_FLAG], help: '4: all tokens of the user' },
-  },
+  flags: { '-f': { kind: 'file', help: 'file with the tokens: otherwise all of the user' } },
   run: async (session, given) => {
-    if (given.has('-tf') === given.has('-f')) throw refused('Error: one of -tf and -f is wanted');
-    const file = given.find('-tf');
+    const file = given.find('-f');
     const approvalData = file === undefined ? undefined : readGivenFile(file, TOKENS_BYTES);
     if (approvalData !== undefined && approvalData.length % TOKEN_BYTES !== 0)
-      throw refused('Error: -tf: there are no tokens in the file');
+      throw refused('Error: -f: there are no tokens in the file');
     const scope = approvalData === undefined ? 'user' : 'these';
     await session.onEach('Cfm3DeleteToken', (connection) =>
       connection.send('deleteTokens', { scope, approvalData }),
