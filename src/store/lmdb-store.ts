@@ -1,3 +1,4 @@
+import { statfsSync, utimesSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { open } from 'lmdb';
@@ -17,13 +18,40 @@ function failedCommit(error: unknown): Promise<unknown> | undefined {
 /** lmdb says what the system answered as soon as it has rejected the write. */
 const REASON_TIMEOUT_MS = 100;
 
+const readOnly = (cause: unknown): Failure =>
+  new Failure('CKR_TOKEN_WRITE_PROTECTED', 'the disk of the HSM has become read-only', { cause });
+
 /** Why a write failed, for whoever asked for it. */
 async function notWritten(error: unknown): Promise<Failure> {
   const reason = failedCommit(error)?.catch((said: unknown) => said);
   const said = await Promise.race([reason, sleep(REASON_TIMEOUT_MS)]);
   return (said as { code?: unknown } | undefined)?.code === constants.errno.EROFS
-    ? new Failure('CKR_TOKEN_WRITE_PROTECTED', 'the disk of the HSM has become read-only', { cause: said })
+    ? readOnly(said)
     : new Failure('CKR_DEVICE_MEMORY', 'the record could not be written to disk', { cause: said ?? error });
+}
+
+/*
+ * A disk that will not take a write is found before: where the system refuses a page, lmdb 3.5.6 writes its message behind the
+ * memory it has for it (`last_error` in its mdb.c), which can end the engine. The last of a disk's room is not for new keys, so
+ * that an engine can still start and log.
+ */
+const FREE_FOR_OBJECTS_BYTES = 1024 * 1024;
+const FREE_FOR_THE_REST_BYTES = 64 * 1024;
+
+const isOfObject = ({ table, value }: Change): boolean => table === 'objects' && value !== undefined;
+
+function requireWritable(directory: string, changes: readonly Change[]): void {
+  const now = new Date();
+  try {
+    utimesSync(directory, now, now);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EROFS') throw readOnly(error);
+  }
+  const { bavail, bsize } = statfsSync(directory);
+  const freeBytes = changes.some(isOfObject) ? FREE_FOR_OBJECTS_BYTES : FREE_FOR_THE_REST_BYTES;
+  if (bavail * bsize >= freeBytes) return;
+  const text = `the disk of the HSM is full: less than ${freeBytes / 1024} KiB are free in ${directory}`;
+  throw new Failure('CKR_DEVICE_MEMORY', text);
 }
 
 /** What the system answered, as lmdb passes it on: no other error has a number for its code. */
@@ -73,6 +101,7 @@ export function openLmdbStore(directory: string): RecordStore {
       return db.getKeysCount({ start, end: endOfPrefix(start) });
     },
     write: async (changes: readonly Change[]) => {
+      requireWritable(directory, changes);
       try {
         await db.batch(() => {
           for (const { table, key, value } of changes) {
