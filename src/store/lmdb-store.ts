@@ -90,17 +90,33 @@ export function openLmdbStore(directory: string): RecordStore {
   } catch (error) {
     throw commandFailure('CORRUPT_STORE', `the store in ${directory} cannot be opened`, error);
   }
+  let closed = false;
+  let snapshots = 0;
+  let released = (): void => undefined;
+  // lmdb itself does not look: whoever reads a store that is closed, or closes one that is being read, ends the process.
+  const requireOpen = (): void => {
+    if (closed) throw new Failure('CKR_DEVICE_REMOVED', `the store in ${directory} has been closed`);
+  };
   return {
-    get: (table, key) => db.getBinary(recordKey(table, key)),
+    get: (table, key) => {
+      requireOpen();
+      return db.getBinary(recordKey(table, key));
+    },
     keys: function* (table: TableName, prefix = Buffer.alloc(0)) {
+      requireOpen();
       const start = recordKey(table, prefix);
-      for (const key of db.getKeys({ start, end: endOfPrefix(start) })) yield Buffer.from(key.subarray(1));
+      for (const key of db.getKeys({ start, end: endOfPrefix(start) })) {
+        yield Buffer.from(key.subarray(1));
+        requireOpen();
+      }
     },
     count: (table, prefix) => {
+      requireOpen();
       const start = recordKey(table, prefix);
       return db.getKeysCount({ start, end: endOfPrefix(start) });
     },
     write: async (changes: readonly Change[]) => {
+      requireOpen();
       requireWritable(directory, changes);
       try {
         await db.batch(() => {
@@ -114,20 +130,37 @@ export function openLmdbStore(directory: string): RecordStore {
       }
     },
     snapshot: () => {
+      requireOpen();
       const transaction = db.useReadTransaction();
+      snapshots++;
       return {
         get: (table, key) => {
+          requireOpen();
           const value = db.get(recordKey(table, key), { transaction });
           return value && Buffer.from(value);
         },
         keys: function* (table: TableName) {
+          requireOpen();
           const start = recordKey(table, Buffer.alloc(0));
-          for (const key of db.getKeys({ start, end: endOfPrefix(start), transaction }))
+          for (const key of db.getKeys({ start, end: endOfPrefix(start), transaction })) {
             yield Buffer.from(key.subarray(1));
+            requireOpen();
+          }
         },
-        release: () => transaction.done(),
+        release: () => {
+          transaction.done();
+          snapshots--;
+          if (snapshots === 0) released();
+        },
       };
     },
-    close: () => db.close(),
+    close: async () => {
+      closed = true;
+      if (snapshots > 0)
+        await new Promise<void>((resolve) => {
+          released = resolve;
+        });
+      await db.close();
+    },
   };
 }

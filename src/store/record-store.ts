@@ -36,7 +36,7 @@ export interface Change {
 export interface Snapshot {
   get(table: TableName, key: Buffer): Buffer | undefined;
   keys(table: TableName): Iterable<Buffer>;
-  /** To be called: old records are kept for it. */
+  /** To be called, once: old records are kept for it, and the store is not closed before. */
   release(): void;
 }
 

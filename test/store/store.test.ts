@@ -72,7 +72,9 @@ for (const [driver, open] of [
       expect([...store.keys('users')].join()).to.equal('a,c');
       const sealed = sealedStore(store, sealingKey, 'hsm-a');
       await sealed.write([{ table: 'users', key: b, value: Buffer.from('sealed') }]);
-      expect(sealed.snapshot().get('users', b)?.toString()).to.equal('sealed');
+      const opened = sealed.snapshot();
+      expect(opened.get('users', b)?.toString()).to.equal('sealed');
+      opened.release();
     });
 
     it('removes records', async () => {
@@ -123,6 +125,33 @@ describe('the LMDB store on disk', () => {
     expect(store.get('users', a)).to.deep.equal(b);
     await store.close();
     expect(statSync(join(folder, 'data.mdb')).mode & 0o777).to.equal(0o600);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is closed when the snapshots of it are released, whose readers are told', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'chl-'));
+    const store = openLmdbStore(folder);
+    await store.write([a, b].map((key) => ({ table: 'users', key, value: b }) as const));
+    const snapshot = store.snapshot();
+    const reading = snapshot.keys('users')[Symbol.iterator]();
+    expect(reading.next().value).to.deep.equal(a);
+    let closed = false;
+    const closing = store.close().then(() => {
+      closed = true;
+    });
+    for (const read of [
+      () => reading.next(),
+      () => snapshot.get('users', a),
+      () => [...snapshot.keys('users')],
+      () => store.get('users', a),
+      () => [...store.keys('users')],
+      () => store.count('users', a),
+      () => store.snapshot(),
+    ])
+      expect(read).to.throw(Failure, 'closed').with.property('code', 'CKR_DEVICE_REMOVED');
+    expect(closed).to.equal(false);
+    snapshot.release();
+    await closing;
     rmSync(folder, { recursive: true });
   });
 });
