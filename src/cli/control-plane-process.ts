@@ -7,7 +7,7 @@ import { takeHome } from './engine.js';
 import type { Home } from './home.js';
 import { metricsPage } from './metrics.js';
 import { keepReadiness } from './readiness-file.js';
-import { deviating, readinessReport } from './report.js';
+import { deviationCount, readinessReport } from './report.js';
 import type { Running } from './run.js';
 import type { EngineStatus } from './status.js';
 
@@ -41,7 +41,7 @@ export async function startControlPlane(
     ...(api.endpoint !== undefined && { endpoint: api.endpoint }),
     clusters: api.status(),
     clients: [],
-    deviations: new Set(deviating(report()).map(({ id }) => id)).size,
+    deviations: deviationCount(report()),
   });
   const controlled = {
     status,

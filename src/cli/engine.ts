@@ -19,7 +19,7 @@ import { metricsPage } from './metrics.js';
 import { asConfiguration, listenAll, membersOf } from './network.js';
 import { ReachedClusters } from './reached-clusters.js';
 import { keepReadiness } from './readiness-file.js';
-import { deviating, type ReadinessReport, readinessReport } from './report.js';
+import { deviationCount, type ReadinessReport, readinessReport } from './report.js';
 import { readServers } from './servers.js';
 import { type ClusterStatus, type EngineStatus, localStatus, remoteStatus } from './status.js';
 
@@ -197,7 +197,7 @@ async function serve(
     ...(api?.endpoint !== undefined && { endpoint: api.endpoint }),
     clusters: [...(await clusterStatus()), ...(await Promise.all(elsewhere.clusters.map(remoteStatus)))],
     clients: applications.status(),
-    deviations: new Set(deviating(report()).map(({ id }) => id)).size,
+    deviations: deviationCount(report()),
   });
   const clearReport = (): void => readiness.record.clear();
   const metrics = (): string => metricsPage(local(), applications);

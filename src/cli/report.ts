@@ -50,6 +50,11 @@ export function deviating(report: ReadinessReport): readonly ReportLine[] {
   return report.deviations.filter(({ advisory }) => !advisory);
 }
 
+/** How many different things that are. */
+export function deviationCount(report: ReadinessReport): number {
+  return new Set(deviating(report).map(({ id }) => id)).size;
+}
+
 const seconds = (time: string): string => time.replace(/\.\d+Z$/, 'Z');
 
 function section(lines: readonly ReportLine[]): string {
@@ -70,10 +75,10 @@ function section(lines: readonly ReportLine[]): string {
 }
 
 export function reportPage(report: ReadinessReport): string {
-  const deviationCount = new Set(deviating(report).map(({ id }) => id)).size;
+  const count = deviationCount(report);
   const head =
-    deviationCount > 0
-      ? `What programs did that CloudHSM refuses or answers otherwise: ${deviationCount} deviations`
+    count > 0
+      ? `What programs did that CloudHSM refuses or answers otherwise: ${count} deviations`
       : report.profile === 'strict'
         ? 'No deviations: the strict profile refuses them.'
         : 'No deviations: what programs did so far works with CloudHSM.';

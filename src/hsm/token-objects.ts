@@ -1,3 +1,4 @@
+import { Turns } from '../base/turns.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, kindRows } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
@@ -37,7 +38,8 @@ export class TokenObjects {
   readonly #index: ObjectIndex;
   /** What the other HSMs are told. */
   readonly versions: ObjectVersions;
-  readonly #turns = new Map<number, Promise<unknown>>();
+  /** Of work on one object: it reads, waits for the disk, and writes. */
+  readonly #turns = new Turns<number>();
   /** CKA_IDs on their way to the disk, by class. */
   readonly #claimedIds = new Set<string>();
   readonly #watchers = new Set<(handle: number) => void>();
@@ -107,21 +109,9 @@ export class TokenObjects {
     return this.#index.candidates(template);
   }
 
-  /** Work on one object waits for the work on it that came before: it reads, waits for the disk, and writes. */
-  #inTurn<T>(handle: number, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(handle) ?? Promise.resolve();
-    const turn = before.catch(() => undefined).then(work);
-    this.#turns.set(handle, turn);
-    const forget = (): void => {
-      if (this.#turns.get(handle) === turn) this.#turns.delete(handle);
-    };
-    turn.then(forget, forget);
-    return turn;
-  }
-
   /** Resolves when all work that is under way now has been done. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.#turns.values());
+  idle(): Promise<void> {
+    return this.#turns.idle();
   }
 
   #require(handle: number): LoadedObject {
@@ -174,7 +164,7 @@ export class TokenObjects {
    * CKR_ACTION_PROHIBITED: an old copy must not undo what happened to it since. So are one too many
    * (quotas.ts) and, with `uniqueIds`, one whose CKA_ID is in use. */
   insert(object: HsmObject, uniqueIds = false, write?: Write): Promise<boolean> {
-    return this.#inTurn(object.handle, async () => {
+    return this.#turns.take(object.handle, async () => {
       const { handle } = object;
       // Another HSM's copy may have come first.
       if (this.versions.has(object)) return false;
@@ -202,7 +192,7 @@ export class TokenObjects {
     uniqueIds = false,
     write?: Write,
   ): Promise<void> {
-    return this.#inTurn(handle, async () => {
+    return this.#turns.take(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
       const changed = { ...object, ...change(object), version: object.version + 1, material };
@@ -213,7 +203,7 @@ export class TokenObjects {
 
   /** Removes an object that `check` lets go. Durable when it resolves. Throws CKR_OBJECT_HANDLE_INVALID. */
   remove(handle: number, check: (object: HsmObject) => void, write?: Write): Promise<void> {
-    return this.#inTurn(handle, async () => {
+    return this.#turns.take(handle, async () => {
       const loaded = this.#require(handle);
       check(loaded.object);
       await this.#bury(loaded, write);
@@ -246,7 +236,7 @@ export class TokenObjects {
 
   /** Takes back a new object that not all HSMs took, up to a version: another attempt has a later one. Durable when it resolves. */
   withdraw(handle: number, version?: number, write: Write = (all) => this.store.write(all)): Promise<void> {
-    return this.#inTurn(handle, async () => {
+    return this.#turns.take(handle, async () => {
       const present = version === undefined ? this.#require(handle) : this.get(handle);
       const upTo = version ?? present!.object.version;
       const known = this.versions.find(handle);
@@ -261,7 +251,7 @@ export class TokenObjects {
   /** Takes over what another HSM has of an object, if it is later than what is here. What it was allowed to become there it is
    * here: neither quotas nor unique ids are looked at. */
   adopt(object: HsmObject): Promise<void> {
-    return this.#inTurn(object.handle, async () => {
+    return this.#turns.take(object.handle, async () => {
       if (!this.versions.isNewer(object)) return;
       const present = this.get(object.handle);
       await this.#write(present?.object, object);
@@ -274,7 +264,7 @@ export class TokenObjects {
   /** Destroys every key, and leaves no tombstones: the cluster's other HSMs still have them. */
   async zeroise(): Promise<void> {
     for (const handle of [...this.#index.candidates([])]) {
-      await this.#inTurn(handle, async () => {
+      await this.#turns.take(handle, async () => {
         const loaded = this.get(handle);
         if (loaded !== undefined) await this.#erase(loaded, []);
       });
@@ -283,7 +273,7 @@ export class TokenObjects {
 
   /** Another HSM has destroyed the object. */
   bury(handle: number): Promise<void> {
-    return this.#inTurn(handle, async () => {
+    return this.#turns.take(handle, async () => {
       if (this.versions.isBuried(handle)) return;
       const present = this.get(handle);
       if (present !== undefined) {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { HsmType } from '../base/cluster-kind.js';
 import type { Log } from '../base/log.js';
+import { Turns } from '../base/turns.js';
 import {
   constantTimeEqual,
   hashPassword,
@@ -59,7 +60,7 @@ function hasRole({ id, role }: UserRecord, asked: Role): boolean {
 export class UserTable {
   /** Work on one user waits for the work on it that came before: guesses in parallel are counted like guesses in turn, and
    * no change undoes another. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns<string>();
   /** Ids on their way to the disk. */
   readonly #arriving = new Set<number>();
   /** On their way out: nobody shares with them any more. */
@@ -90,15 +91,7 @@ export class UserTable {
   }
 
   #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const key = canonicalName(name) ?? '';
-    const before = this.#turns.get(key) ?? Promise.resolve();
-    const turn = before.catch(() => undefined).then(work);
-    this.#turns.set(key, turn);
-    const forget = (): void => {
-      if (this.#turns.get(key) === turn) this.#turns.delete(key);
-    };
-    turn.then(forget, forget);
-    return turn;
+    return this.#turns.take(canonicalName(name) ?? '', work);
   }
 
   /** The user of that name, whatever the role. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { BackupKeys } from '../../backup/keys.js';
 import { commandFailure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { Turns } from '../../base/turns.js';
 import type { Cluster, NamedHsm } from '../../cluster/cluster.js';
 import type { HsmServer } from '../../cluster/hsm-server.js';
 import { rsaPrivateComponents, rsaPublicKeyInfo } from '../../crypto/index.js';
@@ -50,7 +51,8 @@ interface Running {
 export class LocalHsms implements HsmHost {
   readonly #running = new Map<string, Running>();
   readonly #clusters = new Map<string, LocalCluster>();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** An HSM is made, started, looked after and taken away one after the other. */
+  readonly #turns = new Turns<string>();
   #events: HsmEvents | undefined;
 
   constructor(private readonly parts: LocalHsmsParts) {}
@@ -83,20 +85,8 @@ export class LocalHsms implements HsmHost {
     return { ...this.parts.settingsOf(place), backupKeys: this.parts.backupKeys };
   }
 
-  /** An HSM is made, started, looked after and taken away one after the other. */
-  #inTurn(hsmId: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#turns.get(hsmId) ?? Promise.resolve();
-    const turn = before.catch(() => undefined).then(work);
-    this.#turns.set(hsmId, turn);
-    const forget = (): void => {
-      if (this.#turns.get(hsmId) === turn) this.#turns.delete(hsmId);
-    };
-    turn.then(forget, forget);
-    return turn;
-  }
-
   create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
-    return this.#inTurn(place.hsmId, () => this.#create(place, container));
+    return this.#turns.take(place.hsmId, () => this.#create(place, container));
   }
 
   async #create(place: HsmPlace, container: Buffer | undefined): Promise<void> {
@@ -142,7 +132,7 @@ export class LocalHsms implements HsmHost {
   }
 
   start(place: HsmPlace): Promise<void> {
-    return this.#inTurn(place.hsmId, () => this.#start(place));
+    return this.#turns.take(place.hsmId, () => this.#start(place));
   }
 
   async #start(place: HsmPlace): Promise<void> {
@@ -152,7 +142,7 @@ export class LocalHsms implements HsmHost {
   }
 
   check(place: HsmPlace): Promise<void> {
-    return this.#inTurn(place.hsmId, () => this.#check(place));
+    return this.#turns.take(place.hsmId, () => this.#check(place));
   }
 
   async #check(place: HsmPlace): Promise<void> {
@@ -202,7 +192,7 @@ export class LocalHsms implements HsmHost {
   }
 
   initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
-    return this.#inTurn(hsmId, () => this.#initialize(hsmId, trust));
+    return this.#turns.take(hsmId, () => this.#initialize(hsmId, trust));
   }
 
   async #initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
@@ -238,7 +228,7 @@ export class LocalHsms implements HsmHost {
   }
 
   remove(hsmId: string, setsAside: boolean): Promise<void> {
-    return this.#inTurn(hsmId, () => this.#remove(hsmId, setsAside));
+    return this.#turns.take(hsmId, () => this.#remove(hsmId, setsAside));
   }
 
   async #remove(hsmId: string, setsAside: boolean): Promise<void> {
