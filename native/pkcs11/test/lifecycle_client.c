@@ -173,13 +173,13 @@ static int child_scene(CK_SESSION_HANDLE session)
   return 0;
 }
 
-static atomic_int child_ended;
+static atomic_int calls_made, child_ended;
 
 static void *parent_works(void *unused)
 {
   (void)unused;
   CK_RV rv = CKR_OK;
-  while (rv == CKR_OK && !atomic_load(&child_ended)) rv = use_a_session();
+  for (; rv == CKR_OK && !atomic_load(&child_ended); atomic_fetch_add(&calls_made, 1)) rv = use_a_session();
   say("parent's thread", rv);
   return NULL;
 }
@@ -192,6 +192,8 @@ static void scene_fork(void)
   CK_SESSION_HANDLE session = open_session("C_OpenSession");
   if (pthread_create(&worker, NULL, parent_works, NULL) != 0) exit(3);
   fflush(stdout);
+  /* While a thread starts, it may hold the lock of ASan's allocator, which a child of that moment would never get. */
+  while (atomic_load(&calls_made) == 0) usleep(100);
   pid_t child = fork();
   if (child == 0) _exit((child_scene(session), fflush(stdout), 0));
   waitpid(child, &status, 0);
