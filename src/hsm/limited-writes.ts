@@ -38,6 +38,7 @@ const rows = {
   changeSecondFactor: always,
   registerPublicKey: always,
   setQuorumValue: always,
+  setTokenTimeouts: always,
   getToken: always,
   approveToken: always,
   deleteTokens: always,

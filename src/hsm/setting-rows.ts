@@ -7,6 +7,7 @@ export const settingRows = {
   'masking-key': { isContent: true },
   'users-next-id': { isContent: true },
   'quorum-values': { isContent: true },
+  'token-timeouts': { isContent: true },
   /** Whoever restores it begins behind it (backup/restore.ts). */
   'handles-reserved': { isContent: true },
   /** An HSM that joins enforces what the others do. */

@@ -17,6 +17,7 @@ import { sealedStore } from '../../src/store/sealing.js';
 import { codeOf } from '../support/codes.js';
 import { loggedIn, memoryCluster, PASSWORD } from '../support/in-process.js';
 import { oaep as oaepSha256 } from '../support/program.js';
+import { TestAuthority } from '../support/tls.js';
 
 const everything = (hsm: Hsm): AuditRecord[] => hsm.audit.read(0, 100_000);
 
@@ -61,6 +62,27 @@ describe('the audit log of an HSM', () => {
       [6, 'CN_CREATE_USER'],
     ]);
     expect(everything(first)[4]!.user).to.deep.equal({ name: 'admin', role: 'PRECO' });
+  });
+
+  // Opcodes of ours: the reference names none for them (management-tools, section 8.1).
+  it('has changes of who may connect, and of how long tokens live', async () => {
+    const admin = await loggedIn(first, 'admin', 'CO');
+    const from = first.audit.next;
+    const certificate = (await TestAuthority.make()).authority.trustAnchor;
+    await admin.send('registerTrustAnchor', { certificate });
+    await codeOf(() => admin.send('registerTrustAnchor', { certificate }));
+    await admin.send('deregisterTrustAnchor', { reference: 1 });
+    await codeOf(() => admin.send('setMtlsEnforcement', { level: 'cluster' }));
+    await admin.send('setTokenTimeouts', { generated: 60 });
+    expect(await since(first, from)).to.deep.equal([
+      'CN_CERT_AUTH_STORE_CERT SUCCESS',
+      'CN_CERT_AUTH_STORE_CERT BAD_ARGUMENTS',
+      'CN_CERT_AUTH_REMOVE_CERT SUCCESS',
+      'CN_SET_MTLS_ENFORCEMENT ACCESS_DENIED',
+      'CN_SET_TOKEN_TIMEOUT SUCCESS',
+    ]);
+    const text = recordText(everything(first)[from]!);
+    expect(text).to.contain('Command Type(hex) : CN_CERT_AUTH_CMD (0x9)');
   });
 
   it('has users and their logins, with what the HSM answered', async () => {

@@ -59,6 +59,7 @@ describe("an HSM's backup", () => {
     const { masked: copyOfGone } = { masked: await user.send('extractMaskedObject', { handle: gone }) };
     await user.send('destroyObject', { handle: gone });
     await admin.send('setQuorumValue', { service: 'user', value: 2 });
+    await admin.send('setTokenTimeouts', { generated: 900 });
     for (let guess = 0; guess < 6; guess++)
       await codeOf(() => loggedIn(hsm, 'late', 'CU', 'not the password'));
 
@@ -66,6 +67,7 @@ describe("an HSM's backup", () => {
     expect(copy.users.list()).to.deep.equal(hsm.users.list());
     expect(copy.users.info('late')?.locked).to.equal(true);
     expect(copy.quorum.values).to.deep.equal(hsm.quorum.values);
+    expect(copy.quorum.timeouts).to.deep.equal({ generated: 900, approved: 600 });
     expect(copy.objects.versions.digests()).to.deep.equal(hsm.objects.versions.digests());
     const [again, other] = [
       await loggedIn(copy, 'crypto_user', 'CU'),

@@ -22,6 +22,7 @@ const goesOn: readonly CommandName[] = [
     'getUserInfo',
     'getChallenge',
     'getQuorumValues',
+    'getTokenTimeouts',
     'listTokens',
   ] as const),
   ...([
@@ -83,6 +84,7 @@ const writes: { readonly [N in LastingWrite]: readonly [Role, (known: Known) => 
   changeSecondFactor: ['CU', () => ({ name: 'crypto_user', role: 'CU' })],
   registerPublicKey: ['CU', () => ({ ...registration, token: Buffer.alloc(1) })],
   setQuorumValue: ['CO', () => ({ service: 'user', value: 2 })],
+  setTokenTimeouts: ['CO', () => ({ generated: 900 })],
   getToken: ['CO', () => ({ service: 'user' })],
   approveToken: ['CO', () => ({ approvalData: Buffer.alloc(0), approvals: [] })],
   deleteTokens: ['CO', () => ({ scope: 'all' })],

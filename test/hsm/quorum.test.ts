@@ -204,6 +204,43 @@ describe('the quorum of an HSM', () => {
     expect(await codeOf(create())).to.equal('CKR_FUNCTION_REJECTED');
   });
 
+  // The guide's pages of quorum token-sign list-timeouts and set-timeout; the bounds are ours.
+  it('lets tokens live as long as a CO has set, until they are approved and from then on', async () => {
+    const timeouts = () => hsm.connect().send('getTokenTimeouts', undefined);
+    expect(await timeouts()).to.deep.equal({ generated: 600, approved: 600 });
+    const setTimeouts = (generated?: number, approved?: number) =>
+      codeOf(() => one.send('setTokenTimeouts', { generated, approved }));
+    for (const seconds of [0, 86_401])
+      for (const wrong of [setTimeouts(seconds), setTimeouts(undefined, seconds)])
+        expect(await wrong, `${seconds}`).to.equal('CKR_ARGUMENTS_BAD');
+    expect(await setTimeouts()).to.equal('CKR_ARGUMENTS_BAD');
+    expect(await setTimeouts(900)).to.equal('CKR_OK');
+    expect(await setTimeouts(undefined, 60)).to.equal('CKR_OK');
+    const restarted = await Hsm.open(store, template.settings, template.log);
+    expect(restarted.quorum.timeouts).to.deep.equal({ generated: 900, approved: 60 });
+
+    await set('user', 2);
+    const secondsLeft = async () => (await one.send('listTokens', undefined))[0]?.secondsLeft;
+    const { record } = await one.send('getToken', { service: 'user' });
+    expect(await secondsLeft()).to.equal(900);
+    nowMs += 899_000;
+    const approve = (name: Officer) =>
+      one.send('approveToken', {
+        approvalData: record,
+        approvals: [{ name, signature: keys[name].signFile(record) }],
+      });
+    await approve('officer1');
+    expect(await secondsLeft(), 'one approval is not enough').to.equal(1);
+    await approve('officer2');
+    expect(await secondsLeft()).to.equal(60);
+    nowMs += 59_000;
+    await approve('officer3');
+    expect(await secondsLeft(), 'more approvals make it live no longer').to.equal(1);
+    nowMs += 1_000;
+    expect(await secondsLeft()).to.equal(undefined);
+    expect(await codeOf(create())).to.equal('CKR_FUNCTION_REJECTED');
+  });
+
   it('writes tokens as CloudHSM does: 80 bytes', async () => {
     await set('user', 2);
     const { id, record } = await one.send('getToken', { service: 'user' });

@@ -40,6 +40,8 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   registerPublicKey: 'approvals',
   getQuorumValues: 'basicInformation',
   setQuorumValue: 'users',
+  getTokenTimeouts: 'basicInformation',
+  setTokenTimeouts: 'users',
   getToken: 'approvals',
   approveToken: 'approvals',
   listTokens: 'approvals',

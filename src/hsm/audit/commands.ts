@@ -92,6 +92,11 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
   changeSecondFactor: { before: (_session, request) => aboutUser('CN_REGISTER_MOFN_PUB_KEY', request) },
   registerPublicKey: { before: ({ user }) => aboutUser('CN_REGISTER_MOFN_PUB_KEY', user) },
   setQuorumValue: { before: () => minimal('CN_SET_M_VALUE') },
+  // Names of ours: what CloudHSM logs these as, and whether it does, nobody says.
+  setTokenTimeouts: { before: () => minimal('CN_SET_TOKEN_TIMEOUT') },
+  registerTrustAnchor: { before: () => minimal('CN_CERT_AUTH_STORE_CERT') },
+  deregisterTrustAnchor: { before: () => minimal('CN_CERT_AUTH_REMOVE_CERT') },
+  setMtlsEnforcement: { before: () => minimal('CN_SET_MTLS_ENFORCEMENT') },
   getToken: { before: () => minimal('CN_GET_TOKEN'), lazy: true },
   approveToken: { before: () => minimal('CN_APPROVE_TOKEN'), lazy: true },
   deleteTokens: { before: () => minimal('CN_DELETE_TOKEN'), lazy: true },

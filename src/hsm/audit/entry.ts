@@ -1,7 +1,7 @@
 import { digest } from '../../crypto/index.js';
 import { type Role, roleRows } from '../roles.js';
 import { canonicalName } from '../user-rules.js';
-import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
+import { commandTypeOf, type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
 import { type Response, responses } from './responses.js';
 
 /** What a command did, as the log has it. Never a secret: handles, names and roles only. */
@@ -73,7 +73,7 @@ export function recordText(record: AuditRecord): string {
     `Time: ${timeText(record.timeUs)}, usecs:${record.timeUs}`,
     `Sequence No : ${hex(record.sequence)}`,
     `Reboot counter : ${hex(record.rebootCounter)}`,
-    'Command Type(hex) : CN_MGMT_CMD (0x0)',
+    `Command Type(hex) : ${commandTypeOf(opcode)}`,
     `Opcode : ${opcode} (${hex(opcodes[opcode])})`,
     `Session Handle : ${hex(record.sessionHandle)}`,
     `Response : ${responses[response].number}:${responses[response].text}`,

@@ -37,9 +37,17 @@ export const opcodes = {
   CN_BACKUP_END: 0x100b,
   CN_RESTORE_BEGIN: 0x100c,
   CN_RESTORE_END: 0x100d,
+  CN_CERT_AUTH_STORE_CERT: 0x100e,
+  CN_CERT_AUTH_REMOVE_CERT: 0x100f,
+  CN_SET_MTLS_ENFORCEMENT: 0x1010,
+  CN_SET_TOKEN_TIMEOUT: 0x1011,
 } as const;
 
 export type Opcode = keyof typeof opcodes;
+
+/** What kind of command an opcode is of, as logs have it. */
+export const commandTypeOf = (opcode: Opcode): string =>
+  opcode.startsWith('CN_CERT_AUTH_') ? 'CN_CERT_AUTH_CMD (0x9)' : 'CN_MGMT_CMD (0x0)';
 
 export const logTypes = {
   MINIMAL_LOG_ENTRY: 0,

@@ -128,6 +128,11 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
   },
   getQuorumValues: { request: nothing, answer: record({ user: u32, quorum: u32, cluster: optional(u32) }) },
   setQuorumValue: { request: record({ service: adminService, value: u32 }), answer: nothing },
+  getTokenTimeouts: { request: nothing, answer: record({ generated: u32, approved: u32 }) },
+  setTokenTimeouts: {
+    request: record({ generated: optional(u32), approved: optional(u32) }),
+    answer: nothing,
+  },
   getToken: {
     request: record({ service, handle: optional(u64) }),
     answer: record({ id: u32, record: bytes(TOKEN_BYTES) }),

@@ -30,8 +30,10 @@ import {
   deleteTokens,
   getQuorumValues,
   getToken,
+  getTokenTimeouts,
   listTokens,
   setQuorumValue,
+  setTokenTimeouts,
 } from './quorum.js';
 import { generateIv, generateRandom } from './random.js';
 import { changeSecondFactor, getChallenge, registerPublicKey } from './second-factor.js';
@@ -58,6 +60,8 @@ export const commands = {
   registerPublicKey,
   getQuorumValues,
   setQuorumValue,
+  getTokenTimeouts,
+  setTokenTimeouts,
   getToken,
   approveToken,
   listTokens,

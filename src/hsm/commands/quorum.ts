@@ -2,7 +2,7 @@ import { ckr } from '../../pkcs11/ckr.js';
 import { maySee } from '../access.js';
 import type { Hsm } from '../hsm.js';
 import type { HsmSession } from '../hsm-session.js';
-import type { Approval, QuorumValues, TokenInfo } from '../quorum/quorum.js';
+import type { Approval, QuorumValues, TokenInfo, TokenState, TokenTimeouts } from '../quorum/quorum.js';
 import { type AdminService, hasService, isKeyService, type Need, type Service } from '../quorum/services.js';
 import type { Command } from './command.js';
 
@@ -29,6 +29,30 @@ export const setQuorumValue: Command<{ readonly service: AdminService; readonly 
     requireService(hsm, service);
     const officers = hsm.users.list().filter(({ role }) => role === 'CO').length;
     await write([hsm.quorum.change(service, value, officers)]);
+  },
+};
+
+/** "All users. You do not need to be logged in" (the guide's page of quorum token-sign list-timeouts). */
+export const getTokenTimeouts: Command<void, TokenTimeouts> = {
+  login: 'none',
+  run: ({ hsm: { quorum } }) => quorum.timeouts,
+};
+
+/** Sets one of them or both. Durable when answered. CKR_ARGUMENTS_BAD. */
+export const setTokenTimeouts: Command<
+  { readonly [State in TokenState]?: TokenTimeouts[State] | undefined },
+  void
+> = {
+  login: 'CO',
+  run: async ({ hsm }, { generated, approved }, _cause, write) => {
+    if (generated === undefined && approved === undefined)
+      throw ckr('CKR_ARGUMENTS_BAD', 'say which timeout: of generated tokens, or of approved ones');
+    await write([
+      hsm.quorum.changeTimeouts({
+        ...(generated !== undefined && { generated }),
+        ...(approved !== undefined && { approved }),
+      }),
+    ]);
   },
 };
 

@@ -17,12 +17,22 @@ import {
 } from './services.js';
 import { type Approver, recordsIn, TOKEN_BYTES, type Token, tokenRecord } from './token.js';
 
-const VALIDITY_MS = 600_000;
-
 /** How many must approve: 1 is nobody but who does it. */
 export type QuorumValues = { readonly [S in AdminService]: number };
 
+/** How long tokens live, in seconds: until they are approved, and from then on until they are used. That the second period begins
+ * with the approval is a guess. */
+export type TokenTimeouts = { readonly [State in TokenState]: number };
+export type TokenState = 'generated' | 'approved';
+
+/** CloudHSM names no bounds: a token dies with its login, and none lives longer than a day [guess]. */
+export const TIMEOUT_MIN_SECONDS = 1;
+export const TIMEOUT_MAX_SECONDS = 86_400;
+
 const VALUES = settingKey('quorum-values');
+const TIMEOUTS = settingKey('token-timeouts');
+/** "By default, tokens expire ten minutes after their creation." */
+const TEN_MINUTES: TokenTimeouts = { generated: 600, approved: 600 };
 const NO_QUORUM = Object.fromEntries(adminServiceNames.map((service) => [service, 1])) as QuorumValues;
 
 export interface TokenInfo {
@@ -67,10 +77,18 @@ export class Quorum {
   ) {}
 
   get values(): QuorumValues {
-    const setting = this.store.get('settings', VALUES);
+    return this.#setting(VALUES, NO_QUORUM);
+  }
+
+  get timeouts(): TokenTimeouts {
+    return this.#setting(TIMEOUTS, TEN_MINUTES);
+  }
+
+  #setting<T extends object>(key: Buffer, usual: T): T {
+    const setting = this.store.get('settings', key);
     return setting === undefined
-      ? NO_QUORUM
-      : { ...NO_QUORUM, ...(JSON.parse(setting.toString('utf8')) as Partial<QuorumValues>) };
+      ? usual
+      : { ...usual, ...(JSON.parse(setting.toString('utf8')) as Partial<T>) };
   }
 
   /** The write that sets a value. Throws CKR_ARGUMENTS_BAD for one that cannot be reached. */
@@ -83,6 +101,18 @@ export class Quorum {
     return { table: 'settings', key: VALUES, value: Buffer.from(JSON.stringify(values)) };
   }
 
+  /** The write that sets timeouts, also of the tokens that there are. Throws CKR_ARGUMENTS_BAD. */
+  changeTimeouts(changed: Partial<TokenTimeouts>): Change {
+    for (const [state, seconds] of Object.entries(changed))
+      if (!Number.isInteger(seconds) || seconds < TIMEOUT_MIN_SECONDS || seconds > TIMEOUT_MAX_SECONDS)
+        throw ckr(
+          'CKR_ARGUMENTS_BAD',
+          `the timeout of ${state} tokens is ${TIMEOUT_MIN_SECONDS} to ${TIMEOUT_MAX_SECONDS} seconds`,
+        );
+    const timeouts = { ...this.timeouts, ...changed };
+    return { table: 'settings', key: TIMEOUTS, value: Buffer.from(JSON.stringify(timeouts)) };
+  }
+
   /** 0: the token's key is gone. */
   #required({ service, key }: Token): number {
     if (!isKeyService(service)) return this.values[service];
@@ -90,8 +120,13 @@ export class Quorum {
     return object === undefined ? 0 : approvalsFor(object, service);
   }
 
+  #endMs({ createdMs, approvedMs }: Token): number {
+    const { generated, approved } = this.timeouts;
+    return approvedMs === undefined ? createdMs + generated * 1000 : approvedMs + approved * 1000;
+  }
+
   #isValid(token: Token): boolean {
-    return this.clock.nowMs() < token.createdMs + VALIDITY_MS && this.#required(token) > 0;
+    return this.clock.nowMs() < this.#endMs(token) && this.#required(token) > 0;
   }
 
   /** "HSM key usage and management by a crypto-user": of a key by those whom it belongs to or is shared with, otherwise COs. */
@@ -171,6 +206,7 @@ export class Quorum {
       return { user, publicKey };
     });
     for (const approver of approvers) token.approvers.set(approver.user.id, approver);
+    if (this.#approvers(token).length >= this.#required(token)) token.approvedMs ??= this.clock.nowMs();
   }
 
   #requiredFor(need: Need): number {
@@ -229,7 +265,7 @@ export class Quorum {
         service: token.service,
         key: token.key,
         user: token.user.name,
-        secondsLeft: Math.ceil((token.createdMs + VALIDITY_MS - this.clock.nowMs()) / 1000),
+        secondsLeft: Math.ceil((this.#endMs(token) - this.clock.nowMs()) / 1000),
         required: this.#required(token),
         approvers: this.#approvers(token).map(({ name }) => name),
       }));

@@ -22,6 +22,8 @@ export interface Token {
   /** The connection that asked for it: it dies with its login. */
   readonly holder: object;
   readonly createdMs: number;
+  /** When it first had as many approvals as it takes. */
+  approvedMs?: number;
   readonly record: Buffer;
   readonly approvers: Map<number, Approver>;
   /** A command is under way with it. */

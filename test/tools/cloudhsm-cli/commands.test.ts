@@ -21,6 +21,7 @@ const commands = [
   'user-list',
   'quorum-token-sign-list-quorum-values',
   'quorum-token-sign-get-quorum-values',
+  'quorum-token-sign-list-timeouts',
   'cluster-mtls-list-trust-anchors',
   'cluster-activate',
   'login',
@@ -80,6 +81,7 @@ const commands = [
   'quorum-token-sign-set-quorum-value',
   'quorum-token-sign-list',
   'quorum-token-sign-delete',
+  'quorum-token-sign-set-timeout',
   'user-replicate',
   'key-replicate',
 ];

@@ -1,8 +1,13 @@
 import { digest, randomBytes } from '../../../crypto/index.js';
-import type { TokenInfo } from '../../../hsm/quorum/quorum.js';
+import {
+  TIMEOUT_MAX_SECONDS,
+  TIMEOUT_MIN_SECONDS,
+  type TokenInfo,
+  type TokenState,
+} from '../../../hsm/quorum/quorum.js';
 import { adminServiceNames, isKeyService, serviceNames } from '../../../hsm/quorum/services.js';
 import { QUORUM_MAX, QUORUM_MIN } from '../../../objects/key-quorum.js';
-import { integer, many, oneOf, required } from '../../command-row.js';
+import { integer, many, oneOf, optional, required } from '../../command-row.js';
 import { usage } from '../../failure.js';
 import { approvalOption, bringApprovals } from '../approvals.js';
 import { command } from '../context.js';
@@ -14,6 +19,9 @@ import { FILTER_HELP } from './keys.js';
 
 /** What a registration is made with: any bytes (reference management-tools, section 6.7). */
 const REGISTRATION_BYTES = 245;
+
+const timeoutSeconds = integer(TIMEOUT_MIN_SECONDS, TIMEOUT_MAX_SECONDS);
+const tokenStates = ['generated', 'approved'] as const satisfies TokenState[];
 
 const serviceHelp = 'Service the token will be used for';
 
@@ -126,6 +134,47 @@ export const quorumCommands = [
       await bringApprovals(cluster, approval);
       await cluster.sendToAll('Set quorum value', 'setQuorumValue', { service, value });
       return 'Set quorum value successful';
+    },
+  }),
+  command({
+    path: ['quorum', 'token-sign', 'list-timeouts'],
+    help: 'List timeout durations in seconds for token validity',
+    roles: [],
+    options: {},
+    run: async ({ cluster }) => {
+      const timeouts = await cluster.ofReachable('getTokenTimeouts', undefined);
+      return Object.fromEntries(
+        tokenStates.map((state) => [state, agreed(timeouts.map((one) => one[state]))]),
+      );
+    },
+  }),
+  command({
+    path: ['quorum', 'token-sign', 'set-timeout'],
+    help: 'Set timeout duration in seconds for token validity',
+    roles: ['CO'],
+    options: {
+      generated: optional(
+        'GENERATED',
+        'Timeout period in seconds for a generated (non-approved) token to be approved',
+        timeoutSeconds,
+      ),
+      approved: optional(
+        'APPROVED',
+        'Timeout period in seconds for an approved token to be used to execute a quorum operation',
+        timeoutSeconds,
+      ),
+    },
+    run: async ({ cluster }, timeouts) => {
+      // "<--generated <GENERATED>|--approved <APPROVED>>": one of them.
+      const given = tokenStates.filter((state) => timeouts[state] !== undefined);
+      if (given.length === 0)
+        throw usage(
+          'the following required arguments were not provided:\n  <--generated <GENERATED>|--approved <APPROVED>>',
+        );
+      if (given.length > 1)
+        throw usage("the argument '--generated <GENERATED>' cannot be used with '--approved <APPROVED>'");
+      await cluster.sendToAll('Set token timeout', 'setTokenTimeouts', timeouts);
+      return 'Set token timeout successful';
     },
   }),
   command({
