@@ -60,7 +60,7 @@ const operations: { readonly [N in CommandName]: keyof typeof documented } = {
   insertMaskedUser: 'users',
   insertMaskedObject: 'maskedObjects',
   extractMaskedObject: 'maskedObjects',
-  // "A CO may run findAllKeys … on any key"; a CU on its own.
+  // A CU is refused behind it: "CO, PCO, AU" (section 4.2).
   findAllKeys: 'maskedObjects',
   getKeyInfo: 'maskedObjects',
   getKeysHash: 'maskedObjects',

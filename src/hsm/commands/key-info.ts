@@ -7,7 +7,6 @@ import { ckr } from '../../pkcs11/ckr.js';
 import type { Template } from '../../pkcs11/template.js';
 import type { HsmSession } from '../hsm-session.js';
 import { nameOf } from '../user-identity.js';
-import { canonicalName } from '../user-rules.js';
 import type { Command } from './command.js';
 
 /* What administrators see of keys: whose they are and what they are called, nothing to use them by (reference
@@ -57,8 +56,8 @@ export const getKeyInfo: Command<{ readonly handle: number }, KeyInfo> = {
   },
 };
 
-/** Token keys that a template matches, by ascending handles: those of one user, "public keys only if owned", or everybody's. A CU asks
- * about itself only. CKR_ACTION_PROHIBITED, CKR_USER_TYPE_INVALID. */
+/** Token keys that a template matches, by ascending handles: those of one user, "public keys only if owned", or everybody's. For "CO,
+ * PCO, AU" (reference management-tools, section 4.2). CKR_ACTION_PROHIBITED, CKR_USER_TYPE_INVALID. */
 export const findAllKeys: Command<
   { readonly user?: string | undefined; readonly template: Template },
   readonly FoundKey[]
@@ -66,9 +65,8 @@ export const findAllKeys: Command<
   login: 'maskedObjects',
   run: (session, { user, template }) => {
     const { hsm } = session;
-    const name = user === undefined ? undefined : canonicalName(user);
-    if (session.user.role === 'CU' && name !== session.user.name)
-      throw ckr('CKR_ACTION_PROHIBITED', 'a crypto user finds only keys of its own');
+    if (session.user.role === 'CU')
+      throw ckr('CKR_ACTION_PROHIBITED', 'only crypto officers ask for all keys of a user');
     const identity = user === undefined ? undefined : hsm.users.find(user)?.identity;
     if (user !== undefined && identity === undefined)
       throw ckr('CKR_USER_TYPE_INVALID', 'there is no user of that name');

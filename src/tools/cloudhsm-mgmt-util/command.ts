@@ -15,10 +15,6 @@ const kinds = {
     Buffer.byteLength(word) > limits.pinBytes ? 'it is too long to be a password' : undefined,
   number: (word: string) =>
     /^(0|[1-9][0-9]*)$/.test(word) && Number.isSafeInteger(Number(word)) ? undefined : 'it is no number',
-  numbers: (word: string) =>
-    word.split(',').every((one) => /^[1-9][0-9]{0,9}$/.test(one))
-      ? undefined
-      : 'it is no list of numbers such as 4,5',
   flag: (word: string) => (word === '0' || word === '1' ? undefined : 'it is neither 0 nor 1'),
   file: (word: string) =>
     Buffer.byteLength(word) > limits.pathBytes || /\p{Cc}/u.test(word) ? 'it is no path' : undefined,

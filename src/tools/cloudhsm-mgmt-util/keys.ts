@@ -1,4 +1,3 @@
-import { limits } from '../../base/limits.js';
 import type { HsmConnection } from '../../hsm/hsm.js';
 import { type Attribute, boolBytes, type Template } from '../../pkcs11/template.js';
 import { refused } from '../failure.js';
@@ -7,6 +6,8 @@ import {
   type AttributeRow,
   attributeLines,
   attributeRow,
+  BOOLEAN_ATTRIBUTE,
+  BOOLEAN_QUESTION,
   KeyAttributes,
 } from '../sdk3/attributes.js';
 import { writeGivenFile } from '../sdk3/files.js';
@@ -45,7 +46,7 @@ export async function nameOfUser(connection: HsmConnection, id: number): Promise
 const findAllKeys: CommandRow = {
   name: 'findAllKeys',
   purpose: "lists a user's keys: those it owns (o), and those that are shared with it (s)",
-  who: 'CO; CU its own keys [ours]',
+  who: 'CO',
   arguments: [{ name: 'user-id', kind: 'number' }, { name: 'key-hash', kind: 'flag' }, file],
   run: (session, given) =>
     withFile(session, given, 'findAllKeys', async (connection, server) => {
@@ -141,17 +142,26 @@ function attributeOf(row: AttributeRow, value: string): Attribute {
   return { type, value: boolBytes(value === '1') };
 }
 
+/** The guide's syntax line has no value, its sample has one: without it the tool asks, as key_mgmt_util's setAttribute does [guess]. */
+async function askedValue({ terminal }: Session, row: AttributeRow): Promise<string | undefined> {
+  if (row.form !== 'flag') return terminal.ask('Enter the attribute value:');
+  terminal.print(BOOLEAN_ATTRIBUTE);
+  return (await terminal.ask(BOOLEAN_QUESTION))?.trim();
+}
+
 const setAttribute: CommandRow = {
   name: 'setAttribute',
   purpose: 'changes an attribute of a key',
   who: 'CU who own it; CO OBJ_ATTR_TRUSTED (134)',
-  arguments: [key, { name: 'attribute', kind: 'number' }, { name: 'value', kind: 'text' }],
+  arguments: [key, { name: 'attribute', kind: 'number' }, { name: 'value', kind: 'text', optional: true }],
   critical: true,
   run: async (session, given) => {
     const row = requireAttribute(given.number('attribute'));
     if (!settable.includes(row.number))
       throw refused(`OBJ_ATTR_${row.name} cannot be set: these can, ${settable.join(', ')}`);
-    const attribute = attributeOf(row, given.text('value'));
+    const value = given.find('value') ?? (await askedValue(session, row));
+    if (value === undefined) return;
+    const attribute = attributeOf(row, value);
     await session.each('setAttribute', async (connection, server) => {
       await connection.send('setKeyAttribute', { handle: given.number('key-handle'), attribute });
       session.print(`setAttribute success${session.on(server)}`);
@@ -171,18 +181,16 @@ const listAttributes: CommandRow = {
 
 const shareKey: CommandRow = {
   name: 'shareKey',
-  purpose: 'lets other crypto users use a key (1), or no longer (0)',
+  purpose: 'lets another crypto user use a key (1), or no longer (0)',
   who: 'CU who own it',
-  arguments: [key, { name: 'user-ids', kind: 'numbers' }, { name: 'share-type', kind: 'flag' }],
+  arguments: [key, { name: 'user-id', kind: 'number' }, { name: 'share-type', kind: 'flag' }],
   critical: true,
   run: async (session, given) => {
     const handle = given.number('key-handle');
-    const ids = given.text('user-ids').split(',').map(Number);
-    if (ids.length > limits.usersPerHsm) throw refused('these are more users than there can be');
+    const id = given.number('user-id');
     const command = given.number('share-type') === 1 ? 'shareKey' : 'unshareKey';
     await session.each('shareKey', async (connection, server) => {
-      for (const id of ids)
-        await connection.send(command, { handle, user: await nameOfUser(connection, id) });
+      await connection.send(command, { handle, user: await nameOfUser(connection, id) });
       session.print(`shareKey success${session.on(server)}`);
     });
   },

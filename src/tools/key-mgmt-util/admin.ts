@@ -1,5 +1,5 @@
 import { refused } from '../failure.js';
-import { attributeLines } from '../sdk3/attributes.js';
+import { shorterAttributeLines } from '../sdk3/attributes.js';
 import { certificateHelp, certificateNumbers, certificateOf } from '../sdk3/certificates.js';
 import { writeGivenFile } from '../sdk3/files.js';
 import { hsmErrors } from '../sdk3/hsm-errors.js';
@@ -99,7 +99,7 @@ const listAttributes: KeyCommandRow = {
       '===========',
       'The following are all of the possible attribute values for getAttributes.',
       '',
-      ...attributeLines,
+      ...shorterAttributeLines,
     ),
 };
 

@@ -49,11 +49,12 @@ export function namedTemplate(given: Given): Template {
 
 export const flags = (...types: readonly number[]): Template => types.map((type) => attribute(type, true));
 
-/** What keys of a type may do when they are made: "Defaults seen" (section 5.4); of generic secrets [guess]. */
+/** What keys of a type may do when they are made: "Defaults seen" (section 5.4). Generic secrets nothing: "to use the keys for HMAC
+ * operations, you must set OBJ_ATTR_SIGN and OBJ_ATTR_VERIFY after you generate the key" (the guide's page of genSymKey). */
 export const secretKeyUses: Readonly<Record<number, Template>> = {
   [CKK.CKK_AES]: flags(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT, CKA.CKA_WRAP, CKA.CKA_UNWRAP),
   [CKK.CKK_DES3]: flags(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT),
-  [CKK.CKK_GENERIC_SECRET]: flags(CKA.CKA_SIGN, CKA.CKA_VERIFY),
+  [CKK.CKK_GENERIC_SECRET]: [],
 };
 
 export const pairUses: Readonly<Record<number, { readonly public: Template; readonly private: Template }>> = {

@@ -4,7 +4,13 @@ import { CKO } from '../../pkcs11/constants.js';
 import { attribute, type Template } from '../../pkcs11/template.js';
 import { refused } from '../failure.js';
 import { fromPem } from '../pem.js';
-import { ALL_ATTRIBUTES, attributeRow, KeyAttributes } from '../sdk3/attributes.js';
+import {
+  ALL_ATTRIBUTES,
+  attributeRow,
+  BOOLEAN_ATTRIBUTE,
+  BOOLEAN_QUESTION,
+  KeyAttributes,
+} from '../sdk3/attributes.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
 import { hsmErrorName } from '../sdk3/hsm-errors.js';
 import { quorumLines } from '../sdk3/tokens.js';
@@ -13,6 +19,8 @@ import type { KeySession } from './session.js';
 
 const GROUP = 'Key Management Commands';
 const handleFlag = { kind: 'number', required: true, help: 'handle of the key' } as const;
+/** "Valid values" of -t (the guide's page of findKey). */
+const KEY_TYPES = [0, 1, 3, 16, 18, 21, 31];
 const CLASSES = [CKO.CKO_PUBLIC_KEY, CKO.CKO_PRIVATE_KEY, CKO.CKO_SECRET_KEY];
 
 /** The modulus in a file of `-m`: a public key in PEM, or the number itself in hexadecimal [guess]. */
@@ -44,14 +52,20 @@ function searchTemplate(given: Given): Template {
   ];
 }
 
-/** Of some keys those that all of these users have. */
+/** Of some keys those that all of these users have; of pairs, "all public keys on the HSM". */
 async function usableByAll(
   session: KeySession,
   handles: readonly number[],
   ids: readonly number[],
 ): Promise<number[]> {
+  const isPublic = [attribute(CKA.CKA_CLASS, CKO.CKO_PUBLIC_KEY)];
+  const publicKeys = new Set(await session.client.send('findObjects', { template: isPublic }));
   const usable: number[] = [];
   for (const handle of handles) {
+    if (publicKeys.has(handle)) {
+      usable.push(handle);
+      continue;
+    }
     const { owner, sharedWith } = await session.client.send('getKeyInfo', { handle });
     const users = new Set([owner, ...sharedWith].map(({ id }) => id));
     if (ids.every((id) => users.has(id))) usable.push(handle);
@@ -66,7 +80,11 @@ const findKey: KeyCommandRow = {
   login: true,
   flags: {
     '-c': { kind: 'number', choices: CLASSES, help: 'class: 2 public, 3 private, 4 secret' },
-    '-t': { kind: 'number', help: 'type: 0 RSA, 1 DSA, 3 EC, 16 GENERIC_SECRET, 18 RC4, 21 3DES, 31 AES' },
+    '-t': {
+      kind: 'number',
+      choices: KEY_TYPES,
+      help: 'type: 0 RSA, 1 DSA, 3 EC, 16 GENERIC_SECRET, 18 RC4, 21 3DES, 31 AES',
+    },
     '-l': { kind: 'text', help: 'label' },
     '-id': { kind: 'text', help: 'id' },
     '-sess': { kind: 'number', choices: [0, 1], help: '1 session keys only, 0 keys that stay' },
@@ -208,8 +226,8 @@ const setAttribute: KeyCommandRow = {
     '-a': { kind: 'number', required: true, choices: [TOKEN], help: 'the attribute: 1 OBJ_ATTR_TOKEN' },
   },
   run: async (session, given) => {
-    session.print('This attribute is defined as a boolean value.');
-    const answer = (await session.terminal.ask('Enter the boolean attribute value (0 or 1):'))?.trim();
+    session.print(BOOLEAN_ATTRIBUTE);
+    const answer = (await session.terminal.ask(BOOLEAN_QUESTION))?.trim();
     if (answer !== '0' && answer !== '1') throw refused('Error: the value is 0 or 1');
     const done = await session.call('Cfm3SetAttribute', async (client) => {
       await client.setKeyAttribute(given.number('-o'), attribute(CKA.CKA_TOKEN, answer === '1'));

@@ -203,8 +203,8 @@ const imSymKey: KeyCommandRow = {
     '-t': {
       kind: 'number',
       required: true,
-      choices: [CKK.CKK_GENERIC_SECRET, CKK.CKK_DES3, CKK.CKK_AES],
-      help: 'type: 16 GENERIC_SECRET, 21 3DES, 31 AES',
+      choices: [CKK.CKK_DES3, CKK.CKK_AES],
+      help: 'type: 21 3DES, 31 AES',
     },
     '-wk': wrappingKeyFile,
     ...symmetricImportFlags,

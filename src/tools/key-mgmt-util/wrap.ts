@@ -89,7 +89,10 @@ const mechanisms: Readonly<Record<number, WrapRow>> = {
 };
 
 const AES_GCM = 10;
+const GCM_MECHANISMS = [AES_GCM, 11];
 const IV_MECHANISMS = [4, 5, 6];
+const HASH_MECHANISMS = [7, 8];
+const GCM_TAG_MIN_BYTES = 8;
 
 const flags = {
   '-w': { kind: 'number', required: true, help: 'handle of the wrapping key' },
@@ -110,11 +113,25 @@ const flags = {
   '-noheader': { help: 'the file is the wrapped key alone' },
   '-i': { kind: 'hex', help: 'IV in hexadecimal, with -noheader' },
   '-iv_file': { kind: 'file', help: 'file for the IV of AES_GCM, with -noheader' },
-  '-tag_size': { kind: 'number', help: 'bytes of the tag of AES_GCM' },
+  '-tag_size': {
+    kind: 'number',
+    help: `bytes of the tag of AES_GCM and CLOUDHSM_AES_GCM, with -noheader: ${GCM_TAG_MIN_BYTES} to ${GCM_TAG_BYTES}`,
+  },
 } as const satisfies Record<string, FlagRow>;
 
+/** "Valid only for …" (the guide's pages of wrapKey and unWrapKey). Throws REFUSED. */
 function requireFlags(given: Given): void {
   const mechanism = given.number('-m');
+  const isGcm = GCM_MECHANISMS.includes(mechanism);
+  if (given.has('-aad') && !isGcm)
+    throw refused('Error: -aad goes with the mechanisms AES_GCM and CLOUDHSM_AES_GCM');
+  if (given.has('-t') && !HASH_MECHANISMS.includes(mechanism))
+    throw refused('Error: -t goes with the mechanisms RSA_AES and RSA_OAEP');
+  if (given.has('-tag_size') && !(given.has('-noheader') && isGcm))
+    throw refused('Error: -tag_size goes with -noheader and the mechanisms AES_GCM and CLOUDHSM_AES_GCM');
+  const tagBytes = given.findNumber('-tag_size') ?? GCM_TAG_BYTES;
+  if (tagBytes < GCM_TAG_MIN_BYTES || tagBytes > GCM_TAG_BYTES)
+    throw refused(`Error: -tag_size is ${GCM_TAG_MIN_BYTES} to ${GCM_TAG_BYTES} bytes`);
   if (given.has('-i') && !(given.has('-noheader') && IV_MECHANISMS.includes(mechanism)))
     throw refused('Error: -i goes with -noheader and the mechanisms 4, 5 and 6');
   if (given.has('-iv_file') && !(given.has('-noheader') && mechanism === AES_GCM))
@@ -186,8 +203,9 @@ interface WrappedInput {
 /** What is unwrapped and what becomes of it: from the header, or from the flags. Throws REFUSED. */
 function inputOf(given: Given): WrappedInput {
   const file = readGivenFile(given.text('-f'));
-  const id = given.find('-id');
   if (!given.has('-noheader')) {
+    const unused = ['-l', '-id', '-kc', '-kt'].find((flag) => given.has(flag));
+    if (unused !== undefined) throw refused(`Error: ${unused} goes with -noheader: the header says it`);
     const { header, wrapped } = splitHeader(file);
     if (header.mechanism !== given.number('-m'))
       throw refused(`Error: -m: the key was wrapped with ${header.mechanism}`);
@@ -196,8 +214,8 @@ function inputOf(given: Given): WrappedInput {
       wrapped,
       objectClass,
       keyType,
-      label: given.find('-l') ?? label,
-      id: id ?? (header.id || undefined),
+      label,
+      id: header.id || undefined,
       iv: Buffer.from(header.iv, 'hex'),
     };
   }
@@ -209,12 +227,12 @@ function inputOf(given: Given): WrappedInput {
     objectClass: given.number('-kc'),
     keyType: given.number('-kt'),
     label: given.text('-l'),
-    id,
+    id: given.find('-id'),
     iv: given.has('-iv_file') ? readGivenFile(given.text('-iv_file'), 256) : Buffer.alloc(0),
   };
 }
 
-const { '-l': label, ...otherCommon } = common;
+const { '-l': _label, '-id': _id, ...otherCommon } = common;
 
 const unWrapKey: KeyCommandRow = {
   name: 'unWrapKey',
@@ -225,7 +243,8 @@ const unWrapKey: KeyCommandRow = {
     '-f': { kind: 'file', required: true, help: 'file with the wrapped key' },
     ...flags,
     ...otherCommon,
-    '-l': { kind: 'text', help: label.help },
+    '-l': { kind: 'text', help: 'label of the key, with -noheader' },
+    '-id': { kind: 'text', help: 'id of the key, with -noheader' },
     '-kc': {
       kind: 'number',
       choices: [CKO.CKO_PRIVATE_KEY, CKO.CKO_SECRET_KEY],
@@ -294,7 +313,7 @@ const aesWrapUnwrap: KeyCommandRow = {
     if (!given.has('-i'))
       session.print(
         '        Warning: IV (-i) is missing.',
-        '        0xA6A6A6A6A6A6A6A6 is considered as default IV',
+        '                 0xA6A6A6A6A6A6A6A6 is considered as default IV',
       );
     const name = wraps ? 'Cfm3WrapHostKey' : 'Cfm3UnWrapHostKey';
     const result = await session.call(name, (client) =>

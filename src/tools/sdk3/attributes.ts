@@ -59,11 +59,24 @@ export const ALL_ATTRIBUTES = 512;
 export const attributeRow = (number: number): AttributeRow | undefined =>
   attributeRows.find((row) => row.number === number);
 
-/** What `listAttributes` prints, 512 included. */
+const listed = ({ name, number }: Pick<AttributeRow, 'name' | 'number'>): string =>
+  `      ${`OBJ_ATTR_${name}`.padEnd(32)}= ${number}`;
+
+/** What cloudhsm_mgmt_util's `listAttributes` prints, 512 included. */
 export const attributeLines: readonly string[] = [
   ...attributeRows,
   { name: 'ALL', number: ALL_ATTRIBUTES },
-].map(({ name, number }) => `      ${`OBJ_ATTR_${name}`.padEnd(32)}= ${number}`);
+].map(listed);
+
+/** "KMU's shorter list" (the guide's page of its getAttribute): without those that came later, which it reads all the same. */
+const unlistedByKmu: readonly number[] = [134, 268, 356, 357, 370, 528, 1073742353, 1073742354];
+export const shorterAttributeLines: readonly string[] = attributeRows
+  .filter(({ number }) => !unlistedByKmu.includes(number))
+  .map(listed);
+
+/** What `setAttribute` says before it asks (section 5.5). */
+export const BOOLEAN_ATTRIBUTE = 'This attribute is defined as a boolean value.';
+export const BOOLEAN_QUESTION = 'Enter the boolean attribute value (0 or 1):';
 
 const readTypes: readonly number[] = [
   ...attributeRows.flatMap(({ type }) => (type === undefined ? [] : [type])),
