@@ -44,16 +44,17 @@ export function aboutKey(opcode: Opcode, secret: number, publicKey = 0): AuditDe
 
 export const HASH_BYTES = 32;
 
-/** A record as it is kept: the hash of the one before, then JSON. */
-export function encodeRecord(previousHash: Buffer, record: AuditRecord): Buffer {
-  return Buffer.concat([previousHash, Buffer.from(JSON.stringify(record))]);
+/** Records that were written together, as they are kept: the hash of the block before, then JSON. */
+export function encodeBlock(previousHash: Buffer, records: readonly AuditRecord[]): Buffer {
+  return Buffer.concat([previousHash, Buffer.from(JSON.stringify(records))]);
 }
 
-export const hashOf = (encoded: Buffer): Buffer => digest('sha256', encoded);
-export const previousHashOf = (encoded: Buffer): Buffer => encoded.subarray(0, HASH_BYTES);
+export const hashOf = (block: Buffer): Buffer => digest('sha256', block);
+export const previousHashOf = (block: Buffer): Buffer => block.subarray(0, HASH_BYTES);
 
-export function decodeRecord(encoded: Buffer): AuditRecord {
-  return JSON.parse(encoded.subarray(HASH_BYTES).toString('utf8')) as AuditRecord;
+/** Earlier builds kept each record by itself, not in a list. */
+export function decodeBlock(block: Buffer): AuditRecord[] {
+  return [JSON.parse(block.subarray(HASH_BYTES).toString('utf8')) as AuditRecord | AuditRecord[]].flat();
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;

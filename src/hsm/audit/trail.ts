@@ -1,31 +1,19 @@
-import { setImmediate as otherWork } from 'node:timers/promises';
 import { type Clock, systemClock } from '../../base/clock.js';
-import { describeError, Failure } from '../../base/errors.js';
+import { describeError } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import type { Log } from '../../base/log.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../../store/record-store.js';
 import { handleKey } from '../object-index.js';
-import { settingKey } from '../setting-rows.js';
+import { HEAD, type Head, headIn, problemOf, sequenceOf } from './chain.js';
 import {
   type AuditEntry,
   type AuditRecord,
-  decodeRecord,
-  encodeRecord,
-  HASH_BYTES,
+  decodeBlock,
+  encodeBlock,
   hashOf,
   previousHashOf,
 } from './entry.js';
-
-/** Where the chain stands; sealed, written along with the records that it counts. */
-interface Head {
-  readonly rebootCounter: number;
-  /** The oldest record that is kept, and the hash of the one before it. */
-  readonly first: number;
-  readonly firstPrevious: string;
-  readonly next: number;
-  readonly hash: string;
-}
 
 /** What waits for the disk. */
 interface Job {
@@ -35,16 +23,16 @@ interface Job {
   failed(error: unknown): void;
 }
 
-const HEAD = settingKey('audit-head');
-const NO_HASH = Buffer.alloc(HASH_BYTES).toString('hex');
 /** Entries that nobody waits for are on disk this soon. */
 const LAZY_MS = 10;
 const RETRY_MS = 1000;
+/** What waits is written when it is so much, and whoever adds to it waits as well when it is more. */
 const JOBS_AT_A_TIME = 512;
+const MOST_PENDING_JOBS = 4096;
+/** Sealing, hashing and storing cost as much for one entry as for many. */
+const ENTRIES_PER_BLOCK = 256;
 /** Records that go when the log is too long. */
 const ROTATED_AT_A_TIME = 1000;
-const VERIFIED_AT_A_TIME = 500;
-const NOTHING = Buffer.alloc(0);
 
 const nothing = (): void => undefined;
 
@@ -56,9 +44,9 @@ export interface AuditCheck {
 }
 
 /**
- * The audit log of one HSM: records that are numbered from 0 without gaps, each with the hash of the one before. What a command
- * writes and its record are one write: neither is there without the other. Writes go to the disk one after the other, so that
- * one that fails leaves no hole.
+ * The audit log of one HSM: records that are numbered from 0 without gaps, in blocks of what was written together, each with the
+ * hash of the block before. What a command writes and its record are one write: neither is there without the other. Writes go to
+ * the disk one after the other, so that one that fails leaves no hole.
  */
 export class AuditTrail {
   #head: Head;
@@ -74,9 +62,7 @@ export class AuditTrail {
     private readonly clock: Clock = systemClock,
     private readonly mostRecords: number = limits.auditRecords,
   ) {
-    const head = store.get('settings', HEAD);
-    const fresh = { rebootCounter: -1, first: 0, firstPrevious: NO_HASH, next: 0, hash: NO_HASH };
-    const kept = head === undefined ? fresh : (JSON.parse(head.toString('utf8')) as Head);
+    const kept = headIn(store);
     this.#head = { ...kept, rebootCounter: kept.rebootCounter + 1 };
   }
 
@@ -105,9 +91,10 @@ export class AuditTrail {
 
   /** Adds entries that are on disk soon. A promise while too many wait. */
   appendLazily(...entries: readonly AuditEntry[]): Promise<void> | undefined {
-    if (this.#pending.length >= JOBS_AT_A_TIME) return this.write([], entries);
+    if (this.#pending.length >= MOST_PENDING_JOBS) return this.write([], entries);
     this.#pending.push({ changes: [], entries, done: nothing, failed: nothing });
-    if (this.#writing === undefined) this.#timer ??= setTimeout(() => this.#start(), LAZY_MS).unref();
+    if (this.#pending.length >= JOBS_AT_A_TIME) this.#start();
+    else if (this.#writing === undefined) this.#timer ??= setTimeout(() => this.#start(), LAZY_MS).unref();
     return undefined;
   }
 
@@ -151,34 +138,49 @@ export class AuditTrail {
     }
   }
 
-  /** The records for entries, and where the chain stands behind them. */
+  /** The blocks for entries, and where the chain stands behind them. */
   #chained(entries: readonly AuditEntry[]): { head: Head; changes: Change[] } {
     const { rebootCounter } = this.#head;
     let hash: Buffer = Buffer.from(this.#head.hash, 'hex');
     let { next } = this.#head;
-    const changes = entries.map((entry): Change => {
-      const sequence = next++;
-      const value = encodeRecord(hash, { sequence, rebootCounter, ...entry });
+    const changes: Change[] = [];
+    for (let at = 0; at < entries.length; at += ENTRIES_PER_BLOCK) {
+      const key = handleKey(next);
+      const records = entries
+        .slice(at, at + ENTRIES_PER_BLOCK)
+        .map((entry): AuditRecord => ({ sequence: next++, rebootCounter, ...entry }));
+      const value = encodeBlock(hash, records);
       hash = hashOf(value);
-      return { table: 'audit', key: handleKey(sequence), value };
-    });
+      changes.push({ table: 'audit', key, value });
+    }
     const rotated = this.#rotated(next);
     const head: Head = { ...this.#head, ...rotated.head, next, hash: hash.toString('hex') };
     const headChange = { table: 'settings', key: HEAD, value: Buffer.from(JSON.stringify(head)) } as const;
     return { head, changes: [...changes, ...rotated.changes, headChange] };
   }
 
-  /** Lets the oldest records go; the head keeps the hash that the chain goes on from. */
+  /** Lets the oldest blocks go; the head keeps the hash that the chain goes on from. */
   #rotated(next: number): { head: Partial<Head>; changes: Change[] } {
-    const { first } = this.#head;
-    if (next - first < this.mostRecords + ROTATED_AT_A_TIME) return { head: {}, changes: [] };
     const begin = next - this.mostRecords;
-    const oldest = this.store.get('audit', handleKey(begin));
-    if (oldest === undefined) return { head: {}, changes: [] };
-    const changes = Array.from({ length: begin - first }, (_, at): Change => {
-      return { table: 'audit', key: handleKey(first + at), value: undefined };
-    });
-    return { head: { first: begin, firstPrevious: previousHashOf(oldest).toString('hex') }, changes };
+    if (begin - this.first < ROTATED_AT_A_TIME) return { head: {}, changes: [] };
+    const { at: first, block } = this.#blockWith(begin) ?? {};
+    if (first === undefined || block === undefined) return { head: {}, changes: [] };
+    const changes: Change[] = [];
+    for (const key of this.store.keys('audit')) {
+      if (sequenceOf(key) >= first) break;
+      changes.push({ table: 'audit', key, value: undefined });
+    }
+    return { head: { first, firstPrevious: previousHashOf(block).toString('hex') }, changes };
+  }
+
+  /** The block that has a record, and the number of its first one. */
+  #blockWith(sequence: number): { at: number; block: Buffer } | undefined {
+    const least = Math.max(this.first, sequence - ENTRIES_PER_BLOCK + 1);
+    for (let at = sequence; at >= least; at--) {
+      const block = this.store.get('audit', handleKey(at));
+      if (block !== undefined) return { at, block };
+    }
+    return undefined;
   }
 
   get first(): number {
@@ -192,11 +194,15 @@ export class AuditTrail {
 
   /** Records from a number on, so many at most. Throws CORRUPT_STORE. */
   read(from: number, count: number): AuditRecord[] {
-    const records: AuditRecord[] = [];
     const begin = Math.max(from, this.first);
-    for (let sequence = begin; sequence < Math.min(this.next, begin + count); sequence++) {
-      const value = this.store.get('audit', handleKey(sequence));
-      if (value !== undefined) records.push(decodeRecord(value));
+    const end = Math.min(this.next, begin + count);
+    const records: AuditRecord[] = [];
+    for (let sequence = begin; sequence < end; ) {
+      const found = this.#blockWith(sequence);
+      const block = found === undefined ? [] : decodeBlock(found.block);
+      const wanted = block.slice(sequence - (found?.at ?? 0), end - (found?.at ?? 0));
+      records.push(...wanted);
+      sequence += Math.max(wanted.length, 1);
     }
     return records;
   }
@@ -204,40 +210,19 @@ export class AuditTrail {
   /** Whether all records are there as they were written: none was changed, removed, added or put elsewhere. Others get their turn
    * meanwhile; what they add is not looked at. */
   async verify(): Promise<AuditCheck> {
-    const { next, hash } = this.#head;
-    const { first } = this.#head;
-    const check = { records: next - first, first };
-    let expected = this.#head.firstPrevious;
-    for (let sequence = first; sequence < next; sequence++) {
-      if (sequence % VERIFIED_AT_A_TIME === 0) await otherWork();
-      if (sequence < this.#head.first) {
-        // The log was rotated meanwhile.
-        sequence = this.#head.first;
-        expected = this.#head.firstPrevious;
-      }
-      const problem = this.#problemOf(sequence, expected);
-      if (typeof problem === 'string') return { ...check, problem: `record ${sequence} ${problem}` };
-      expected = hashOf(problem).toString('hex');
-    }
-    if (expected !== hash)
-      return { ...check, problem: 'the last record is not the one that was written last' };
-    const [stored, counted] = [this.store.count('audit', NOTHING), this.next - this.first];
-    if (this.#writing !== undefined || stored === counted) return check;
-    return { ...check, problem: `there are ${stored} records instead of ${counted}` };
-  }
-
-  /** What is wrong with a record, or its bytes. */
-  #problemOf(sequence: number, previousHash: string): string | Buffer {
-    let value: Buffer | undefined;
+    const known = this.#head;
+    const snapshot = this.store.snapshot();
     try {
-      value = this.store.get('audit', handleKey(sequence));
-    } catch (error) {
-      if (error instanceof Failure) return 'was changed, or comes from elsewhere';
-      throw error;
+      const head = headIn(snapshot);
+      const check = { records: head.next - head.first, first: head.first };
+      const problem =
+        head.next < known.next || (head.next === known.next && head.hash !== known.hash)
+          ? 'the log is not the one that was written last'
+          : await problemOf(snapshot, head);
+      return problem === undefined ? check : { ...check, problem };
+    } finally {
+      snapshot.release();
     }
-    if (value === undefined) return 'is missing';
-    if (previousHashOf(value).toString('hex') !== previousHash) return 'does not follow the one before';
-    return decodeRecord(value).sequence === sequence ? value : 'is at a wrong place';
   }
 
   /** Writes what waits. */

@@ -1,23 +1,17 @@
 import { expect } from 'chai';
-import { silentLog } from '../../src/base/log.js';
-import type { Cluster } from '../../src/cluster/cluster.js';
-import { auditRows } from '../../src/hsm/audit/commands.js';
-import { type AuditEntry, type AuditRecord, minimal, recordText } from '../../src/hsm/audit/entry.js';
-import { AuditTrail } from '../../src/hsm/audit/trail.js';
-import type { Hsm } from '../../src/hsm/hsm.js';
-import { handleKey } from '../../src/hsm/object-index.js';
-import { CKA } from '../../src/pkcs11/attributes.js';
-import { CKK, CKO } from '../../src/pkcs11/constants.js';
-import type { Mechanism } from '../../src/pkcs11/layouts.js';
-import { CKM } from '../../src/pkcs11/mechanisms.js';
-import { attribute } from '../../src/pkcs11/template.js';
-import { openMemoryStore } from '../../src/store/memory-store.js';
-import type { RecordStore } from '../../src/store/record-store.js';
-import { sealedStore } from '../../src/store/sealing.js';
-import { codeOf } from '../support/codes.js';
-import { loggedIn, memoryCluster, PASSWORD } from '../support/in-process.js';
-import { oaep as oaepSha256 } from '../support/program.js';
-import { TestAuthority } from '../support/tls.js';
+import type { Cluster } from '../../../src/cluster/cluster.js';
+import { auditRows } from '../../../src/hsm/audit/commands.js';
+import { type AuditRecord, recordText } from '../../../src/hsm/audit/entry.js';
+import type { Hsm } from '../../../src/hsm/hsm.js';
+import { CKA } from '../../../src/pkcs11/attributes.js';
+import { CKK, CKO } from '../../../src/pkcs11/constants.js';
+import type { Mechanism } from '../../../src/pkcs11/layouts.js';
+import { CKM } from '../../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../../src/pkcs11/template.js';
+import { codeOf } from '../../support/codes.js';
+import { loggedIn, memoryCluster, PASSWORD } from '../../support/in-process.js';
+import { oaep as oaepSha256 } from '../../support/program.js';
+import { TestAuthority } from '../../support/tls.js';
 
 const everything = (hsm: Hsm): AuditRecord[] => hsm.audit.read(0, 100_000);
 
@@ -255,123 +249,5 @@ describe('the audit log of an HSM', () => {
         'User Type : CN_CRYPTO_USER (1)',
       ].join('\n'),
     );
-  });
-});
-
-describe('the chain of an audit log', () => {
-  const entry = (sessionHandle: number): AuditEntry => ({
-    timeUs: 0,
-    sessionHandle,
-    response: 'SUCCESS',
-    ...minimal('CN_LOGIN'),
-  });
-  const trailOn = (store: RecordStore, mostRecords?: number) =>
-    new AuditTrail(store, silentLog, undefined, mostRecords);
-
-  async function filled(count = 10): Promise<{ inner: RecordStore; store: RecordStore; trail: AuditTrail }> {
-    const inner = openMemoryStore();
-    const store = sealedStore(inner, Buffer.alloc(32, 5), 'hsm-audited');
-    const trail = trailOn(store);
-    await Promise.all(Array.from({ length: count }, (_, at) => trail.append(entry(at))));
-    return { inner, store, trail };
-  }
-
-  it('is unbroken, and goes on after a restart with another reboot counter', async () => {
-    const { store, trail } = await filled();
-    expect(await trail.verify()).to.deep.equal({ records: 10, first: 0 });
-    const restarted = trailOn(store);
-    await restarted.append(entry(10));
-    expect(await restarted.verify()).to.deep.equal({ records: 11, first: 0 });
-    expect(
-      restarted.read(9, 10).map(({ sequence, rebootCounter }) => [sequence, rebootCounter]),
-    ).to.deep.equal([
-      [9, 0],
-      [10, 1],
-    ]);
-  });
-
-  const at = (sequence: number) => ({ table: 'audit', key: handleKey(sequence) }) as const;
-  const tampering: [string, (store: RecordStore, inner: RecordStore) => Promise<void>][] = [
-    ['a record removed', (store) => store.write([{ ...at(4), value: undefined }])],
-    ['the last record removed', (store) => store.write([{ ...at(9), value: undefined }])],
-    ['the first record removed', (store) => store.write([{ ...at(0), value: undefined }])],
-    [
-      'a record added behind the last',
-      (store) => store.write([{ ...at(10), value: store.get('audit', at(9).key) }]),
-    ],
-    [
-      'a record copied over another',
-      async (_, inner) => inner.write([{ ...at(4), value: inner.get('audit', at(3).key) }]),
-    ],
-    [
-      'a bit flipped on disk',
-      async (_, inner) => {
-        const value = inner.get('audit', at(4).key)!;
-        value[20]! ^= 1;
-        await inner.write([{ ...at(4), value }]);
-      },
-    ],
-    [
-      'a record rewritten by who has the sealing key',
-      async (store) => {
-        const value = store.get('audit', at(4).key)!;
-        const text = value.toString('latin1').replace('CN_LOGIN', 'CN_LOGON');
-        await store.write([{ ...at(4), value: Buffer.from(text, 'latin1') }]);
-      },
-    ],
-    [
-      'two records exchanged by who has the sealing key',
-      async (store) => {
-        const [one, other] = [store.get('audit', at(4).key), store.get('audit', at(5).key)];
-        await store.write([
-          { ...at(4), value: other },
-          { ...at(5), value: one },
-        ]);
-      },
-    ],
-  ];
-  for (const [what, tamper] of tampering) {
-    it(`tells of ${what}`, async () => {
-      const { inner, store, trail } = await filled();
-      await tamper(store, inner);
-      expect((await trail.verify()).problem, what).to.be.a('string');
-      expect((await trailOn(store).verify()).problem, 'after a restart').to.be.a('string');
-    });
-  }
-
-  it('is bounded: the oldest records go, and the rest stays a chain', async () => {
-    const { store } = await filled(0);
-    const trail = trailOn(store, 2000);
-    for (let round = 0; round < 5; round++)
-      await Promise.all(Array.from({ length: 1000 }, (_, count) => trail.append(entry(count))));
-    const check = await trail.verify();
-    expect(check.problem).to.equal(undefined);
-    expect(check.records).to.be.within(2000, 3512);
-    expect(check.first).to.equal(5000 - check.records);
-    expect(await trailOn(store, 2000).verify()).to.deep.equal(check);
-  });
-
-  it('has no hole when the disk takes nothing for a while: what happened is written later, what did not is not', async () => {
-    const inner = openMemoryStore();
-    let full = false;
-    const store: RecordStore = {
-      ...inner,
-      write: async (changes) => {
-        if (full) throw new Error('the disk is full');
-        await inner.write(changes);
-      },
-    };
-    const trail = trailOn(store);
-    await trail.append(entry(0));
-    full = true;
-    await trail.append(entry(1));
-    trail.appendLazily(entry(2));
-    const change = { table: 'settings', key: Buffer.from('x'), value: Buffer.from('y') } as const;
-    expect(await codeOf(() => trail.write([change], [entry(3)]))).to.contain('the disk is full');
-    full = false;
-    await trail.append(entry(4));
-    expect(trail.read(0, 10).map(({ sessionHandle }) => sessionHandle)).to.deep.equal([0, 1, 2, 4]);
-    expect((await trail.verify()).problem).to.equal(undefined);
-    expect(store.get('settings', change.key)).to.equal(undefined);
   });
 });
