@@ -12,6 +12,7 @@ import { mayChange, maySee } from './access.js';
 import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
 import { type Login, mayLoginSend } from './roles.js';
+import { SessionObjects } from './session-objects.js';
 import { nameOf } from './user-identity.js';
 import type { User } from './user-records.js';
 
@@ -34,7 +35,7 @@ export class HsmSession {
   #user: User | undefined;
   #closed = false;
   #challenge: Buffer | undefined;
-  readonly #sessionObjects = new Map<number, LoadedObject>();
+  readonly #sessionObjects = new SessionObjects();
   /** Token objects that this connection has inserted last: it may still take them back. */
   readonly #inserted = new Set<number>();
   /** IVs that the HSM has made and nobody has used. */
@@ -106,7 +107,7 @@ export class HsmSession {
     if (this.#user !== undefined) this.hsm.logins.remove(this.#user, this);
     this.#user = undefined;
     this.hsm.quorum.forget(this);
-    for (const handle of this.#sessionObjects.keys()) this.removeSessionObject(handle);
+    for (const handle of this.#sessionObjects.handles()) this.removeSessionObject(handle);
   }
 
   get closed(): boolean {
@@ -133,12 +134,8 @@ export class HsmSession {
   requireFreeId(attributes: Attributes, allow: Allow, before?: HsmObject): void {
     const template = sameIdTemplate(attributes);
     if (template === undefined || (before !== undefined && matches(before, template))) return;
-    if (this.#hasSameId(template)) allow('duplicate-id', duplicateIdText(template));
-  }
-
-  #hasSameId(template: Template): boolean {
-    for (const { object } of this.#sessionObjects.values()) if (matches(object, template)) return true;
-    return this.hsm.objects.hasSameId(template);
+    if (this.#sessionObjects.hasSameId(template) || this.hsm.objects.hasSameId(template))
+      allow('duplicate-id', duplicateIdText(template));
   }
 
   /** Asks whether the HSM keeps certificates. Throws CKR_TEMPLATE_INCONSISTENT. */
@@ -174,11 +171,11 @@ export class HsmSession {
     const loaded = new LoadedObject(object);
     this.hsm.counts.take(loaded.kind);
     if (loaded.kind !== 'certificate') this.hsm.counts.sessionKeys++;
-    this.#sessionObjects.set(object.handle, loaded);
+    this.#sessionObjects.set(loaded);
   }
 
   replaceSessionObject(object: HsmObject): void {
-    this.#sessionObjects.set(object.handle, new LoadedObject(object));
+    this.#sessionObjects.set(new LoadedObject(object));
   }
 
   /** A session key becomes a token key once: CKR_ACTION_PROHIBITED while it does. The number of the attempt is the token key's

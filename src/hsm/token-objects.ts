@@ -3,7 +3,7 @@ import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, kindRows } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
 import { decodeObject, encodeObject } from '../objects/record.js';
-import { duplicateId, sameIdTemplate } from '../objects/unique-id.js';
+import { duplicateId, idClaim, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { type Template, ulongBytes } from '../pkcs11/template.js';
@@ -23,8 +23,6 @@ const NOTHING = Buffer.alloc(0);
 
 /** One kind per class: objects are counted by class. */
 const countedKinds = [...new Map(kindRows.map((row) => [row.objectClass, row.kind])).values()];
-
-const claimOf = (template: Template): string => template.map(({ value }) => value.toString('hex')).join(' ');
 
 const idOf = (object: HsmObject): Buffer | undefined => object.attributes.get(CKA.CKA_ID);
 
@@ -138,7 +136,7 @@ export class TokenObjects {
 
   /** Whether an object matches that is here or on its way, other than `except`. */
   hasSameId(template: Template, except?: number): boolean {
-    if (this.#claimedIds.has(claimOf(template))) return true;
+    if (this.#claimedIds.has(idClaim(template))) return true;
     for (const handle of this.candidates(template)) {
       const loaded = handle === except ? undefined : this.get(handle);
       if (loaded !== undefined && matches(loaded.object, template)) return true;
@@ -151,7 +149,7 @@ export class TokenObjects {
     const template = uniqueIds ? sameIdTemplate(object.attributes) : undefined;
     if (template === undefined) return work();
     if (this.hasSameId(template, object.handle)) throw duplicateId(template);
-    const claim = claimOf(template);
+    const claim = idClaim(template);
     this.#claimedIds.add(claim);
     try {
       await work();

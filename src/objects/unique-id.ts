@@ -18,6 +18,10 @@ export function sameIdTemplate(attributes: Attributes): Template | undefined {
   return [attribute(CKA.CKA_ID, id), attribute(CKA.CKA_CLASS, objectClass)];
 }
 
+/** The same string for the same id and class. */
+export const idClaim = (template: Template): string =>
+  template.map(({ value }) => value.toString('latin1')).join(' ');
+
 /** Says which id is in use. */
 export function duplicateIdText(template: Template): string {
   const id = template.find(({ type }) => type === CKA.CKA_ID)!.value.toString('hex');

@@ -48,6 +48,16 @@ describe('a CKA_ID that is in use (reference section 7)', () => {
       });
     }
 
+    it('is free when the session key that had it gets another one, and when its owner logs out', async () => {
+      const handle = await aes(first, 'id', false)();
+      await first.setKeyAttribute(handle, attribute(CKA.CKA_ID, 'another'));
+      expect(await codeOf(aes(first, 'another', false))).to.equal(DUPLICATE);
+      expect(await codeOf(aes(first, 'id', false))).to.equal('CKR_OK');
+      await first.logout();
+      await first.login('crypto_user', PASSWORD);
+      expect(await codeOf(aes(first, 'another', false))).to.equal('CKR_OK');
+    });
+
     it('is refused whoever has it', async () => {
       await aes(first, 'id')();
       expect(await codeOf(aes(second, 'id'))).to.equal(DUPLICATE);

@@ -1,0 +1,55 @@
+import type { HsmObject } from '../objects/hsm-object.js';
+import { idClaim, sameIdTemplate } from '../objects/unique-id.js';
+import type { Template } from '../pkcs11/template.js';
+import type { LoadedObject } from './loaded-object.js';
+
+/** The session objects of one connection, by handle, and how many of them have each CKA_ID: programs make thousands of keys. */
+export class SessionObjects {
+  readonly #objects = new Map<number, LoadedObject>();
+  readonly #ids = new Map<string, number>();
+
+  get(handle: number): LoadedObject | undefined {
+    return this.#objects.get(handle);
+  }
+
+  has(handle: number): boolean {
+    return this.#objects.has(handle);
+  }
+
+  handles(): Iterable<number> {
+    return this.#objects.keys();
+  }
+
+  values(): Iterable<LoadedObject> {
+    return this.#objects.values();
+  }
+
+  /** Adds an object, or replaces the one that had its handle. */
+  set(loaded: LoadedObject): void {
+    const before = this.#objects.get(loaded.object.handle);
+    if (before !== undefined) this.#countId(before.object, -1);
+    this.#objects.set(loaded.object.handle, loaded);
+    this.#countId(loaded.object, 1);
+  }
+
+  /** Removes an object: whether it was there. Its key is not destroyed. */
+  delete(handle: number): boolean {
+    const loaded = this.#objects.get(handle);
+    if (loaded === undefined) return false;
+    this.#countId(loaded.object, -1);
+    return this.#objects.delete(handle);
+  }
+
+  hasSameId(template: Template): boolean {
+    return this.#ids.has(idClaim(template));
+  }
+
+  #countId({ attributes }: HsmObject, difference: number): void {
+    const template = sameIdTemplate(attributes);
+    if (template === undefined) return;
+    const claim = idClaim(template);
+    const count = (this.#ids.get(claim) ?? 0) + difference;
+    if (count > 0) this.#ids.set(claim, count);
+    else this.#ids.delete(claim);
+  }
+}
