@@ -99,10 +99,16 @@ export class ClusterClient {
   requireAvailable(handle: number, cause?: string): Eventually<void> {
     if (this.#knownAvailable(handle)) return undefined;
     const located = orElse(
-      () => this.#seats.send('locateObject', { handle }),
+      () => this.locate(handle),
       () => ({ token: false }),
     );
     return andThen(located, ({ token }) => (token ? this.#findOnSeveral(handle, cause) : undefined));
+  }
+
+  /** Where an object lives. Session keys of HSMs elsewhere are known without asking: whether one is still there, the command that
+   * is given next finds out. Throws CKR_OBJECT_HANDLE_INVALID. */
+  locate(handle: number): Eventually<AnswerOf<'locateObject'>> {
+    return this.#seats.isSessionKey(handle) ? { token: false } : this.#seats.send('locateObject', { handle });
   }
 
   #knownAvailable(handle: number): boolean {
@@ -213,10 +219,19 @@ export class ClusterClient {
     });
   }
 
-  setAttributes(handle: number, template: Template, cause?: string): Eventually<void> {
+  /** `accept` hears whether it is a token object, and may throw, before anything is changed. */
+  setAttributes(
+    handle: number,
+    template: Template,
+    cause?: string,
+    accept?: (token: boolean) => void,
+  ): Eventually<void> {
     // All HSMs allow the same: one of them reports it.
-    return this.#whereItIs(handle, (connection, first) =>
-      connection.send('setAttributes', { handle, template }, first ? cause : undefined),
+    return this.#whereItIs(
+      handle,
+      (connection, first) =>
+        connection.send('setAttributes', { handle, template }, first ? cause : undefined),
+      accept,
     );
   }
 
@@ -231,7 +246,10 @@ export class ClusterClient {
         onOne(connection),
         (promoted) =>
           promoted &&
-          andThen(this.#settle([promoted]), () => connection.send('endSessionObject', { handle })),
+          andThen(this.#settle([promoted]), () => {
+            this.#seats.forgetSessionKey(handle);
+            return connection.send('endSessionObject', { handle });
+          }),
       ),
     );
   }
@@ -316,11 +334,21 @@ export class ClusterClient {
     await Promise.allSettled([onAll, ...atHome]);
   }
 
-  /** Removes an object from every HSM that has it. */
-  destroyObject(handle: number): Eventually<void> {
-    this.#seats.forgetSessionKey(handle);
+  /** Removes an object from every HSM that has it; `accept` as for `setAttributes`. */
+  destroyObject(handle: number, accept?: (token: boolean) => void): Eventually<void> {
     this.#available.delete(handle);
-    return this.#whereItIs(handle, (connection) => connection.send('destroyObject', { handle }));
+    const destroyed = this.#whereItIs(
+      handle,
+      (connection) => connection.send('destroyObject', { handle }),
+      accept,
+    );
+    return andThen(destroyed, () => this.#seats.forgetSessionKey(handle));
+  }
+
+  /** Ends a session object along with the session that made it. */
+  endSessionObject(handle: number): Eventually<void> {
+    this.#seats.forgetSessionKey(handle);
+    return this.#seats.send('endSessionObject', { handle });
   }
 
   /** Runs a command on an object on every HSM that has it: a token object's all, a session object's one. An HSM that does
@@ -328,10 +356,14 @@ export class ClusterClient {
   #whereItIs(
     handle: number,
     command: (connection: HsmConnection, first: boolean) => Eventually<void>,
+    accept: (token: boolean) => void = () => undefined,
   ): Eventually<void> {
-    return andThen(this.#seats.send('locateObject', { handle }), ({ token }) =>
-      token ? this.#onAll(command) : andThen(this.#seats.home(), (connection) => command(connection, true)),
-    );
+    return andThen(this.locate(handle), ({ token }) => {
+      accept(token);
+      return token
+        ? this.#onAll(command)
+        : andThen(this.#seats.home(), (connection) => command(connection, true));
+    });
   }
 
   async #onAll(command: (connection: HsmConnection, first: boolean) => Eventually<void>): Promise<void> {

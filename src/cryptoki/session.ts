@@ -116,7 +116,7 @@ export class Session {
   async #destroyObjects(): Promise<void> {
     for (const handle of this.#objects) {
       try {
-        await this.client.send('endSessionObject', { handle });
+        await this.client.endSessionObject(handle);
       } catch {
         // Destroyed through another session, or gone with a logout: there is nothing left to do.
       }

@@ -73,7 +73,7 @@ export const objectCalls = {
 
   // Only what the copy's template says of CKA_TOKEN decides where it lives; without it, the original does.
   C_CopyObject: (session, { hObject, pTemplate }) =>
-    andThen(session.client.send('locateObject', { handle: hObject }), (original) => {
+    andThen(session.client.locate(hObject), (original) => {
       const token = templateBool(pTemplate, CKA.CKA_TOKEN, original.token);
       const says = pTemplate.some(({ type }) => type === CKA.CKA_TOKEN);
       const placed = says ? pTemplate : [...pTemplate, attribute(CKA.CKA_TOKEN, token)];
@@ -84,17 +84,14 @@ export const objectCalls = {
     }),
 
   C_SetAttributeValue: (session, { hObject, pTemplate }) =>
-    andThen(session.client.send('locateObject', { handle: hObject }), ({ token }) => {
-      requireWritable(session, token);
-      return session.client.setAttributes(hObject, pTemplate, 'C_SetAttributeValue');
-    }),
+    session.client.setAttributes(hObject, pTemplate, 'C_SetAttributeValue', (token) =>
+      requireWritable(session, token),
+    ),
 
   C_DestroyObject: (session, { hObject }) => {
     session.requireLogin();
-    return andThen(session.client.send('locateObject', { handle: hObject }), ({ token }) => {
-      requireWritable(session, token);
-      return andThen(session.client.destroyObject(hObject), () => session.disown(hObject));
-    });
+    const destroyed = session.client.destroyObject(hObject, (token) => requireWritable(session, token));
+    return andThen(destroyed, () => session.disown(hObject));
   },
 
   C_GetAttributeValue: (session, { hObject, pTemplate }) => {
