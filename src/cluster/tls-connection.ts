@@ -28,7 +28,7 @@ import {
   unavailability,
   writeHsmHello,
 } from '../wire/hsm-frames.js';
-import { KnownKeys } from './known-keys.js';
+import { AnsweringAhead } from './answering-ahead.js';
 import { forShortMessages, hsmIdOf, isClusterCertificate, type TlsIdentity, tlsOptions } from './tls.js';
 
 /** How long the way to an HSM may take, and how long it may be silent while it owes an answer. */
@@ -69,7 +69,7 @@ interface Pending {
 /** A client's connection to an HSM in another process. */
 class TlsConnection implements HsmConnection {
   readonly #pending = new Map<number, Pending>();
-  readonly #keys = new KnownKeys();
+  readonly #ahead = new AnsweringAhead((name, request, cause) => this.#ask(name, request, cause));
   readonly #splitter = new FrameSplitter(limits.hsmFrameBytes);
   readonly #requests = new Writer(64 * 1024, limits.hsmFrameBytes);
   readonly #timer: NodeJS.Timeout;
@@ -146,13 +146,8 @@ class TlsConnection implements HsmConnection {
     if (kind === frameKinds.call) this.#answer(reader);
     else if (kind === frameKinds.members) this.options.onMembers?.(readMembers(reader));
     else if (kind === frameKinds.beat) reader.end();
-    else if (kind === frameKinds.changed) this.#changed(readRest(changedHandle, reader));
+    else if (kind === frameKinds.changed) this.#ahead.changed(readRest(changedHandle, reader));
     else throw new MalformedFrame(`a frame of kind ${kind}`);
-  }
-
-  #changed(handle: number): void {
-    if (handle === 0) this.#keys.forgetAll();
-    else this.#keys.forget(handle);
   }
 
   #answer(reader: Reader): void {
@@ -188,29 +183,7 @@ class TlsConnection implements HsmConnection {
   }
 
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
-    if (name === 'describeKey')
-      return this.#describe(request as RequestOf<'describeKey'>, cause) as Eventually<AnswerOf<N>>;
-    // What an HSM does not tell: session keys, and who is logged in.
-    if (forms[name].changes) {
-      const { handle } = request as { handle: number };
-      this.#keys.forget(handle);
-      return this.#ask(name, request, cause).finally(() => this.#keys.forget(handle));
-    }
-    if (name === 'login' || name === 'logout') this.#keys.forgetAll();
-    return this.#ask(name, request, cause);
-  }
-
-  #describe(
-    request: RequestOf<'describeKey'>,
-    cause: string | undefined,
-  ): Eventually<AnswerOf<'describeKey'>> {
-    const known = this.#lost === undefined ? this.#keys.find(request) : undefined;
-    if (known !== undefined) return known;
-    const remember = this.#keys.begin(request);
-    return this.#ask('describeKey', request, cause).then((answer) => {
-      remember(answer);
-      return answer;
-    });
+    return this.#ahead.send(name, request, cause);
   }
 
   #ask<N extends CommandName>(
@@ -255,6 +228,7 @@ class TlsConnection implements HsmConnection {
     const text = `${this.hsmId || 'an HSM'} at ${host}:${port}: ${why}`;
     this.#lost = new HsmUnavailable('unreachable', text, { cause });
     clearInterval(this.#timer);
+    this.#ahead.close();
     this.socket.destroy();
     for (const { reject } of this.#pending.values()) reject(this.#lost);
     this.#pending.clear();
