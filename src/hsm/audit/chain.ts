@@ -2,7 +2,7 @@ import { setImmediate as otherWork } from 'node:timers/promises';
 import { Failure } from '../../base/errors.js';
 import type { RecordStore, Snapshot } from '../../store/record-store.js';
 import { settingKey } from '../setting-rows.js';
-import { decodeBlock, HASH_BYTES, hashOf, previousHashOf } from './entry.js';
+import { decodeBlock, HASH_BYTES, hashOf, previousHashOf } from './block.js';
 
 /** Where the chain's head is, among the settings. */
 export const HEAD = settingKey('audit-head');

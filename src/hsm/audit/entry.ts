@@ -1,4 +1,3 @@
-import { digest } from '../../crypto/index.js';
 import { type Role, roleRows } from '../roles.js';
 import { canonicalName } from '../user-rules.js';
 import { commandTypeOf, type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
@@ -40,21 +39,6 @@ export function aboutUser(opcode: Opcode, { name, role }: { name: string; role: 
 /** `secret`: the handle of a secret or private key, "also of a public key that is alone". */
 export function aboutKey(opcode: Opcode, secret: number, publicKey = 0): AuditDetails {
   return { opcode, logType: 'MGMT_KEY_DETAILS_LOG', keys: { secret, public: publicKey } };
-}
-
-export const HASH_BYTES = 32;
-
-/** Records that were written together, as they are kept: the hash of the block before, then JSON. */
-export function encodeBlock(previousHash: Buffer, records: readonly AuditRecord[]): Buffer {
-  return Buffer.concat([previousHash, Buffer.from(JSON.stringify(records))]);
-}
-
-export const hashOf = (block: Buffer): Buffer => digest('sha256', block);
-export const previousHashOf = (block: Buffer): Buffer => block.subarray(0, HASH_BYTES);
-
-/** Earlier builds kept each record by itself, not in a list. */
-export function decodeBlock(block: Buffer): AuditRecord[] {
-  return [JSON.parse(block.subarray(HASH_BYTES).toString('utf8')) as AuditRecord | AuditRecord[]].flat();
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;

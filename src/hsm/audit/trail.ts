@@ -5,15 +5,9 @@ import type { Log } from '../../base/log.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../../store/record-store.js';
 import { handleKey } from '../object-index.js';
+import { decodeBlock, encodeBlock, hashOf, previousHashOf } from './block.js';
 import { HEAD, type Head, headIn, problemOf, sequenceOf } from './chain.js';
-import {
-  type AuditEntry,
-  type AuditRecord,
-  decodeBlock,
-  encodeBlock,
-  hashOf,
-  previousHashOf,
-} from './entry.js';
+import type { AuditEntry, AuditRecord } from './entry.js';
 
 /** What waits for the disk. */
 interface Job {

@@ -18,7 +18,7 @@ import {
   u64,
 } from '../../wire/shapes.js';
 import { fingerprint } from '../../wire/table-hash.js';
-import { HASH_BYTES } from '../audit/entry.js';
+import { HASH_BYTES } from '../audit/block.js';
 import { enforcementLevels, MOST_ANCHORS } from '../mutual-tls.js';
 import { BUCKET_COUNT, BUCKET_DIGESTS_BYTES, OBJECT_DIGEST_BYTES } from '../object-versions.js';
 import { adminServiceNames, serviceNames } from '../quorum/services.js';

@@ -1,0 +1,90 @@
+import { Failure } from '../../base/errors.js';
+import { digest } from '../../crypto/index.js';
+import type { Role } from '../roles.js';
+import type { AuditRecord } from './entry.js';
+import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
+import { type Response, responses } from './responses.js';
+
+/*
+ * Records that were written together, as they are kept (docs/STORAGE.md, "Audit records"): the hash of the block before, then JSON.
+ */
+
+export const HASH_BYTES = 32;
+
+export const hashOf = (block: Buffer): Buffer => digest('sha256', block);
+export const previousHashOf = (block: Buffer): Buffer => block.subarray(0, HASH_BYTES);
+
+/** A record in its block, by the numbers that the log shows; at the end the user's name and role, or the two handles. */
+type Row = readonly [
+  timeUs: number,
+  sessionHandle: number,
+  opcode: number,
+  response: number,
+  logType: number,
+  ...about: readonly [] | readonly [name: string, role: Role] | readonly [secret: number, publicKey: number],
+];
+
+interface Block {
+  /** Of its first record. */
+  readonly sequence: number;
+  readonly rebootCounter: number;
+  readonly records: readonly Row[];
+}
+
+function rowOf({ timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditRecord): Row {
+  const numbers = [
+    timeUs,
+    sessionHandle,
+    opcodes[opcode],
+    responses[response].number,
+    logTypes[logType],
+  ] as const;
+  if (user !== undefined) return [...numbers, user.name, user.role];
+  return keys === undefined ? numbers : [...numbers, keys.secret, keys.public];
+}
+
+const byNumber = <Name extends string>(numbers: readonly (readonly [Name, number])[]) =>
+  new Map(numbers.map(([name, number]) => [number, name]));
+const opcodeNames = byNumber(Object.entries(opcodes) as [Opcode, number][]);
+const logTypeNames = byNumber(Object.entries(logTypes) as [LogType, number][]);
+const responseNames = byNumber(
+  Object.entries(responses).map(([name, { number }]) => [name as Response, number]),
+);
+
+function named<Name>(names: ReadonlyMap<number, Name>, number: number): Name {
+  const name = names.get(number);
+  if (name !== undefined) return name;
+  throw new Failure('CORRUPT_STORE', `the audit log has the number ${number}, which means nothing here`);
+}
+
+function recordOf(row: Row, sequence: number, rebootCounter: number): AuditRecord {
+  const [timeUs, sessionHandle, opcode, response, logType, ...about] = row;
+  const [first, second] = about;
+  return {
+    sequence,
+    rebootCounter,
+    timeUs,
+    sessionHandle,
+    response: named(responseNames, response),
+    opcode: named(opcodeNames, opcode),
+    logType: named(logTypeNames, logType),
+    ...(typeof first === 'string' && { user: { name: first, role: second as Role } }),
+    ...(typeof first === 'number' && { keys: { secret: first, public: second as number } }),
+  };
+}
+
+/** The records have numbers without gaps. */
+export function encodeBlock(previousHash: Buffer, records: readonly AuditRecord[]): Buffer {
+  const { sequence, rebootCounter } = records[0]!;
+  const block: Block = { sequence, rebootCounter, records: records.map(rowOf) };
+  return Buffer.concat([previousHash, Buffer.from(JSON.stringify(block))]);
+}
+
+/** Throws CORRUPT_STORE for what no version before this one has written. */
+export function decodeBlock(bytes: Buffer): AuditRecord[] {
+  const block = JSON.parse(bytes.subarray(HASH_BYTES).toString('utf8')) as Block | AuditRecord;
+  // Earlier builds kept each record by itself, under its names.
+  if ('opcode' in block) return [block];
+  const { sequence, rebootCounter, records } = block;
+  return records.map((row, at) => recordOf(row, sequence + at, rebootCounter));
+}
