@@ -2,9 +2,9 @@ import { limits } from '../base/limits.js';
 import type { CertificateSwitch } from '../objects/certificates.js';
 import type { Allow, Gate } from '../objects/gate.js';
 import type { HsmObject } from '../objects/hsm-object.js';
-import { isFoundBy, matches } from '../objects/matching.js';
+import { isFoundBy } from '../objects/matching.js';
 import type { Attributes } from '../objects/template-validator.js';
-import { duplicateIdText, sameIdTemplate } from '../objects/unique-id.js';
+import { duplicateIdText, idClaim } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import { type Template, templateBool } from '../pkcs11/template.js';
@@ -132,10 +132,10 @@ export class HsmSession {
   /** Asks about a CKA_ID that a token key or one of the connection's session keys has, unless it is the object's own from
    * `before`. For token keys this is the early answer: where ids are unique, `TokenObjects` decides. */
   requireFreeId(attributes: Attributes, allow: Allow, before?: HsmObject): void {
-    const template = sameIdTemplate(attributes);
-    if (template === undefined || (before !== undefined && matches(before, template))) return;
-    if (this.#sessionObjects.hasSameId(template) || this.hsm.objects.hasSameId(template))
-      allow('duplicate-id', duplicateIdText(template));
+    const claim = idClaim(attributes);
+    if (claim === undefined || (before !== undefined && idClaim(before.attributes) === claim)) return;
+    if (this.#sessionObjects.hasClaim(claim) || this.hsm.objects.hasClaim(claim, attributes))
+      allow('duplicate-id', duplicateIdText(attributes));
   }
 
   /** Asks whether the HSM keeps certificates. Throws CKR_TEMPLATE_INCONSISTENT. */

@@ -1,6 +1,5 @@
 import type { HsmObject } from '../objects/hsm-object.js';
-import { idClaim, sameIdTemplate } from '../objects/unique-id.js';
-import type { Template } from '../pkcs11/template.js';
+import { idClaim } from '../objects/unique-id.js';
 import type { LoadedObject } from './loaded-object.js';
 
 /** The session objects of one connection, by handle, and how many of them have each CKA_ID: programs make thousands of keys. */
@@ -40,14 +39,14 @@ export class SessionObjects {
     return this.#objects.delete(handle);
   }
 
-  hasSameId(template: Template): boolean {
-    return this.#ids.has(idClaim(template));
+  /** Whether an object has this claim (src/objects/unique-id.ts). */
+  hasClaim(claim: string): boolean {
+    return this.#ids.has(claim);
   }
 
   #countId({ attributes }: HsmObject, difference: number): void {
-    const template = sameIdTemplate(attributes);
-    if (template === undefined) return;
-    const claim = idClaim(template);
+    const claim = idClaim(attributes);
+    if (claim === undefined) return;
     const count = (this.#ids.get(claim) ?? 0) + difference;
     if (count > 0) this.#ids.set(claim, count);
     else this.#ids.delete(claim);

@@ -3,6 +3,7 @@ import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, kindRows } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
 import { decodeObject, encodeObject } from '../objects/record.js';
+import type { Attributes } from '../objects/template-validator.js';
 import { duplicateId, idClaim, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -134,9 +135,10 @@ export class TokenObjects {
     if (before !== undefined) for (const changed of this.#watchers) changed(object.handle);
   }
 
-  /** Whether an object matches that is here or on its way, other than `except`. */
-  hasSameId(template: Template, except?: number): boolean {
-    if (this.#claimedIds.has(idClaim(template))) return true;
+  /** Whether an object has the claim that these attributes make and is here or on its way, other than `except`. */
+  hasClaim(claim: string, attributes: Attributes, except?: number): boolean {
+    if (this.#claimedIds.has(claim)) return true;
+    const template = sameIdTemplate(attributes);
     for (const handle of this.candidates(template)) {
       const loaded = handle === except ? undefined : this.get(handle);
       if (loaded !== undefined && matches(loaded.object, template)) return true;
@@ -145,11 +147,14 @@ export class TokenObjects {
   }
 
   /** Does the work while nobody else can have the object's CKA_ID, where ids are unique. */
-  async #withOwnId(object: HsmObject, uniqueIds: boolean, work: () => Promise<void>): Promise<void> {
-    const template = uniqueIds ? sameIdTemplate(object.attributes) : undefined;
-    if (template === undefined) return work();
-    if (this.hasSameId(template, object.handle)) throw duplicateId(template);
-    const claim = idClaim(template);
+  async #withOwnId(
+    { attributes, handle }: HsmObject,
+    uniqueIds: boolean,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const claim = uniqueIds ? idClaim(attributes) : undefined;
+    if (claim === undefined) return work();
+    if (this.hasClaim(claim, attributes, handle)) throw duplicateId(attributes);
     this.#claimedIds.add(claim);
     try {
       await work();
