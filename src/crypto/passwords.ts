@@ -13,6 +13,10 @@ const saltLengthBytes = 16;
 const hashLengthBytes = 32;
 const storedForm = /^scrypt\$(\d{1,8})\$(\d{1,3})\$(\d{1,3})\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)$/;
 
+/** scrypt begins with an HMAC under the password, which fills that up with zeros (RFC 2104, section 2): it cannot tell a password
+ * from the same with NULs behind it. */
+export const endsInNul = (password: string): boolean => password.endsWith('\0');
+
 /** A self-describing salted hash of a password, made on a native thread. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(saltLengthBytes);
@@ -32,5 +36,5 @@ export async function verifyPassword(password: string, stored: string): Promise<
   const expectedHash = Buffer.from(expected, 'base64');
   const options = { N: Number(N), r: Number(r), p: Number(p) };
   const hash = await derive(password, Buffer.from(salt, 'base64'), expectedHash.length, options);
-  return constantTimeEqual(hash, expectedHash);
+  return constantTimeEqual(hash, expectedHash) && !endsInNul(password);
 }

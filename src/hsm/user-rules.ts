@@ -1,6 +1,6 @@
 import type { HsmType } from '../base/cluster-kind.js';
 import { limits } from '../base/limits.js';
-import { hashPassword } from '../crypto/index.js';
+import { endsInNul, hashPassword } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 
 /** THE row per type of HSM (reference management-tools, section 1.3). That `admin` and `app_user` count is a guess, and so is
@@ -29,7 +29,7 @@ export function requireName(name: string): string {
   return canonical;
 }
 
-/** Hashes a password that meets CloudHSM's rules. Throws CKR_PIN_LEN_RANGE otherwise. */
+/** Hashes a password that meets CloudHSM's rules. Throws CKR_PIN_LEN_RANGE or CKR_PIN_INVALID otherwise. */
 export async function hashNewPassword(
   password: string,
   minCharacters: number = limits.passwordMinCharacters,
@@ -40,6 +40,7 @@ export async function hashNewPassword(
       `a password has ${minCharacters} to ${limits.passwordMaxCharacters} characters`,
     );
   }
+  if (endsInNul(password)) throw ckr('CKR_PIN_INVALID', 'a password does not end in NUL');
   return hashPassword(password);
 }
 

@@ -88,6 +88,12 @@ describe('random, equality, passwords', () => {
     expect(await verifyPassword('', await hashPassword(''))).to.equal(true);
   });
 
+  it('tells a password from the same with NULs behind it, which HMAC does not (RFC 2104, section 2)', async () => {
+    const stored = await hashPassword('password');
+    for (const longer of ['password\0', `password${'\0'.repeat(24)}`])
+      expect(await verifyPassword(longer, stored)).to.equal(false);
+  });
+
   it('refuses stored text of another form', async () => {
     for (const stored of ['', 'plain', 'scrypt$1$1$1$$', 'bcrypt$16384$8$1$AAAA$AAAA']) {
       expect(await codeOf(() => verifyPassword('x', stored))).to.equal('UNSUPPORTED');

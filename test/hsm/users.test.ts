@@ -61,6 +61,7 @@ describe('users of an HSM', () => {
     expect(await codeOf(create('a', 'CU', '12345678'))).to.equal('CKR_OK');
     expect(await codeOf(create('b', 'CU', 'x'.repeat(33)))).to.equal('CKR_PIN_LEN_RANGE');
     expect(await codeOf(create('b', 'CU', 'x'.repeat(32)))).to.equal('CKR_OK');
+    expect(await codeOf(create('c', 'CU', '12345678\0'))).to.equal('CKR_PIN_INVALID');
     const older = (await memoryCluster({ hsms: 1, hsmType: 'hsm1.medium' })).hsms[0]!;
     const olderAdmin = await loggedIn(older, 'admin', 'CO');
     const request = { name: 'a', role: 'CU', password: '1234567' } as const;

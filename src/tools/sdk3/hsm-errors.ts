@@ -49,6 +49,7 @@ const byCode: { readonly [code: string]: HsmErrorName } = {
   CKR_USER_NOT_LOGGED_IN: 'NOT_LOGGED_IN',
   CKR_ARGUMENTS_BAD: 'BAD_ARGUMENTS',
   CKR_PIN_LEN_RANGE: 'BAD_ARGUMENTS',
+  CKR_PIN_INVALID: 'BAD_ARGUMENTS',
   CKR_DEVICE_MEMORY: 'NO_ROOM',
 };
 
