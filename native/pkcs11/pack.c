@@ -96,7 +96,7 @@ CK_RV put_request(struct message *request, enum call_number number, const union 
   put_u16(request, (uint16_t)number);
   for (unsigned i = 0; i < row->argument_count; i++) {
     CK_RV rv = put_argument(request, row->arguments[i], values);
-    if (rv != CKR_OK) return rv;
+    if (rv != CKR_OK) return row->absent ? CKR_FUNCTION_NOT_SUPPORTED : rv;
     values += values_of_kind(row->arguments[i].kind);
   }
   if (request->trouble == MESSAGE_TOO_LARGE) return CKR_DATA_LEN_RANGE;

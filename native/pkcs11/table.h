@@ -41,6 +41,7 @@ struct call_row {
   const struct argument_row *arguments;
   uint8_t argument_count;
   bool secret; /* the buffers are cleansed after use */
+  bool absent; /* CloudHSM has no such function */
 };
 
 enum field_kind {

@@ -20,7 +20,7 @@ import { slotCalls } from './calls/slots.js';
 import { wrappingCalls } from './calls/wrapping.js';
 import type { Handlers } from './handler.js';
 
-const handlers: Handlers = {
+const handlers: Required<Handlers> = {
   ...generalCalls,
   ...slotCalls,
   ...sessionCalls,

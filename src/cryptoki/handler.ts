@@ -22,5 +22,11 @@ export type Handler<N extends CallName> = N extends SessionCall
   ? (session: Session, input: CallInput<N>, application: Application) => Eventually<Answer<N>>
   : (application: Application, input: CallInput<N>) => Eventually<Answer<N>>;
 
+/** Calls that reach the engine and that CloudHSM has. */
+type ServedCall = Exclude<
+  CallName,
+  Extract<Calls, { absent: true }>['name'] | 'C_Initialize' | 'C_GetFunctionList'
+>;
+
 /** Handlers by name. A call without one answers CKR_FUNCTION_NOT_SUPPORTED. */
-export type Handlers = { readonly [N in CallName]?: Handler<N> };
+export type Handlers = { readonly [N in ServedCall]?: Handler<N> };

@@ -66,6 +66,8 @@ export interface CallRow {
   readonly arguments: readonly ArgumentRow[];
   /** The request holds a PIN, a key or plaintext: the module cleanses its copy. */
   readonly secret?: true;
+  /** CloudHSM has no such function (reference section 3): it looks at no argument. */
+  readonly absent?: true;
 }
 
 const hSession = { name: 'hSession', kind: 'session' } as const;
@@ -99,6 +101,7 @@ const pSignature = bytes('pSignature', 'ulSignatureLen');
 const row = <const N extends string, const A extends readonly ArgumentRow[]>(name: N, ...args: A) =>
   ({ name, arguments: args }) as const;
 const secret = <const R extends CallRow>(call: R) => ({ ...call, secret: true }) as const;
+const absent = <const R extends CallRow>(call: R) => ({ ...call, absent: true }) as const;
 
 /**
  * THE row per PKCS#11 function, in the order of CK_FUNCTION_LIST (v2.40 base, section 5). A call's number on the
@@ -120,9 +123,11 @@ export const calls = [
     length: 'pulCount',
   }),
   row('C_GetMechanismInfo', slotID, ulong('type', 'CK_MECHANISM_TYPE'), info('pInfo', 'CK_MECHANISM_INFO')),
-  secret(row('C_InitToken', slotID, bytes('pPin', 'ulPinLen'), { name: 'pLabel', kind: 'text', size: 32 })),
-  secret(row('C_InitPIN', hSession, bytes('pPin', 'ulPinLen'))),
-  secret(row('C_SetPIN', hSession, bytes('pOldPin', 'ulOldLen'), bytes('pNewPin', 'ulNewLen'))),
+  absent(
+    secret(row('C_InitToken', slotID, bytes('pPin', 'ulPinLen'), { name: 'pLabel', kind: 'text', size: 32 })),
+  ),
+  absent(secret(row('C_InitPIN', hSession, bytes('pPin', 'ulPinLen')))),
+  absent(secret(row('C_SetPIN', hSession, bytes('pOldPin', 'ulOldLen'), bytes('pNewPin', 'ulNewLen')))),
   row(
     'C_OpenSession',
     slotID,
@@ -134,13 +139,15 @@ export const calls = [
   row('C_CloseSession', hSession),
   row('C_CloseAllSessions', slotID),
   row('C_GetSessionInfo', hSession, info('pInfo', 'CK_SESSION_INFO')),
-  row('C_GetOperationState', hSession, room('pOperationState', 'pulOperationStateLen')),
-  row(
-    'C_SetOperationState',
-    hSession,
-    bytes('pOperationState', 'ulOperationStateLen'),
-    ulong('hEncryptionKey', 'CK_OBJECT_HANDLE'),
-    ulong('hAuthenticationKey', 'CK_OBJECT_HANDLE'),
+  absent(row('C_GetOperationState', hSession, room('pOperationState', 'pulOperationStateLen'))),
+  absent(
+    row(
+      'C_SetOperationState',
+      hSession,
+      bytes('pOperationState', 'ulOperationStateLen'),
+      ulong('hEncryptionKey', 'CK_OBJECT_HANDLE'),
+      ulong('hAuthenticationKey', 'CK_OBJECT_HANDLE'),
+    ),
   ),
   secret(row('C_Login', hSession, ulong('userType', 'CK_USER_TYPE'), bytes('pPin', 'ulPinLen'))),
   row('C_Logout', hSession),
@@ -155,7 +162,7 @@ export const calls = [
     outUlong('phNewObject', 'CK_OBJECT_HANDLE_PTR'),
   ),
   row('C_DestroyObject', hSession, hObject),
-  row('C_GetObjectSize', hSession, hObject, outUlong('pulSize')),
+  absent(row('C_GetObjectSize', hSession, hObject, outUlong('pulSize'))),
   secret(
     row('C_GetAttributeValue', hSession, hObject, { name: 'pTemplate', kind: 'query', length: 'ulCount' }),
   ),
@@ -176,24 +183,24 @@ export const calls = [
   row('C_DigestInit', hSession, pMechanism),
   row('C_Digest', hSession, pData, room('pDigest', 'pulDigestLen')),
   row('C_DigestUpdate', hSession, pPart),
-  row('C_DigestKey', hSession, hKey),
+  absent(row('C_DigestKey', hSession, hKey)),
   row('C_DigestFinal', hSession, room('pDigest', 'pulDigestLen')),
   row('C_SignInit', hSession, pMechanism, hKey),
   row('C_Sign', hSession, pData, roomForSignature),
   row('C_SignUpdate', hSession, pPart),
   row('C_SignFinal', hSession, roomForSignature),
-  row('C_SignRecoverInit', hSession, pMechanism, hKey),
-  row('C_SignRecover', hSession, pData, roomForSignature),
+  absent(row('C_SignRecoverInit', hSession, pMechanism, hKey)),
+  absent(row('C_SignRecover', hSession, pData, roomForSignature)),
   row('C_VerifyInit', hSession, pMechanism, hKey),
   row('C_Verify', hSession, pData, pSignature),
   row('C_VerifyUpdate', hSession, pPart),
   row('C_VerifyFinal', hSession, pSignature),
-  row('C_VerifyRecoverInit', hSession, pMechanism, hKey),
-  row('C_VerifyRecover', hSession, pSignature, room('pData', 'pulDataLen')),
-  secret(row('C_DigestEncryptUpdate', hSession, pPart, roomForEncryptedPart)),
-  secret(row('C_DecryptDigestUpdate', hSession, pEncryptedPart, roomForPart)),
-  secret(row('C_SignEncryptUpdate', hSession, pPart, roomForEncryptedPart)),
-  secret(row('C_DecryptVerifyUpdate', hSession, pEncryptedPart, roomForPart)),
+  absent(row('C_VerifyRecoverInit', hSession, pMechanism, hKey)),
+  absent(row('C_VerifyRecover', hSession, pSignature, room('pData', 'pulDataLen'))),
+  absent(secret(row('C_DigestEncryptUpdate', hSession, pPart, roomForEncryptedPart))),
+  absent(secret(row('C_DecryptDigestUpdate', hSession, pEncryptedPart, roomForPart))),
+  absent(secret(row('C_SignEncryptUpdate', hSession, pPart, roomForEncryptedPart))),
+  absent(secret(row('C_DecryptVerifyUpdate', hSession, pEncryptedPart, roomForPart))),
   row(
     'C_GenerateKey',
     hSession,

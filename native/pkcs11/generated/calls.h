@@ -4,7 +4,7 @@
 #ifndef CLOUDHSM_LOCAL_CALLS_H
 #define CLOUDHSM_LOCAL_CALLS_H
 
-#define TABLE_HASH 0xce5f3b53f0d556baULL
+#define TABLE_HASH 0xd09ddb5e47b6f7b3ULL
 #define TOKEN_BYTES 16
 
 /* src/base/limits.ts */

@@ -35,6 +35,24 @@ static void try_unsupported(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key)
   TRY(C_CancelFunction, s);
 }
 
+static void try_unsupported_with_nothing(CK_SESSION_HANDLE s)
+{
+  TRY(C_InitToken, SLOT, NULL, 8, NULL);
+  TRY(C_InitPIN, s, NULL, 8);
+  TRY(C_SetPIN, s, NULL, 8, NULL, 8);
+  TRY(C_GetOperationState, s, NULL, NULL);
+  TRY(C_SetOperationState, s, NULL, 8, 0, 0);
+  TRY(C_GetObjectSize, s, 1, NULL);
+  TRY(C_SignRecoverInit, s, NULL, 0);
+  TRY(C_SignRecover, s, NULL, 8, NULL, NULL);
+  TRY(C_VerifyRecoverInit, s, NULL, 0);
+  TRY(C_VerifyRecover, s, NULL, 8, NULL, NULL);
+  TRY(C_DigestEncryptUpdate, s, NULL, 8, NULL, NULL);
+  TRY(C_DecryptDigestUpdate, s, NULL, 8, NULL, NULL);
+  TRY(C_SignEncryptUpdate, s, NULL, 8, NULL, NULL);
+  TRY(C_DecryptVerifyUpdate, s, NULL, 8, NULL, NULL);
+}
+
 static void try_every(void)
 {
   CK_INFO info;
@@ -117,6 +135,7 @@ void scene_unsupported(void)
 {
   CK_SESSION_HANDLE session = start();
   try_unsupported(session, import_known(session, CKK_AES));
+  try_unsupported_with_nothing(session);
   say("C_Finalize", p->C_Finalize(NULL));
 }
 

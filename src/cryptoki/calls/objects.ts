@@ -72,8 +72,10 @@ export const objectCalls = {
     ),
 
   // Only what the copy's template says of CKA_TOKEN decides where it lives; without it, the original does.
-  C_CopyObject: (session, { hObject, pTemplate }) =>
-    andThen(session.client.locate(hObject), (original) => {
+  C_CopyObject: (session, { hObject, pTemplate }) => {
+    // A function that is not there looks at nothing: the HSM, which asks about the copy itself, comes too late to say so.
+    session.token.gate.allow('copy-object', undefined, `object ${hObject}`);
+    return andThen(session.client.locate(hObject), (original) => {
       const token = templateBool(pTemplate, CKA.CKA_TOKEN, original.token);
       const says = pTemplate.some(({ type }) => type === CKA.CKA_TOKEN);
       const placed = says ? pTemplate : [...pTemplate, attribute(CKA.CKA_TOKEN, token)];
@@ -81,7 +83,8 @@ export const objectCalls = {
         create(session, placed, () => session.client.copyObject(hObject, placed, 'C_CopyObject')),
         (phNewObject) => ({ phNewObject }),
       );
-    }),
+    });
+  },
 
   C_SetAttributeValue: (session, { hObject, pTemplate }) =>
     session.client.setAttributes(hObject, pTemplate, 'C_SetAttributeValue', (token) =>

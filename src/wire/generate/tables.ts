@@ -96,8 +96,8 @@ export function rowsHeader(): string {
     return `static const struct argument_row arguments_of_${name}[] = {\n${wrapped(initialisers, '  ')}};\n`;
   });
   const callRows = rows.map(
-    ({ name, arguments: list, secret }) =>
-      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}},\n`,
+    ({ name, arguments: list, secret, absent }) =>
+      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}},\n`,
   );
   const mechanisms = (Object.keys(mechanismParameters) as MechanismName[]).map((name) => {
     const parameter = mechanismParameters[name];

@@ -51,6 +51,8 @@ describe('what programs do to the module', function () {
         'C_SeedRandom 0x120',
         'C_GetFunctionStatus 0x51',
         'C_CancelFunction 0x51',
+        // Whatever they are given: nobody looks at the arguments of a function that is not there.
+        ...unsupported.filter((name) => name !== 'C_DigestKey').map((name) => `${name} 0x54`),
         'C_Finalize 0x0',
       ]);
     });
