@@ -134,6 +134,32 @@ function shareParameterSet(publicAttributes: Attributes, privateAttributes: Attr
   privateAttributes.set(CKA.CKA_CLOUDHSM_PARAMETER_SET, set);
 }
 
+/** What a template may say of a key that is known otherwise: made now, or brought along. */
+const keyParts = [CKA.CKA_EC_PARAMS, CKA.CKA_MODULUS, CKA.CKA_MODULUS_BITS, CKA.CKA_PUBLIC_EXPONENT];
+
+const withoutLeadingZeros = (value: Buffer): Buffer => {
+  const first = value.findIndex((byte) => byte !== 0);
+  return first < 0 ? value : value.subarray(first);
+};
+
+/** A part of a finished key; private keys say nothing of the length of their modulus. */
+function keyPart(attributes: Attributes, type: number): Buffer | undefined {
+  const modulus = attributes.get(CKA.CKA_MODULUS);
+  if (type === CKA.CKA_MODULUS_BITS && modulus) return ulongBytes(bitLength(modulus));
+  return attributes.get(type);
+}
+
+/** A template that says another thing than the key would leave its program with a key that it did not ask for. Throws
+ * CKR_TEMPLATE_INCONSISTENT. */
+function requireAsStated(stated: Attributes, attributes: Attributes): void {
+  for (const type of keyParts) {
+    const value = stated.get(type);
+    const own = keyPart(attributes, type);
+    if (value === undefined || (own && withoutLeadingZeros(value).equals(withoutLeadingZeros(own)))) continue;
+    throw ckr('CKR_TEMPLATE_INCONSISTENT', `${attributeName(type)} in the template is not the key's`);
+  }
+}
+
 /** Completes both halves of a generated key pair. */
 export function buildKeyPair(
   name: PairName,
@@ -142,8 +168,12 @@ export function buildKeyPair(
   { pkcs8, spki }: KeyPairDer,
 ): { publicKey: NewObject; privateKey: NewObject } {
   shareParameterSet(publicAttributes, privateAttributes);
+  const statedPublic = new Map(publicAttributes);
+  const statedPrivate = new Map(privateAttributes);
   setPublicPart(`${name}Public`, publicAttributes, spki);
   setPublicPart(`${name}Private`, privateAttributes, spki);
+  requireAsStated(statedPublic, publicAttributes);
+  requireAsStated(statedPrivate, privateAttributes);
   setHistory(publicAttributes, generated);
   setHistory(privateAttributes, generated);
   return {
@@ -274,9 +304,11 @@ export function buildImported(kind: ObjectKind, attributes: Attributes): NewObje
 
 /** Completes an RSA or EC key that was made elsewhere. */
 export function buildBroughtAlong(kind: ObjectKind, attributes: Attributes, material: Buffer): NewObject {
-  const statedPoint = attributes.get(CKA.CKA_EC_POINT);
+  const stated = new Map(attributes);
+  const statedPoint = stated.get(CKA.CKA_EC_POINT);
   const spki = publicHalf(kind, material);
   setPublicPart(kind, attributes, spki);
+  requireAsStated(stated, attributes);
   if (statedPoint && (kind === 'ecPrivate' || kind === 'ecPublic')) {
     const { curve, point } = ecPublicComponents(spki);
     if (!rawPoint(curve, statedPoint).equals(point))

@@ -45,25 +45,16 @@ const rows: readonly TemplateDeviation[] = [
     rule: '.',
   },
   { deviation: 'recover-flag', attributes: ['CKA_SIGN_RECOVER', 'CKA_VERIFY_RECOVER'], rule: '.' },
+  // What the key itself says as well, and what it then must be (`requireAsStated` and its like).
+  { deviation: 'key-part-repeated', attributes: ['CKA_VALUE_LEN'], rule: '.', origins: ['create', 'unwrap'], kinds: ['aes', 'des3', 'generic'] },
+  { deviation: 'key-part-repeated', attributes: ['CKA_EC_POINT'], rule: '.', origins: ['create'], kinds: ['ecPrivate'] },
+  { deviation: 'key-part-repeated', attributes: ['CKA_MODULUS_BITS'], rule: '.', origins: ['create'], kinds: ['rsaPrivate', 'rsaPublic'] },
+  { deviation: 'key-part-repeated', attributes: ['CKA_EC_PARAMS'], rule: '.', origins: ['generatePair', 'unwrap'], kinds: ['ecPrivate'] },
   {
-    deviation: 'key-part-repeated',
-    attributes: ['CKA_VALUE_LEN', 'CKA_EC_PARAMS', 'CKA_EC_POINT', 'CKA_MODULUS_BITS'],
-    rule: '.',
-    origins: ['create'],
+    deviation: 'key-part-repeated', attributes: ['CKA_PUBLIC_EXPONENT', 'CKA_MODULUS_BITS'], rule: '.',
+    origins: ['generatePair', 'unwrap'], kinds: ['rsaPrivate'],
   },
-  {
-    deviation: 'key-part-repeated',
-    attributes: ['CKA_EC_PARAMS', 'CKA_MODULUS', 'CKA_PUBLIC_EXPONENT', 'CKA_MODULUS_BITS'],
-    rule: '.',
-    origins: ['generatePair', 'unwrap'],
-  },
-  {
-    deviation: 'key-part-repeated',
-    attributes: ['CKA_VALUE_LEN'],
-    rule: '.',
-    origins: ['unwrap'],
-    kinds: ['aes', 'des3', 'generic'],
-  },
+  { deviation: 'key-part-repeated', attributes: ['CKA_MODULUS'], rule: '.', origins: ['unwrap'], kinds: ['rsaPrivate'] },
 ];
 
 /** Attributes that CloudHSM demands and the standard does not, by what their absence is. */

@@ -7,7 +7,7 @@ import {
   rsaPrivateComponents,
   rsaPrivateKeyInfo,
 } from '../crypto/index.js';
-import { checkModulusBits } from '../mechanisms/rsa.js';
+import { checkModulusBits, checkPublicExponent } from '../mechanisms/rsa.js';
 import { checkSecretKey } from '../mechanisms/secret-keys.js';
 import { attributeName } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -25,6 +25,7 @@ const unwrappers: { readonly [Kind in ObjectKind]?: (plain: Buffer) => Buffer } 
   rsaPrivate: (pkcs8) => {
     const components = rsaPrivateComponents(pkcs8);
     checkModulusBits(bitLength(components.modulus));
+    checkPublicExponent(components.publicExponent);
     const material = rsaPrivateKeyInfo(components);
     for (const part of Object.values(components)) part.fill(0);
     return material;

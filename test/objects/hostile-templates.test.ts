@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { limits } from '../../src/base/limits.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import { curveByName } from '../../src/crypto/index.js';
 import type { ObjectKind } from '../../src/objects/kinds.js';
 import { columns, type Origin, rulesFor } from '../../src/objects/rules.js';
 import { type AttributeName, attributeKind, CKA, fixedLengths } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { type Attribute, attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
@@ -90,5 +92,60 @@ describe('templates that no program should send', () => {
     expect(await label('')).to.equal('CKR_OK');
     expect(await label('ä'.repeat(127))).to.equal('CKR_OK');
     expect(await label('ä'.repeat(128))).to.equal(INVALID);
+  });
+});
+
+describe('templates that say what the key is not', () => {
+  const rsa = [
+    attribute(CKA.CKA_MODULUS_BITS, 2048),
+    attribute(CKA.CKA_PUBLIC_EXPONENT, Buffer.from([1, 0, 1])),
+  ];
+  const ec = [attribute(CKA.CKA_EC_PARAMS, Buffer.from(curveByName('P-256').oid))];
+  const rsaGeneration = CKM.CKM_RSA_PKCS_KEY_PAIR_GEN;
+  const ecGeneration = CKM.CKM_EC_KEY_PAIR_GEN;
+  let client: ClusterClient;
+
+  before(async () => {
+    client = (await memoryCluster({ profile: 'compatible' })).connect();
+    await client.login('crypto_user', PASSWORD);
+  });
+
+  const attempt = (mechanism: number, publicTemplate: Attribute[], privateTemplate: Attribute[]) =>
+    codeOf(() => client.generateKeyPair(mechanism, publicTemplate, privateTemplate));
+
+  // Repeating in the private template what the public one says is a deviation that many programs need; contradicting it
+  // is a template that "is inconsistent" (v2.40 base, section 4.1.1).
+  it('are refused, in the compatible profile too', async () => {
+    expect(await attempt(rsaGeneration, rsa, rsa)).to.equal('CKR_OK');
+    expect(await attempt(ecGeneration, ec, ec)).to.equal('CKR_OK');
+    const otherCurve = attribute(CKA.CKA_EC_PARAMS, Buffer.from(curveByName('P-384').oid));
+    expect(await attempt(ecGeneration, ec, [otherCurve])).to.equal(INCONSISTENT);
+    for (const other of [
+      attribute(CKA.CKA_MODULUS_BITS, 4096),
+      attribute(CKA.CKA_PUBLIC_EXPONENT, Buffer.from([3])),
+      attribute(CKA.CKA_MODULUS, Buffer.alloc(256, 0xff)),
+    ])
+      expect(await attempt(rsaGeneration, rsa, [other])).to.equal(INCONSISTENT);
+  });
+
+  for (const [origin, kind] of [
+    ['create', 'rsaPublic'],
+    ['create', 'rsaPrivate'],
+    ['unwrap', 'rsaPrivate'],
+  ] as const)
+    it(`${origin} ${kind}: so is another length than that of the key`, async () => {
+      const make = makerOf(origin, kind, 'compatible');
+      for (const [bits, answer] of [
+        [2048, 'CKR_OK'],
+        [4096, INCONSISTENT],
+      ] as const) {
+        const template = templateFor(origin, kind, [attribute(CKA.CKA_MODULUS_BITS, bits)]);
+        expect(await codeOf(() => make(client, kind, template)), `${bits}`).to.equal(answer);
+      }
+    });
+
+  it('may have zeros in front of a number', async () => {
+    const exponent = attribute(CKA.CKA_PUBLIC_EXPONENT, Buffer.from([0, 1, 0, 1]));
+    expect(await attempt(rsaGeneration, [rsa[0]!, exponent], [exponent])).to.equal('CKR_OK');
   });
 });
