@@ -9,4 +9,5 @@
 struct AddonData {
   Napi::FunctionReference cryptoError;  // the class CryptoError, handed over by src/crypto/native.ts
   crypto::HashContexts digestContexts;  // one idle context per hash, so that a digest allocates nothing
+  crypto::CipherContext cipherContext;  // an idle one without a key
 };

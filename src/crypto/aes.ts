@@ -1,4 +1,4 @@
-import { decryptWith, encryptWith, type NativeCipher } from './block-ciphers.js';
+import { decryptWith, encryptWith, type NativeCipher, zeroBlockUnder } from './block-ciphers.js';
 import { CryptoError } from './errors.js';
 import { nativeKey, type SecretKey } from './keys.js';
 import { outputBuffer } from './native.js';
@@ -44,6 +44,9 @@ export function aesDecrypt(
 ): Buffer {
   return decryptWith(cipherOf[mode], key, iv, ciphertext, padding);
 }
+
+/** A block of zeros under a key of these bytes, as check values are made of it. Throws CryptoError INVALID_KEY. */
+export const aesZeroBlock = (key: Uint8Array): Buffer => zeroBlockUnder(cipherOf.ecb, key);
 
 /**
  * AES-GCM (SP 800-38D).

@@ -1,5 +1,5 @@
 import { nativeKey, type SecretKey } from './keys.js';
-import { outputBuffer } from './native.js';
+import { native, outputBuffer } from './native.js';
 
 /** A cipher in one mode of operation, as the addon knows it. */
 export interface NativeCipher {
@@ -35,4 +35,11 @@ export function decryptWith(
   const output = outputBuffer(ciphertext.length);
   const written = nativeKey(key).cipher(row, false, iv, ciphertext, padding, output);
   return written === output.length ? output : output.subarray(0, written);
+}
+
+/** For aesZeroBlock and its like. */
+export function zeroBlockUnder({ row, blockBytes }: NativeCipher, key: Uint8Array): Buffer {
+  const output = outputBuffer(blockBytes);
+  native.encryptZeros(row, key, output);
+  return output;
 }

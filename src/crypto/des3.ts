@@ -1,4 +1,4 @@
-import { decryptWith, encryptWith, type NativeCipher } from './block-ciphers.js';
+import { decryptWith, encryptWith, type NativeCipher, zeroBlockUnder } from './block-ciphers.js';
 import type { SecretKey } from './keys.js';
 
 /** The modes of SP 800-38A that CloudHSM has for Triple DES. */
@@ -39,3 +39,6 @@ export function des3Decrypt(
 ): Buffer {
   return decryptWith(cipherOf[mode], key, iv, ciphertext, padding);
 }
+
+/** As aesZeroBlock. */
+export const des3ZeroBlock = (key: Uint8Array): Buffer => zeroBlockUnder(cipherOf.ecb, key);

@@ -102,6 +102,7 @@ interface NativeCrypto {
   readonly curves: readonly NativeCurve[];
   digest(hash: number, data: Bytes, output: Bytes): void;
   randomFill(output: Bytes): void;
+  encryptZeros(mode: number, key: Bytes, output: Bytes): void;
   AsymmetricKey: new (der: Bytes, isPrivate: boolean) => NativeAsymmetricKey;
   SecretKey: new (bytes: Bytes) => NativeSecretKey;
   /** n, e, d, then p, q, dP, dQ, qInv where known. */

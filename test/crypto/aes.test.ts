@@ -6,6 +6,9 @@ import {
   aesEncrypt,
   aesGcmDecrypt,
   aesGcmEncrypt,
+  aesZeroBlock,
+  des3Encrypt,
+  des3ZeroBlock,
   importSecretKey,
   randomBytes,
 } from '../../src/crypto/index.js';
@@ -49,6 +52,18 @@ describe('AES in ECB, CBC and CTR', () => {
       });
     }
   }
+
+  it('encrypts a block of zeros without a key object, under keys of any length one after the other', async () => {
+    for (const keyLength of [16, 24, 32, 16]) {
+      const bytes = randomBytes(keyLength);
+      const expected = aesEncrypt(importSecretKey(bytes), 'ecb', undefined, Buffer.alloc(16), false);
+      expect(aesZeroBlock(bytes)).to.deep.equal(expected);
+      expect(await codeOf(() => aesZeroBlock(bytes.subarray(1)))).to.equal('INVALID_KEY');
+      const des3 = randomBytes(24);
+      const block = des3Encrypt(importSecretKey(des3), 'ecb', undefined, Buffer.alloc(8), false);
+      expect(des3ZeroBlock(des3)).to.deep.equal(block);
+    }
+  });
 
   it('counts modulo 2^128 in CTR', () => {
     const key = importSecretKey(key128);

@@ -42,6 +42,25 @@ Napi::Value randomFill(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// encryptZeros(cipherRow, key, output): zeros as long as the output, without padding or IV.
+Napi::Value encryptZeros(const Napi::CallbackInfo& info) {
+  static constexpr unsigned char zeros[EVP_MAX_BLOCK_LENGTH] = {};
+  const auto mode = static_cast<CipherMode>(info[0].As<Napi::Number>().Uint32Value());
+  if (mode != CipherMode::Ecb && mode != CipherMode::Des3Ecb) fail(FailureCode::Unsupported, "unknown mode");
+  const View key = viewOf(info[1]);
+  const EVP_CIPHER* cipher = fetchedCipher(mode, key.length);
+  const int blockBytes = EVP_CIPHER_get_block_size(cipher);
+  unsigned char* output = outputOf(info[2], static_cast<std::size_t>(blockBytes));
+  CipherContext& context = info.Env().GetInstanceData<AddonData>()->cipherContext;
+  if (!context) context.reset(EVP_CIPHER_CTX_new());
+  int written = 0;
+  const bool done = context && EVP_EncryptInit_ex2(context.get(), cipher, key.data, nullptr, nullptr) == 1 &&
+                    EVP_EncryptUpdate(context.get(), output, &written, zeros, blockBytes) == 1;
+  if (context) EVP_CIPHER_CTX_reset(context.get());  // cleanses the key's schedule
+  require(done, "the cipher failed");
+  return info.Env().Undefined();
+}
+
 Napi::Array hashNames(Napi::Env env) {
   Napi::Array names = Napi::Array::New(env, hashRows.size());
   for (std::uint32_t row = 0; row < hashRows.size(); row++)
@@ -71,6 +90,7 @@ Napi::Object exportCrypto(Napi::Env env) {
   exports.Set("curves", curveTable(env));
   exports.Set("digest", Napi::Function::New<guarded<digest>>(env));
   exports.Set("randomFill", Napi::Function::New<guarded<randomFill>>(env));
+  exports.Set("encryptZeros", Napi::Function::New<guarded<encryptZeros>>(env));
   exports.Set("AsymmetricKey", AsymmetricKey::define(env));
   exports.Set("SecretKey", SecretKey::define(env));
   exportKeyMaterial(env, exports);
