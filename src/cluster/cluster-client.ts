@@ -119,10 +119,13 @@ export class ClusterClient {
     );
   }
 
-  #findOnSeveral(handle: number, cause: string | undefined): Eventually<void> {
+  /** An HSM that has just come, perhaps for one that went, has the key as well: it is waited for. */
+  #findOnSeveral(handle: number, cause: string | undefined, waits = true): Eventually<void> {
     return andThen(this.#seats.isOn(handle, HSMS_WITH_KEY), (found) => {
-      if (!found) this.#refuseUnavailable(handle, cause);
-      else this.#noteAvailable(handle);
+      if (found) return this.#noteAvailable(handle);
+      const come = waits ? this.#seats.whenCome() : undefined;
+      if (come === undefined) return this.#refuseUnavailable(handle, cause);
+      return come.then(() => this.#findOnSeveral(handle, cause, false));
     });
   }
 
@@ -282,11 +285,14 @@ export class ClusterClient {
       const refuseKey = (): void => {
         if (key !== undefined) this.#refuseUnavailable(key.handle, cause);
       };
+      const isChecked = key !== undefined && this.options.keyAvailability !== 'off';
+      const wanted = Math.max(this.#minimumNodes, isChecked ? HSMS_WITH_KEY : 1);
+      if (this.#seats.writable.length < wanted) await this.#seats.whenCome();
       // With none at all it waits for those that come.
       const known = this.#seats.writable.length;
       const tooFew = known > 0 && known < HSMS_WITH_KEY;
       if (tooFew) refuseKey();
-      const taken = await this.#insert(created);
+      const taken = await this.#insert(created, wanted);
       if (taken < HSMS_WITH_KEY && !tooFew) refuseKey();
       if (taken >= HSMS_WITH_KEY)
         for (const { handle, masked } of created) if (masked !== undefined) this.#noteAvailable(handle);
@@ -296,8 +302,12 @@ export class ClusterClient {
     }
   }
 
-  /** The number of HSMs that took it. */
-  async #insert(created: readonly Created[]): Promise<number> {
+  get #minimumNodes(): number {
+    return this.options.minimumNodes ?? 1;
+  }
+
+  /** The number of HSMs that took it: fewer than are wanted only where no more can be had. */
+  async #insert(created: readonly Created[], wanted: number): Promise<number> {
     const all = created.flatMap(({ masked }) => (masked === undefined ? [] : [masked]));
     const insert = () =>
       this.#seats.sendToAll(async (connection) => {
@@ -306,13 +316,17 @@ export class ClusterClient {
     let results = await insert();
     // All of them were lost: the next ones take it. Inserting it twice changes nothing.
     while (reasonsOf(results).filter(isLost).length === results.length) results = await insert();
+    // One left meanwhile, and another one may have come.
+    if (results.length - reasonsOf(results).length < wanted) {
+      await this.#seats.whenCome();
+      if (this.#seats.writable.length >= wanted) results = await insert();
+    }
     const failures = reasonsOf(results);
     const refused = failures.find((reason) => !isLost(reason));
     const taken = results.length - failures.length;
-    const needed = this.options.minimumNodes ?? 1;
-    if (refused === undefined && taken >= needed) return taken;
+    if (refused === undefined && taken >= this.#minimumNodes) return taken;
     if (refused instanceof Failure) throw refused;
-    const text = `${taken} HSMs took the new object, and ${needed} must`;
+    const text = `${taken} HSMs took the new object, and ${this.#minimumNodes} must`;
     throw ckr('CKR_FUNCTION_FAILED', text, refused ?? failures[0]);
   }
 

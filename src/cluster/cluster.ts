@@ -88,7 +88,10 @@ export class Cluster implements ClusterView {
     for (const changed of this.#watchers) changed();
   }
 
-  /** One HSM less. Clients let go of it at once; closing it is left to the caller, when the promise has resolved. */
+  /**
+   * One HSM less. Clients let go of it at once, and what only it has the others take over; closing it is left to the caller, when the
+   * promise has resolved.
+   */
   async remove(hsmId: string): Promise<void> {
     const leaving = this.#members.get(hsmId);
     if (leaving === undefined) return;
@@ -97,6 +100,8 @@ export class Cluster implements ClusterView {
     this.#followType();
     for (const changed of this.#watchers) changed();
     await stopped;
+    const staying = [...this.#members.values()];
+    await Promise.all(staying.map(({ synchronizer }) => synchronizer.inheritFrom(leaving.peer)));
   }
 
   get reachable(): boolean {

@@ -35,6 +35,8 @@ export class Seat {
   connection: HsmConnection | undefined;
   #state: 'away' | 'joining' | 'up' = 'away';
   #loggedIn = false;
+  /** Until the first attempt to connect has ended. */
+  #isNew = true;
   #retryMs = FIRST_RETRY_MS;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -52,6 +54,11 @@ export class Seat {
   /** The client relies on the HSM. */
   get isUp(): boolean {
     return this.#state === 'up';
+  }
+
+  /** It will be up in a moment, unless it is lost before. */
+  get isComing(): boolean {
+    return this.#state === 'joining' || (this.#isNew && !this.isUp);
   }
 
   /** It is connected, and nobody is logged in there. */
@@ -97,6 +104,7 @@ export class Seat {
 
   #becomeUp(): void {
     this.#state = 'up';
+    this.#isNew = false;
     this.#retryMs = FIRST_RETRY_MS;
     this.owner.changed(this);
   }
@@ -108,6 +116,7 @@ export class Seat {
     }
     this.connection = connection;
     this.#state = 'joining';
+    this.#isNew = false;
     this.#loggedIn = false;
     try {
       await this.#followLogin();
@@ -160,6 +169,10 @@ export class Seat {
   }
 
   #retryLater(): void {
+    if (this.#isNew) {
+      this.#isNew = false;
+      this.owner.changed(this);
+    }
     if (this.#closed || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => this.open(), this.#retryMs).unref();
     this.#retryMs = Math.min(2 * this.#retryMs, LONGEST_RETRY_MS);
@@ -167,6 +180,7 @@ export class Seat {
 
   close(): void {
     this.#closed = true;
+    this.#isNew = false;
     this.#state = 'away';
     clearTimeout(this.#timer);
     this.connection?.close();

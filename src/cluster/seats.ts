@@ -74,6 +74,7 @@ export class Seats {
   /** Session keys: all of them are on the home. */
   readonly #sessionKeys = new Set<number>();
   readonly #waiting = new Set<() => void>();
+  readonly #waitingForComing = new Set<() => void>();
   readonly #unwatch: () => void;
   #home: Seat | undefined;
   #spreads = false;
@@ -135,6 +136,7 @@ export class Seats {
       this.#sessionKeys.clear();
     }
     this.#home ??= this.#up[0];
+    for (const look of this.#waitingForComing) look();
     if (this.#up.length > 0) {
       clearTimeout(this.#giveUp);
       this.#giveUp = undefined;
@@ -167,6 +169,22 @@ export class Seats {
         reject(new HsmUnavailable('unreachable', 'no HSM of the cluster can be reached'));
       }, this.#patienceMs);
       this.#waiting.add(done);
+    });
+  }
+
+  /** Resolves when HSMs that have just come are relied on, or are lost again; undefined when there are none. */
+  whenCome(): Promise<void> | undefined {
+    const isAnyComing = (): boolean => [...this.#seats.values()].some(({ isComing }) => isComing);
+    if (!isAnyComing()) return undefined;
+    return new Promise((resolve) => {
+      const look = (isLate = false): void => {
+        if (!isLate && isAnyComing()) return;
+        clearTimeout(timer);
+        this.#waitingForComing.delete(look);
+        resolve();
+      };
+      const timer = setTimeout(look, this.#patienceMs, true);
+      this.#waitingForComing.add(look);
     });
   }
 
@@ -371,6 +389,7 @@ export class Seats {
     this.#forgetLogin();
     clearTimeout(this.#giveUp);
     for (const seat of this.#seats.values()) seat.close();
+    for (const look of this.#waitingForComing) look();
     this.#up = [];
     this.#home = undefined;
   }

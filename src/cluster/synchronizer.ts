@@ -84,6 +84,13 @@ export class Synchronizer {
     await Promise.all(peers.map((peer) => this.#from(peer)));
   }
 
+  /** What is later on an HSM that leaves: there is no further round with it. */
+  async inheritFrom(peer: Peer): Promise<void> {
+    await this.#from(peer);
+    this.#connections.get(peer.hsmId)?.close();
+    this.#connections.delete(peer.hsmId);
+  }
+
   async #from(peer: Peer): Promise<void> {
     try {
       const connection = this.#connections.get(peer.hsmId) ?? (await peer.connect());

@@ -1,5 +1,6 @@
 import { describeError, Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { Turns } from '../base/turns.js';
 import { randomBytes } from '../crypto/index.js';
 import type { DeviationId, Profile } from '../objects/deviations.js';
 import { Gate } from '../objects/gate.js';
@@ -15,6 +16,7 @@ import { handlers } from './operations/index.js';
 import { asServiceError } from './service/errors.js';
 import type { OperationName, Output } from './service/operations.js';
 import { validateInput } from './service/validate.js';
+import { backupsOf } from './state/backups.js';
 import { Catalogue, type CatalogueChange } from './state/catalogue.js';
 import {
   type Context,
@@ -73,7 +75,7 @@ export class ControlPlane {
     const catalogue = await Catalogue.open(store);
     const pages = await pageTokens(catalogue);
     const settings = { ...standardSettings, ...parts.settings };
-    const context = { catalogue, host, archive, log, time, pages, settings };
+    const context = { catalogue, host, archive, log, time, pages, settings, turns: new Turns<string>() };
     const controlPlane = new ControlPlane(context, profile, deviated);
     await controlPlane.#begin();
     return controlPlane;
@@ -129,7 +131,7 @@ export class ControlPlane {
     return backup === undefined ? [] : backupJobs(this.context, backup, failuresOf);
   }
 
-  /** A backup concerns its cluster, and every cluster that an HSM begins with it. */
+  /** A backup concerns its cluster, the cluster's later backups, and every cluster that an HSM begins with it. */
   #refresh(changes: readonly CatalogueChange[]): void {
     const { catalogue } = this.context;
     const owners = new Set<string>();
@@ -137,7 +139,10 @@ export class ControlPlane {
       if (kind !== 'cluster' && kind !== 'backup') continue;
       owners.add(id);
       const clusterId = kind === 'backup' ? catalogue.get('backup', id)?.clusterId : undefined;
-      if (clusterId !== undefined) owners.add(clusterId);
+      if (clusterId === undefined) continue;
+      owners.add(clusterId);
+      for (const other of backupsOf(catalogue, clusterId))
+        if (other.state === 'CREATE_IN_PROGRESS') owners.add(other.id);
     }
     for (const owner of owners) this.#scheduler.refresh(owner);
   }

@@ -96,6 +96,40 @@ describe('the key availability check', () => {
     expect(await codeOf(() => describeKey(all, kept))).to.equal('CKR_OK');
   });
 
+  /** A program's calls go on while a cluster's HSMs are exchanged: each is in use by the time another one is told to go. */
+  async function exchanged(cluster: Cluster, coming: Hsm, leaving: Hsm): Promise<void> {
+    await cluster.add(coming);
+    await cluster.remove(leaving.settings.id);
+  }
+
+  it('waits for an HSM that has just come, when another one goes', async () => {
+    const cluster = await memoryCluster({ hsms: 3 });
+    const [first, , third] = cluster.hsms as [Hsm, Hsm, Hsm];
+    await cluster.remove(third.settings.id);
+    const client = await loggedIn(cluster);
+    const before = await client.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
+    const other = await loggedIn(cluster);
+    await exchanged(cluster, third, first);
+    expect(client.up).to.deep.equal(['hsm-2']);
+    const [after] = await Promise.all([
+      client.generateKey(CKM.CKM_AES_KEY_GEN, aes(true)),
+      describeKey(other, before),
+    ]);
+    for (const hsm of cluster.hsms) for (const key of [before, after]) expect(hsm.objects.get(key)).to.exist;
+    await exchanged(cluster, first, cluster.hsms[0]!);
+    await describeKey(await loggedIn(cluster), after);
+  });
+
+  it('looks again for HSMs when one goes while it takes the key', async () => {
+    const cluster = await memoryCluster({ hsms: 3 });
+    const [first, , third] = cluster.hsms as [Hsm, Hsm, Hsm];
+    await cluster.remove(third.settings.id);
+    const client = await loggedIn(cluster);
+    const made = client.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
+    await exchanged(cluster, third, first);
+    await describeKey(await loggedIn(cluster), await made);
+  });
+
   it('is off by its switch, and asks who decides only where a key is refused', async () => {
     const cluster = await memoryCluster({ hsms: 1 });
     const off = await loggedIn(cluster, 'off');

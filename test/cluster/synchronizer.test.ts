@@ -64,6 +64,12 @@ describe('HSMs that missed something', () => {
     await leaving.close();
   });
 
+  it('get what only one of them has, when that one leaves', async () => {
+    const handle = await generate(first, 'alone');
+    await cluster.remove(cluster.hsms[0]!.settings.id);
+    expect(labels(handle)).to.deep.equal(['alone', 'alone']);
+  });
+
   it('get the later attributes and shares, whichever HSM has them', async () => {
     const handle = await generate(all, 'old');
     await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'later')]);

@@ -113,6 +113,44 @@ describe('the life of a cluster', () => {
     expect(api.hsms.running.get(Hsm!.HsmId)!.content).to.deep.equal(['a key']);
   });
 
+  /** What an HSM is given to keep as soon as a backup of it was taken. */
+  function writeAfterBackup(hsmId: string, text: string): void {
+    const backUp = api.hsms.backUp.bind(api.hsms);
+    api.hsms.backUp = async (id) => {
+      const container = await backUp(id);
+      if (id === hsmId) api.hsms.running.get(id)!.content.push(text);
+      api.hsms.backUp = backUp;
+      return container;
+    };
+  }
+
+  it('gives a new HSM what the last one had when it went, though that was written after the backup that was taken for it', async () => {
+    const { id, hsmId } = await api.activeCluster();
+    writeAfterBackup(hsmId, 'late');
+    const { Hsm } = await api.call('CreateHsm', { ClusterId: id, AvailabilityZone: 'us-east-1b' });
+    await api.call('DeleteHsm', { ClusterId: id, HsmId: hsmId });
+    await api.settle();
+    expect((await api.cluster(id)).Hsms!.map(({ State }) => State)).to.deep.equal(['ACTIVE']);
+    expect(api.hsms.running.get(Hsm!.HsmId)!.content).to.deep.equal(['late']);
+  });
+
+  it('has in its latest backup what the last of its HSMs had, when all of them go at once', async () => {
+    const { id, hsmId } = await api.activeCluster();
+    const { HsmId: other } = await api.newHsm(id, 'b');
+    const order: string[] = [];
+    const backUp = api.hsms.backUp.bind(api.hsms);
+    api.hsms.backUp = async (one) => {
+      // The first takes longer.
+      if (one === hsmId) for (let turn = 0; turn < 50; turn++) await new Promise((go) => setImmediate(go));
+      order.push(one);
+      return backUp(one);
+    };
+    for (const HsmId of [hsmId, other]) await api.call('DeleteHsm', { ClusterId: id, HsmId });
+    await api.settle();
+    expect(order).to.deep.equal([hsmId, other]);
+    expect((await api.cluster(id)).Hsms).to.deep.equal([]);
+  });
+
   it('does not lose the last HSM to a backup that cannot be taken', async () => {
     const { id, hsmId } = await api.activeCluster();
     api.archive.failing = 'the disk is full';

@@ -1,4 +1,4 @@
-import { hasContent, locationOf } from '../state/backups.js';
+import { backupsOf, hasContent, locationOf } from '../state/backups.js';
 import type { Context } from '../state/context.js';
 import { backupLifecycle, moveBackup } from '../state/lifecycles.js';
 import type { BackupRecord } from '../state/records.js';
@@ -19,6 +19,16 @@ function move(
     const { deleteAtMs: _, ...rest } = moveBackup(now, to, time.nowMs());
     tx.put('backup', rest);
   });
+}
+
+/**
+ * The backups of a cluster are taken one after the other, as they were begun: what the latest one has is what was there last, also when
+ * all HSMs go at once.
+ */
+function isNext({ catalogue }: Context, { clusterId, createdMs }: BackupRecord): boolean {
+  return !backupsOf(catalogue, clusterId).some(
+    (other) => other.state === 'CREATE_IN_PROGRESS' && other.createdMs < createdMs,
+  );
 }
 
 /** Takes a backup of a live HSM. When the HSM is no more, there is none to take. */
@@ -69,8 +79,11 @@ export function backupJobs(
   const dueMs = backup.stateSinceMs + delayMs;
   switch (backup.state) {
     case 'CREATE_IN_PROGRESS': {
+      if (backup.copy === undefined && !isNext(context, backup)) return [];
       const run = (): Promise<void> =>
-        backup.copy === undefined ? take(context, backup) : copy(context, backup, failuresOf(key));
+        backup.copy === undefined
+          ? context.turns.take(backup.clusterId, () => take(context, backup))
+          : copy(context, backup, failuresOf(key));
       return [{ key, dueMs, run }];
     }
     case 'PENDING_DELETION':

@@ -1,9 +1,16 @@
 import { describeError } from '../../base/errors.js';
 import { stateMessageLength } from '../service/shapes.js';
-import { chooseContent, hasContent, locationOf, mayRestore } from '../state/backups.js';
+import {
+  chooseContent,
+  hasContent,
+  latestUsable,
+  liveHsms,
+  locationOf,
+  mayRestore,
+} from '../state/backups.js';
 import type { Context } from '../state/context.js';
 import { hsmLifecycle, moveCluster, moveHsm, withHsm } from '../state/lifecycles.js';
-import type { ClusterRecord, HsmRecord } from '../state/records.js';
+import type { BackupRecord, ClusterRecord, HsmRecord } from '../state/records.js';
 import type { Job } from '../state/scheduler.js';
 import { replace } from './failures.js';
 import { current, isBackedUp, isInitialised, placeOf, rollBack } from './hsm-records.js';
@@ -14,7 +21,7 @@ async function create(context: Context, clusterId: string, made: HsmRecord): Pro
   let container: Buffer | undefined;
   if (isInitialised(cluster)) {
     const backup = made.restoreFrom === undefined ? undefined : catalogue.get('backup', made.restoreFrom);
-    if (backup === undefined || !hasContent(backup) || !mayRestore(backup, made.hsmType))
+    if (backup === undefined || !mayRestore(backup, made.hsmType) || isPast(context, cluster, backup))
       return chooseAnew(context, clusterId, made);
     container = await archive.fetch(locationOf(backup));
   }
@@ -30,7 +37,18 @@ async function create(context: Context, clusterId: string, made: HsmRecord): Pro
   });
 }
 
-/** The backup that the HSM was to begin with has come to nothing. */
+/**
+ * Whether an HSM is to begin with another backup than was chosen: its content is gone, or the HSMs that would have told of what was written
+ * since have left, and a later backup has it.
+ */
+function isPast({ catalogue }: Context, cluster: ClusterRecord, backup: BackupRecord): boolean {
+  if (!hasContent(backup)) return true;
+  if (cluster.state !== 'ACTIVE' && cluster.state !== 'DEGRADED') return false;
+  const latest = liveHsms(cluster).length === 0 ? latestUsable(catalogue, cluster) : undefined;
+  return latest !== undefined && latest.createdMs > backup.createdMs;
+}
+
+/** The backup that the HSM was to begin with is not the one any more. */
 async function chooseAnew(context: Context, clusterId: string, made: HsmRecord): Promise<void> {
   await context.catalogue.transaction((tx) => {
     const now = current(tx, clusterId, made);
@@ -110,11 +128,13 @@ export function hsmJobs(
         const isLastAttempt = (): boolean =>
           cluster.state === 'MODIFY_IN_PROGRESS' && failuresOf(key) + 1 >= MIGRATION_ATTEMPTS;
         const run = (): Promise<void> =>
-          create(context, cluster.id, hsm).catch((error) =>
-            isLastAttempt()
-              ? giveUpMigration(context, cluster.id, error)
-              : explain(context, cluster.id, hsm, error),
-          );
+          context.turns
+            .take(cluster.id, () => create(context, cluster.id, hsm))
+            .catch((error) =>
+              isLastAttempt()
+                ? giveUpMigration(context, cluster.id, error)
+                : explain(context, cluster.id, hsm, error),
+            );
         return [{ key, dueMs, run }];
       }
       case 'DELETE_IN_PROGRESS':

@@ -74,6 +74,18 @@ export function beginBackup(
   return { cluster: backedUp, backup };
 }
 
+/** The latest backup of its own that the cluster's HSMs take, or that is on its way. */
+export const latestUsable = (
+  from: Pick<Catalogue | Transaction, 'all'>,
+  { id, hsmType }: ClusterRecord,
+): BackupRecord | undefined =>
+  newest(
+    backupsOf(from, id).filter(
+      (backup) =>
+        (backup.state === 'READY' || backup.state === 'CREATE_IN_PROGRESS') && mayRestore(backup, hsmType),
+    ),
+  );
+
 /**
  * What a new HSM of a cluster that has content begins with: a backup that is taken of a live HSM now or, without one, the
  * latest there is. undefined when there is none.
@@ -88,10 +100,7 @@ export function chooseContent(
     const begun = beginBackup(tx, cluster, live, nowMs);
     return { cluster: begun.cluster, backupId: begun.backup.id };
   }
-  const usable = (backup: BackupRecord): boolean =>
-    (backup.state === 'READY' || backup.state === 'CREATE_IN_PROGRESS') &&
-    mayRestore(backup, cluster.hsmType);
-  const latest = newest(backupsOf(tx, cluster.id).filter(usable));
+  const latest = latestUsable(tx, cluster);
   if (latest !== undefined) return { cluster, backupId: latest.id };
   const source = cluster.sourceBackup === undefined ? undefined : tx.get('backup', cluster.sourceBackup);
   return { cluster, backupId: source !== undefined && hasContent(source) ? source.id : undefined };

@@ -1,4 +1,5 @@
 import type { Log } from '../../base/log.js';
+import type { Turns } from '../../base/turns.js';
 import type { Gate } from '../../objects/gate.js';
 import type { BackupArchive } from '../backup-archive.js';
 import type { HsmHost } from '../hsm-host.js';
@@ -45,6 +46,11 @@ export interface Context {
   readonly pages: PageTokens;
   readonly settings: ControlPlaneSettings;
   readonly log: Log;
+  /**
+   * By cluster: an HSM that comes and one that goes do not pass each other. The one that goes has then given what it has to the others,
+   * or to the backup that the one that comes begins with.
+   */
+  readonly turns: Turns<string>;
 }
 
 /** What one request is answered with. */
