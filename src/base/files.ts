@@ -8,7 +8,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -17,11 +17,15 @@ export function writePrivateFile(path: string, contents: string | Uint8Array): v
   writeWholeFile(path, contents, 0o600);
 }
 
-/** Makes a folder, and those that it is in. Node's own way does not end where folders cannot be made at all, as in /proc. */
+/**
+ * Makes a folder, and those that it is in, each of which is on disk then: a file in it, once synced, is found after a crash. Node's own way
+ * does not end where folders cannot be made at all, as in /proc.
+ */
 export function makeFolder(path: string, mode: number): void {
   const made = (): boolean => {
     try {
       mkdirSync(path, { mode });
+      syncFolder(dirname(path));
       return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -41,21 +45,35 @@ export function writeWholeFile(path: string, contents: string | Uint8Array, mode
   const temporary = `${path}.new`;
   const file = openSync(temporary, 'w', mode);
   try {
-    writeSync(file, contents as Uint8Array);
+    writeFileSync(file, contents);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
   renameSync(temporary, path);
-  syncDirectory(dirname(path));
+  syncFolder(dirname(path));
 }
 
-function syncDirectory(path: string): void {
-  const directory = openSync(path, 'r');
+/** Moves a file or a folder: after a crash it is here or there, and once this has returned it is there. */
+export function moveWhole(from: string, to: string): void {
+  renameSync(from, to);
+  syncFolder(dirname(to));
+  if (dirname(from) !== dirname(to)) syncFolder(dirname(from));
+}
+
+/** What has been made, renamed or removed in a folder is on disk. In a folder that may not be read nobody can ask for that. */
+export function syncFolder(path: string): void {
+  let folder: number;
   try {
-    fsyncSync(directory);
+    folder = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return;
+    throw error;
+  }
+  try {
+    fsyncSync(folder);
   } finally {
-    closeSync(directory);
+    closeSync(folder);
   }
 }
 

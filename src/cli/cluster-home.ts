@@ -1,8 +1,9 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { openBackupKeys } from '../backup/keys.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
+import { moveWhole } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import { Cluster } from '../cluster/cluster.js';
 import { newHsmStore, openHsmStore } from '../control-plane/hosting/hsm-store.js';
@@ -78,7 +79,7 @@ async function createCluster(
 /** cluster.json stands for HSMs that are all there; this puts them into their place, also after a crash in between. */
 function placeNewHsms(home: Home): void {
   if (existsSync(home.newHsmsDirectory) && !existsSync(home.hsmsDirectory)) {
-    renameSync(home.newHsmsDirectory, home.hsmsDirectory);
+    moveWhole(home.newHsmsDirectory, home.hsmsDirectory);
   }
 }
 
@@ -167,7 +168,7 @@ export function settingsOf(
 }
 
 /** Opens one HSM of the home. Throws BAD_CONFIGURATION or CORRUPT_STORE. */
-export function openHsm(
+export async function openHsm(
   home: Home,
   config: Config,
   file: ClusterFile,
@@ -175,7 +176,13 @@ export function openHsm(
   log: Log,
 ): Promise<Hsm> {
   const settings = settingsOf(home, config, file, member, log);
-  return Hsm.open(openHsmStore(home.hsmsDirectory, member.id), settings, log);
+  const store = openHsmStore(home.hsmsDirectory, member.id);
+  try {
+    return await Hsm.open(store, settings, log);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** All HSMs of the home in this process, with the same objects. */

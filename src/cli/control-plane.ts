@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBackupKeys } from '../backup/keys.js';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
-import { makeFolder, writePrivateFile } from '../base/files.js';
+import { makeFolder, moveWhole, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { ControlPlane } from '../control-plane/control-plane.js';
@@ -56,7 +56,7 @@ function moveHsms(home: Home): void {
   const before = join(home.controlPlaneDirectory, 'hsms');
   if (!existsSync(before)) return;
   makeFolder(home.hsmsDirectory, 0o700);
-  for (const id of readdirSync(before)) renameSync(join(before, id), join(home.hsmsDirectory, id));
+  for (const id of readdirSync(before)) moveWhole(join(before, id), join(home.hsmsDirectory, id));
 }
 
 function openHsms(home: Home, config: Config, roots: Roots, log: Log): LocalHsms {

@@ -1,8 +1,8 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
-import { makeFolder, readFileIfPresent, writePrivateFile } from '../base/files.js';
+import { makeFolder, moveWhole, readFileIfPresent, writePrivateFile } from '../base/files.js';
 import { limits } from '../base/limits.js';
 import { silentLog } from '../base/log.js';
 import type { Peer } from '../cluster/synchronizer.js';
@@ -52,10 +52,13 @@ async function backupOfOne(home: Home, config: Config, file: ClusterFile): Promi
     try {
       lockHsm(home, member.id);
       const hsm = await openHsm(home, config, file, member, silentLog);
-      const pieces: Buffer[] = [];
-      for await (const piece of hsm.backUp(file.id)) pieces.push(piece);
-      await hsm.close();
-      return Buffer.concat(pieces);
+      try {
+        const pieces: Buffer[] = [];
+        for await (const piece of hsm.backUp(file.id)) pieces.push(piece);
+        return Buffer.concat(pieces);
+      } finally {
+        await hsm.close();
+      }
     } catch (error) {
       failure = error;
     }
@@ -114,7 +117,7 @@ export async function addHsm(
     } finally {
       await store.close();
     }
-    renameSync(join(home.newHsmsDirectory, member.id), join(home.hsmsDirectory, member.id));
+    moveWhole(join(home.newHsmsDirectory, member.id), join(home.hsmsDirectory, member.id));
   } catch (error) {
     removeCertificateOf(home, member.id);
     throw error;
@@ -133,19 +136,23 @@ async function versionsOf(
 ): Promise<readonly ObjectVersion[] | undefined> {
   try {
     const connection = await connect();
-    await connection.send('synchronize', undefined);
-    const versions = await connection.send('objectVersions', { buckets: EVERY_BUCKET });
-    connection.close();
-    return versions;
+    try {
+      await connection.send('synchronize', undefined);
+      return await connection.send('objectVersions', { buckets: EVERY_BUCKET });
+    } finally {
+      connection.close();
+    }
   } catch {
     if (!hsmsHere(home).includes(hsmId)) return undefined;
   }
   try {
     lockHsm(home, hsmId);
     const hsm = await openHsm(home, config, file, memberOf(file, hsmId), silentLog);
-    const versions = hsm.objects.versions.entries(EVERY_BUCKET);
-    await hsm.close();
-    return versions;
+    try {
+      return hsm.objects.versions.entries(EVERY_BUCKET);
+    } finally {
+      await hsm.close();
+    }
   } catch {
     return undefined;
   }
@@ -198,6 +205,6 @@ export async function removeHsm(
   if (!existsSync(directory)) return { file: changed, member, kept: undefined };
   makeFolder(home.removedHsmsDirectory, 0o700);
   const kept = join(home.removedHsmsDirectory, member.id);
-  renameSync(directory, kept);
+  moveWhole(directory, kept);
   return { file: changed, member, kept };
 }

@@ -77,8 +77,9 @@ export async function issueCertificateFor(home: Home, file: ClusterFile, hsmId: 
     const path = certificateFile(home, name);
     const contents = readFileIfPresent(path);
     if (contents !== undefined) return contents.toString('utf8');
-    const text = 'without it no HSM gets a certificate: homes of earlier versions have none';
-    throw commandFailure('BAD_CONFIGURATION', `${path} is missing, and ${text}`);
+    const why = `${path} is missing (earlier versions kept none), and without it no HSM gets a certificate`;
+    const wayOut = `end what runs, remove ${home.certificatesDirectory} and run \`cloudhsm-local init\` on this home: it makes all certificates anew, and clients elsewhere need the new ones`;
+    throw commandFailure('BAD_CONFIGURATION', `${why}: ${wayOut}`);
   }) as [string, string];
   const authority = standInAuthority(authorityName(file), { certificate, privateKey });
   writeIdentity(home, hsmId, await newIdentity(authority, hsmId, 'hsm'));

@@ -1,9 +1,10 @@
-import { statfsSync, utimesSync } from 'node:fs';
+import { existsSync, statfsSync, utimesSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { open } from 'lmdb';
 import { commandFailure, Failure } from '../base/errors.js';
-import { makeFolder } from '../base/files.js';
+import { makeFolder, syncFolder } from '../base/files.js';
 import { type Change, endOfPrefix, type RecordStore, recordKey, type TableName } from './record-store.js';
 
 const reportedByBatch = (): void => undefined;
@@ -84,9 +85,12 @@ export function openLmdbStore(directory: string): RecordStore {
     permissionsMode: 0o600,
     maxDbs: 1,
   } as const;
+  const isNew = !existsSync(join(directory, 'data.mdb'));
   let db: ReturnType<typeof open<Buffer, Buffer>>;
   try {
     db = open<Buffer, Buffer>(options);
+    // lmdb syncs what is in its file, not that there is one.
+    if (isNew) syncFolder(directory);
   } catch (error) {
     throw commandFailure('CORRUPT_STORE', `the store in ${directory} cannot be opened`, error);
   }

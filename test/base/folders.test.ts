@@ -1,8 +1,11 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { makeFolder } from '../../src/base/files.js';
+import { makeFolder, moveWhole, writePrivateFile } from '../../src/base/files.js';
+import { FolderStore } from '../../src/control-plane/archive/folder-store.js';
+import { openLmdbStore } from '../../src/store/lmdb-store.js';
 
 describe('a folder that is made with those it is in', () => {
   let directory: string;
@@ -28,5 +31,55 @@ describe('a folder that is made with those it is in', () => {
   it('is refused, and not waited for, where no folders can be made', function () {
     if (!existsSync('/proc/self')) this.skip();
     expect(() => makeFolder('/proc/no/such/folder', 0o700)).to.throw();
+  });
+});
+
+/** fsync(2): "does not necessarily ensure that the entry in the directory containing the file has also reached disk". */
+describe('what is to outlive a power failure', () => {
+  if (!existsSync('/proc/self/fd')) return;
+  let directory: string;
+  let synced: string[];
+  const { fsyncSync } = fs;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'folders-'));
+    synced = [];
+    fs.fsyncSync = (file: number) => {
+      synced.push(fs.readlinkSync(`/proc/self/fd/${file}`).replace(directory, '').replace(/^$/, '/'));
+      fsyncSync(file);
+    };
+    syncBuiltinESMExports();
+  });
+  afterEach(() => {
+    fs.fsyncSync = fsyncSync;
+    syncBuiltinESMExports();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('has every folder that was made for it synced, and its own name', () => {
+    writePrivateFile(join(directory, 'a', 'b', 'file'), 'text');
+    expect(synced).to.deep.equal(['/', '/a', '/a/b/file.new', '/a/b']);
+  });
+
+  it('is a backup in folders that were made for it', async () => {
+    await new FolderStore(join(directory, 'backups')).put('eu-west-1/1/backup', Buffer.from('backup'));
+    expect(synced).to.deep.equal(['/', '/backups', '/backups/eu-west-1', '/backups/eu-west-1/1']);
+  });
+
+  it('is what was moved to another folder: it is gone there, and here', () => {
+    for (const folder of ['from', 'to']) makeFolder(join(directory, folder), 0o700);
+    writeFileSync(join(directory, 'from', 'file'), 'text');
+    synced = [];
+    moveWhole(join(directory, 'from', 'file'), join(directory, 'to', 'file'));
+    expect(synced).to.deep.equal(['/to', '/from']);
+    expect(readFileSync(join(directory, 'to', 'file'), 'utf8')).to.equal('text');
+  });
+
+  it('is the file of a new store', async () => {
+    const open = () => openLmdbStore(join(directory, 'store'));
+    await open().close();
+    expect(synced).to.deep.equal(['/', '/store']);
+    await open().close();
+    expect(synced).to.have.length(2);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { cloudhsmLocal } from '../support/engine.js';
@@ -96,5 +96,27 @@ describe('HSMs that come to a home’s cluster and leave it', function () {
     ]);
     await until(async () => (await split.ask('/status')).clusters[0].hsms.length === 1);
     expect(await wrongKeys(await split.toCheck([worker]))).to.deep.equal([]);
+  });
+
+  it('get certificates in homes of earlier versions, which kept no key of their authority, in the way that add-hsm names', async () => {
+    await succeeds('down');
+    const certificates = join(split.home, 'certificates');
+    rmSync(join(certificates, 'customerCA.key'));
+    const refused = await command('add-hsm');
+    expect(refused.code).to.equal(6);
+    expect(refused.stderr)
+      .to.contain('customerCA.key is missing')
+      .and.contain(`remove ${certificates} and run \`cloudhsm-local init\` on this home`);
+    rmSync(certificates, { recursive: true });
+    await succeeds('init');
+    await succeeds('add-hsm');
+    for (const id of split.ids.slice(0, 2)) await split.restart(id);
+    await split.startNew();
+    await split.startClient();
+    const worker = new Worker(split, 'w', 1, 1);
+    await worker.begun;
+    await reliedOn(split.ids);
+    await worker.end();
+    expect(worker.complaints).to.deep.equal([]);
   });
 });

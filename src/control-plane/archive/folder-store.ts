@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
+import { makeFolder, syncFolder } from '../../base/files.js';
 import type { ObjectStore } from './object-store.js';
 
 /** What is being written ends so until it is whole. */
@@ -9,12 +10,7 @@ const UNFINISHED = '.new';
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY);
-  await handle.sync().finally(() => handle.close());
-}
-
-/** A folder, 0700; its files are 0600 and renamed into place when they are on the disk. */
+/** A folder, 0700; its files are 0600 and renamed into place when they are on the disk, and so are the folders that they are in. */
 export class FolderStore implements ObjectStore {
   readonly place: string;
 
@@ -24,7 +20,7 @@ export class FolderStore implements ObjectStore {
 
   async put(key: string, bytes: Buffer): Promise<void> {
     const file = join(this.folder, key);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file), 0o700);
     const unfinished = `${file}${UNFINISHED}`;
     const handle = await open(unfinished, 'w', 0o600);
     try {
@@ -34,7 +30,7 @@ export class FolderStore implements ObjectStore {
       await handle.close();
     }
     await rename(unfinished, file);
-    await sync(dirname(file));
+    syncFolder(dirname(file));
   }
 
   async get(key: string, maxBytes: number): Promise<Buffer | undefined> {
@@ -57,9 +53,11 @@ export class FolderStore implements ObjectStore {
     const file = join(this.folder, key);
     await rm(`${file}${UNFINISHED}`, { force: true });
     await rm(file, { force: true });
-    await sync(dirname(file)).catch((error: unknown) => {
+    try {
+      syncFolder(dirname(file));
+    } catch (error) {
       if (!isMissing(error)) throw error;
-    });
+    }
   }
 
   async list(prefix: string): Promise<readonly string[]> {

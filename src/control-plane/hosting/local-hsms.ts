@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackupKeys } from '../../backup/keys.js';
 import { commandFailure } from '../../base/errors.js';
+import { makeFolder, moveWhole } from '../../base/files.js';
 import type { Log } from '../../base/log.js';
 import { Turns } from '../../base/turns.js';
 import type { Cluster, NamedHsm } from '../../cluster/cluster.js';
@@ -242,9 +243,9 @@ export class LocalHsms implements HsmHost {
     const kept = join(directory, hsmId);
     if (setsAside && existsSync(kept)) {
       const aside = join(failedDirectory, hsmId);
-      mkdirSync(failedDirectory, { recursive: true, mode: 0o700 });
+      makeFolder(failedDirectory, 0o700);
       rmSync(aside, { recursive: true, force: true });
-      renameSync(kept, aside);
+      moveWhole(kept, aside);
       log.warn(
         { hsm: hsmId, folder: aside },
         'the HSM has failed and is replaced; what it kept is set aside',
