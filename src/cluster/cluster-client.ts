@@ -9,6 +9,7 @@ import { HsmUnavailable } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
+import { AvailabilityCheck, HSMS_WITH_KEY, type KeyAvailability } from './key-availability.js';
 import { type HsmLinks, type SeatOptions, Seats } from './seats.js';
 
 export interface ClientOptions extends SeatOptions {
@@ -18,22 +19,8 @@ export interface ClientOptions extends SeatOptions {
   readonly keyAvailability?: KeyAvailability;
 }
 
-/**
- * What becomes of token keys that are on one HSM only: they are refused, or used all the same. `unless` is asked whether this
- * one may be, with what the client called its request.
- */
-export type KeyAvailability =
-  | 'required'
-  | 'off'
-  | { readonly unless: (cause: string | undefined) => boolean };
-
 /** Commands that have a method of their own, which looks whether the key may be used. */
 type KeyCommand = 'describeKey' | 'deriveKey' | 'wrapKey' | 'unwrapKey';
-
-/** "Token keys must exist on at least two HSMs before they can be used" (reference 14.1). */
-const HSMS_WITH_KEY = 2;
-/** Keys that are remembered to be on as many. */
-const REMEMBERED_KEYS = 100_000;
 
 const isLost = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
 
@@ -49,8 +36,7 @@ const isMissing = (error: unknown): boolean =>
  */
 export class ClusterClient {
   readonly #seats: Seats;
-  /** Token keys that were found on enough HSMs: they may be used from then on, also while an HSM is lost (reference 14.3). */
-  readonly #available = new Set<number>();
+  readonly #availability: AvailabilityCheck;
   #role: Role = 'CU';
 
   constructor(
@@ -59,6 +45,7 @@ export class ClusterClient {
   ) {
     if (links.current().length === 0) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
     this.#seats = new Seats(links, options);
+    this.#availability = new AvailabilityCheck(this.#seats, options.keyAvailability);
   }
 
   /** Ids of the HSMs that the client relies on at the moment. */
@@ -89,60 +76,26 @@ export class ClusterClient {
    * key on fewer than two HSMs. */
   describeKey(request: RequestOf<'describeKey'>, cause?: string): Eventually<AnswerOf<'describeKey'>> {
     return andThen(this.#seats.send('describeKey', request, cause), (key) => {
-      if (!key.token || this.#knownAvailable(request.handle)) return key;
-      return andThen(this.#findOnSeveral(request.handle, cause), () => key);
+      if (!key.token || this.#availability.isKnown(request.handle)) return key;
+      return andThen(this.#availability.require(request.handle, cause), () => key);
     });
   }
 
   /** For keys that are used without `describeKey`: throws CKR_FUNCTION_FAILED for a token key on fewer than two HSMs, unless that
    * is allowed. What is no key is left to the command that uses it. */
   requireAvailable(handle: number, cause?: string): Eventually<void> {
-    if (this.#knownAvailable(handle)) return undefined;
+    if (this.#availability.isKnown(handle)) return undefined;
     const located = orElse(
       () => this.locate(handle),
       () => ({ token: false }),
     );
-    return andThen(located, ({ token }) => (token ? this.#findOnSeveral(handle, cause) : undefined));
+    return andThen(located, ({ token }) => (token ? this.#availability.require(handle, cause) : undefined));
   }
 
   /** Where an object lives. Session keys of HSMs elsewhere are known without asking: whether one is still there, the command that
    * is given next finds out. Throws CKR_OBJECT_HANDLE_INVALID. */
   locate(handle: number): Eventually<AnswerOf<'locateObject'>> {
     return this.#seats.isSessionKey(handle) ? { token: false } : this.#seats.send('locateObject', { handle });
-  }
-
-  #knownAvailable(handle: number): boolean {
-    return (
-      this.#seats.isSessionKey(handle) ||
-      this.options.keyAvailability === 'off' ||
-      this.#available.has(handle)
-    );
-  }
-
-  /** An HSM that has just come, perhaps for one that went, has the key as well: it is waited for. */
-  #findOnSeveral(handle: number, cause: string | undefined, waits = true): Eventually<void> {
-    return andThen(this.#seats.isOn(handle, HSMS_WITH_KEY), (found) => {
-      if (found) return this.#noteAvailable(handle);
-      const come = waits ? this.#seats.whenCome() : undefined;
-      if (come === undefined) return this.#refuseUnavailable(handle, cause);
-      return come.then(() => this.#findOnSeveral(handle, cause, false));
-    });
-  }
-
-  #noteAvailable(handle: number): void {
-    if (this.#available.size >= REMEMBERED_KEYS) this.#available.clear();
-    this.#available.add(handle);
-  }
-
-  #refuseUnavailable(handle: number, cause: string | undefined): void {
-    const { keyAvailability } = this.options;
-    if (keyAvailability === 'off') return;
-    if (typeof keyAvailability === 'object' && keyAvailability.unless(cause)) return;
-    // The real library's words (reference 14.1).
-    throw ckr(
-      'CKR_FUNCTION_FAILED',
-      `Key ${handle} does not meet the availability requirements - The key must be available on at least ${HSMS_WITH_KEY} HSMs before being used.`,
-    );
   }
 
   /** The handle of the new key. */
@@ -283,10 +236,9 @@ export class ClusterClient {
     try {
       // "Creation also fails when fewer than two HSMs take the key" (reference 14.1).
       const refuseKey = (): void => {
-        if (key !== undefined) this.#refuseUnavailable(key.handle, cause);
+        if (key !== undefined) this.#availability.refuse(key.handle, cause);
       };
-      const isChecked = key !== undefined && this.options.keyAvailability !== 'off';
-      const wanted = Math.max(this.#minimumNodes, isChecked ? HSMS_WITH_KEY : 1);
+      const wanted = Math.max(this.#minimumNodes, key === undefined ? 1 : this.#availability.wanted);
       if (this.#seats.writable.length < wanted) await this.#seats.whenCome();
       // With none at all it waits for those that come.
       const known = this.#seats.writable.length;
@@ -295,7 +247,7 @@ export class ClusterClient {
       const taken = await this.#insert(created, wanted);
       if (taken < HSMS_WITH_KEY && !tooFew) refuseKey();
       if (taken >= HSMS_WITH_KEY)
-        for (const { handle, masked } of created) if (masked !== undefined) this.#noteAvailable(handle);
+        for (const { handle, masked } of created) if (masked !== undefined) this.#availability.note(handle);
     } catch (error) {
       await this.#giveUp(created);
       throw error;
@@ -350,7 +302,7 @@ export class ClusterClient {
 
   /** Removes an object from every HSM that has it; `accept` as for `setAttributes`. */
   destroyObject(handle: number, accept?: (token: boolean) => void): Eventually<void> {
-    this.#available.delete(handle);
+    this.#availability.forget(handle);
     const destroyed = this.#whereItIs(
       handle,
       (connection) => connection.send('destroyObject', { handle }),

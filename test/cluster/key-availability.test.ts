@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Cluster } from '../../src/cluster/cluster.js';
-import type { ClusterClient, KeyAvailability } from '../../src/cluster/cluster-client.js';
+import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import type { KeyAvailability } from '../../src/cluster/key-availability.js';
 import type { Hsm } from '../../src/hsm/hsm.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKC, CKK, CKO } from '../../src/pkcs11/constants.js';
