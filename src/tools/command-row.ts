@@ -52,6 +52,8 @@ export interface Option<T> {
   /** What stands for the value in help: `<USERNAME>`. None: the option is a flag. */
   readonly value?: string;
   readonly required: boolean;
+  /** The letter that stands for it: `-v`. */
+  readonly short?: string;
   /** Several words follow, up to the next option, and the option may come again. */
   readonly many: boolean;
   readonly choices?: readonly string[] | undefined;

@@ -19,10 +19,14 @@ function columns(lines: readonly (readonly [string, string])[]): string[] {
   return lines.map(([left, right]) => `${left.padEnd(width)}  ${right}`.trimEnd());
 }
 
-function optionLine([name, { value, many, choices, help }]: [string, Option<unknown>]): [string, string] {
+function optionLine([name, { value, many, choices, help, short }]: [string, Option<unknown>]): [
+  string,
+  string,
+] {
   const shown = value === undefined ? '' : ` <${value}>${many ? '...' : ''}`;
   const possible = choices === undefined ? '' : ` [possible values: ${choices.join(', ')}]`;
-  return [`      ${dashed(name)}${shown}`, `${help}${possible}`];
+  const letter = short === undefined ? '      ' : `  ${dashed(short)}, `;
+  return [`${letter}${dashed(name)}${shown}`, `${help}${possible}`];
 }
 
 /** The line that says how a command is written: what must be there stands for itself, the rest is [OPTIONS]. */

@@ -48,7 +48,7 @@ interface Sorted {
 /** Tells the words that name the command from its options. A value may begin with a dash only behind `=`. */
 function sortWords(
   words: readonly string[],
-  optionOf: (name: string) => Option<unknown> | undefined,
+  optionOf: (written: string) => readonly [string, Option<unknown>] | undefined,
 ): Sorted {
   const path: string[] = [];
   const given = new Map<string, string[]>();
@@ -58,9 +58,10 @@ function sortWords(
       path.push(word);
       continue;
     }
-    const [, name = '', , attached] = /^--?([^=]+)(=(.*))?$/s.exec(word) ?? [];
-    const option = optionOf(name);
-    if (option === undefined) throw usage(`unexpected argument '${dashed(shown(name))}' found`);
+    const [, written = '', , attached] = /^([^=]+)(=(.*))?$/s.exec(word) ?? [];
+    const found = optionOf(written);
+    if (found === undefined) throw usage(`unexpected argument '${shown(written)}' found`);
+    const [name, option] = found;
     const values = attached === undefined ? [] : [attached];
     const most = option.value === undefined ? 0 : option.many ? Number.POSITIVE_INFINITY : 1;
     if (values.length > most) throw usage(`'${dashed(name)}' takes no value`);
@@ -82,17 +83,24 @@ export function parseWords<Context, Result>(
   words: readonly string[],
   common: Options = {},
 ): Parsed<Context, Result> {
-  const names = new Map<string, Option<unknown>>(Object.entries(common));
+  const names = new Map<string, readonly [string, Option<unknown>]>();
+  const learn = (options: Options): void => {
+    for (const [name, option] of Object.entries(options)) {
+      names.set(dashed(name), [name, option]);
+      if (option.short !== undefined) names.set(dashed(option.short), [name, option]);
+    }
+  };
+  learn(common);
   const plain = words.filter((word) => !isOption(word));
   for (const { path, options } of rows) {
     if (path.length > 0 && path[0] !== plain[0]) continue;
-    for (const [name, option] of Object.entries(options)) names.set(name, option);
+    learn(options);
   }
   const optionsAt = words.findIndex(isOption);
   const named = optionsAt < 0 ? words : words.slice(0, optionsAt);
   const asksHelp = named.includes('help') || words.includes('-h') || words.includes('--help');
   if (asksHelp) return { is: 'help', path: pathOfHelp(rows, named) };
-  const { path, given } = sortWords(words, (name) => names.get(name));
+  const { path, given } = sortWords(words, (written) => names.get(written));
   const row = rows.find((one) => one.path.length === path.length && startsWith(path, one.path));
   if (row === undefined) {
     const [first] = path;
@@ -123,8 +131,10 @@ function knownWords(rows: readonly CommandRow<never>[], path: readonly string[])
   return known;
 }
 
-/** `help user create`, `user help create` and `user create --help` ask the same. */
+/** `help user create`, `user help create` and `user create --help` ask the same. Throws USAGE for what there is no help on. */
 function pathOfHelp(rows: readonly CommandRow<never>[], plain: readonly string[]): readonly string[] {
   const path = plain.filter((word) => word !== 'help');
-  return path.slice(0, knownWords(rows, path));
+  const unknown = path[knownWords(rows, path)];
+  if (unknown !== undefined) throw usage(`unrecognized subcommand '${shown(unknown)}'`);
+  return path;
 }

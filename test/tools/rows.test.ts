@@ -32,7 +32,7 @@ const rows = [
     options: {
       filter: many('FILTER', 'Which'),
       'max-items': optional('N', 'How many', integer(1, 100)),
-      verbose: flag('All of it'),
+      verbose: { ...flag('All of it'), short: 'v' },
     },
     run: async (_context, values) => values,
   }),
@@ -64,6 +64,10 @@ describe("a tool's commands", () => {
       ],
     );
     expect(valuesOf('key list --max-items=7')).to.deep.include.members(['key list']);
+    expect(valuesOf('key list -v')).to.deep.equal([
+      'key list',
+      { filter: [], 'max-items': undefined, verbose: true },
+    ]);
   });
 
   it('take a value that begins with a dash behind an equals sign, an empty one in quotes', () => {
@@ -94,6 +98,11 @@ describe("a tool's commands", () => {
     ['key list --max-items \u001b[31m', "'?[31m'"],
     ['key list "x', 'does not end'],
     ['key list --toString', "unexpected argument '--toString'"],
+    ['key list -verbose', "unexpected argument '-verbose'"],
+    ['key list --v', "unexpected argument '--v'"],
+    ['key list -v --verbose', 'multiple times'],
+    ['help user destroy', "unrecognized subcommand 'destroy'"],
+    ['nonsense --help', "unrecognized subcommand 'nonsense'"],
   ] as const) {
     it(`are refused with a reason: ${JSON.stringify(line)}`, () => {
       expect(() => valuesOf(line))

@@ -1,4 +1,4 @@
-import { rowsFor } from '../command-row.js';
+import { rowsFor, shown } from '../command-row.js';
 import type { ClusterAccess } from '../connection/cluster-access.js';
 import { refused } from '../failure.js';
 import type { Terminal } from '../terminal.js';
@@ -17,6 +17,8 @@ export interface CliContext {
 
 /** Makes the rows of the CLI: what they answer stands in `data`. */
 export const command = rowsFor<CliContext, unknown>();
+
+const unknownCluster = (id: string): Error => refused(`the configuration names no cluster '${shown(id)}'`);
 
 /** The clusters of the configuration, each connected when it is first needed. */
 export class CliClusters {
@@ -37,14 +39,15 @@ export class CliClusters {
     const access = this.#find(id);
     const opening = this.#open.get(access) ?? CliCluster.open(access);
     this.#open.set(access, opening);
+    let cluster: CliCluster;
     try {
-      const cluster = await opening;
-      if (id !== undefined && cluster.id !== id) throw refused(`the configuration names no cluster ${id}`);
-      return cluster;
+      cluster = await opening;
     } catch (error) {
       this.#open.delete(access);
       throw error;
     }
+    if (id !== undefined && cluster.id !== id) throw unknownCluster(id);
+    return cluster;
   }
 
   #find(id: string | undefined): ClusterAccess {
@@ -53,7 +56,7 @@ export class CliClusters {
     if (id === undefined)
       throw refused('the configuration names several clusters: choose one with --cluster-id');
     const found = configured.find(({ clusterId }) => clusterId === id);
-    if (found === undefined) throw refused(`the configuration names no cluster ${id}`);
+    if (found === undefined) throw unknownCluster(id);
     return found;
   }
 

@@ -169,6 +169,18 @@ describe('cloudhsm-cli: users', () => {
     expect(answersOf(typed)[0]?.data).to.contain('login');
   });
 
+  it('stay logged in when somebody names a cluster that there is not, and are told of a user that there is not', async () => {
+    const input = [
+      `login --username admin --role admin --password "${PASSWORD}"`,
+      'user list --cluster-id cluster-none',
+      'user delete --username nobody --role admin',
+      'quit',
+    ];
+    const [, wrong, gone] = answersOf(await runCli(prefix, ['interactive'], { input }));
+    expect(wrong!.data).to.equal("the configuration names no cluster 'cluster-none'");
+    expect(gone!.data).to.equal('there is no CO nobody');
+  });
+
   it('cannot be reached where no HSM answers: that is said, and the exit status tells', async () => {
     const nowhere = new TestPrefix([{ host: '127.0.0.1', port: 1 }], network.client);
     const run = await runCli(nowhere, ['user', 'list']);

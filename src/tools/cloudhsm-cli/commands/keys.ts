@@ -22,7 +22,7 @@ import type { CliCluster } from '../cluster.js';
 import { command } from '../context.js';
 import { attributeFrom, octetString, pointOf } from '../keys/attributes.js';
 import { madeKey, newKeyTemplate } from '../keys/creation.js';
-import { briefKey, type KnownKey, readKey, verboseKey } from '../keys/description.js';
+import { briefKey, type KnownKey, readKey, readKeys, verboseKey } from '../keys/description.js';
 import { findKeys, keyFilter, selectKey } from '../keys/filter.js';
 import { roleKind, roleOf } from '../names.js';
 
@@ -31,8 +31,6 @@ export const FILTER_HELP =
 export const filter = requiredMany('FILTER', FILTER_HELP);
 
 const DEFAULT_ITEMS = 10;
-/** Keys that are read at the same time. */
-const AT_A_TIME = 64;
 
 /** "Only in the form of": the public half of a private key, for a file. */
 function publicHalf(key: KnownKey) {
@@ -54,7 +52,14 @@ function publicHalf(key: KnownKey) {
   } as const;
 }
 
-function keyFile(key: KnownKey, encoding: 'reference-pem' | 'pem'): string {
+/** "reference-pem | pem | ksp-key-reference" (reference management-tools, section 6.3). */
+const encodings = ['reference-pem', 'pem', 'ksp-key-reference'] as const;
+
+function keyFile(key: KnownKey, encoding: (typeof encodings)[number]): string {
+  if (encoding === 'ksp-key-reference')
+    throw refused(
+      'what a ksp-key-reference file holds is not public, and CloudHSM’s KSP is for Windows: reference-pem files are for OpenSSL',
+    );
   const isPrivate = ulongOf(key.attributes.get(CKA.CKA_CLASS)!) === CKO.CKO_PRIVATE_KEY;
   if (isPrivate !== (encoding === 'reference-pem'))
     throw refused(`${encoding} is for ${isPrivate ? 'public' : 'private'} keys`);
@@ -141,26 +146,29 @@ export const keyCommands = [
         'A token to specify where to start paginating',
         integer(0, 100_000_000),
       ),
-      verbose: flag('If included, prints all attributes and key information for each matched key'),
+      verbose: {
+        ...flag('If included, prints all attributes and key information for each matched key'),
+        short: 'v',
+      },
     },
     run: async ({ cluster, terminal }, values) => {
-      const found = await findKeys(cluster, keyFilter(values.filter));
+      const found = await findKeys(cluster, keyFilter(values.filter), terminal);
       const start = values['starting-token'] ?? 0;
       const end = start + (values['max-items'] ?? DEFAULT_ITEMS);
       const page = found.slice(start, end);
       const hsms = cluster.group.connected.length;
       const isAdmin = cluster.login?.role === 'admin';
-      const shown = async ({ handle, label }: (typeof page)[number]): Promise<object> => {
-        if (isAdmin) return briefKey(handle, label ?? '');
-        const key = await readKey(cluster, handle);
-        return values.verbose ? verboseKey(key, hsms) : briefKey(handle, key.infos[0]!.label);
-      };
-      const matched: object[] = [];
-      for (let at = 0; at < page.length; at += AT_A_TIME) {
-        if (at > 0) terminal.progress?.(`${at} of ${page.length} keys`);
-        matched.push(...(await Promise.all(page.slice(at, at + AT_A_TIME).map(shown))));
-      }
-      terminal.progress?.(undefined);
+      const matched = isAdmin
+        ? page.map(({ handle, label = '' }) => briefKey(handle, label))
+        : (
+            await readKeys(
+              cluster,
+              page.map(({ handle }) => handle),
+              terminal,
+            )
+          ).map((key) =>
+            values.verbose ? verboseKey(key, hsms) : briefKey(key.handle, key.infos[0]!.label),
+          );
       return {
         matched_keys: matched,
         total_key_count: found.length,
@@ -227,7 +235,7 @@ export const keyCommands = [
     roles: ['CU'],
     options: {
       filter,
-      encoding: required('ENCODING', 'Encoding format for the key file', oneOf('reference-pem', 'pem')),
+      encoding: required('ENCODING', 'Encoding format for the key file', oneOf(...encodings)),
       path: required<string>('PATH', 'Filepath where the key file will be written'),
     },
     run: async ({ cluster }, { filter: words, encoding, path }) => {

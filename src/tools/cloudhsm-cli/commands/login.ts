@@ -5,6 +5,7 @@ import { refused } from '../../failure.js';
 import type { CliCluster, CliLogin } from '../cluster.js';
 import { command } from '../context.js';
 import type { Credentials } from '../environment.js';
+import { loginRefusal } from '../messages.js';
 import { roleKind, roleOf } from '../names.js';
 import { passwordFor } from '../passwords.js';
 import { signChallenges } from '../second-factor.js';
@@ -19,9 +20,13 @@ export async function logIn(
   const name = username.toLowerCase();
   const request = { name, password, role: roleOf(role) };
   try {
-    await cluster.onAll('Login', (connection) =>
-      connection.send('login', { ...request, signature: signatureOn(connection) }),
-    );
+    await cluster.onAll('Login', async (connection) => {
+      try {
+        await connection.send('login', { ...request, signature: signatureOn(connection) });
+      } catch (error) {
+        throw loginRefusal(error);
+      }
+    });
   } catch (error) {
     await logOut(cluster);
     throw error;

@@ -138,8 +138,9 @@ interface AttributeRow {
   readonly name: string;
   readonly type: number;
   readonly form: Form;
-  /** `always`: every key shows it, without a value as FALSE or nothing; else those that have one. */
-  readonly shows: 'always' | 'present';
+  /** `always`: every key shows it, without a value as FALSE or nothing; else those that have one. `computed`: what is shown is no value
+   * of the key's, so no HSM finds keys by it. */
+  readonly shows: 'always' | 'present' | 'computed';
 }
 
 const always = (name: string, type: number, form: Form = bool): AttributeRow => ({
@@ -153,6 +154,13 @@ const present = (name: string, type: number, form: Form): AttributeRow => ({
   type,
   form,
   shows: 'present',
+});
+
+const computed = (name: string, type: number, form: Form): AttributeRow => ({
+  name,
+  type,
+  form,
+  shows: 'computed',
 });
 
 /** THE row per attribute, in the order in which a key shows them ("attribute order is fixed", section 6.3). */
@@ -181,10 +189,10 @@ export const attributeRows: readonly AttributeRow[] = [
   always('verify', CKA.CKA_VERIFY),
   always('wrap', CKA.CKA_WRAP),
   always('wrap-with-trusted', CKA.CKA_WRAP_WITH_TRUSTED),
-  present('key-length-bytes', CKA.CKA_VALUE_LEN, number),
+  computed('key-length-bytes', CKA.CKA_VALUE_LEN, number),
   present('public-exponent', CKA.CKA_PUBLIC_EXPONENT, hex),
   present('modulus', CKA.CKA_MODULUS, hex),
-  present('modulus-size-bits', CKA.CKA_MODULUS_BITS, number),
+  computed('modulus-size-bits', CKA.CKA_MODULUS_BITS, number),
   present('ec-point', CKA.CKA_EC_POINT, point),
   present('curve', CKA.CKA_EC_PARAMS, curve),
 ];
@@ -192,6 +200,7 @@ export const attributeRows: readonly AttributeRow[] = [
 const rowsByName = new Map(attributeRows.map((row) => [row.name, row]));
 /** Attributes whose value is true or false. */
 export const isFlag = (name: string): boolean => rowsByName.get(name)?.form === bool;
+export const isComputed = (name: string): boolean => rowsByName.get(name)?.shows === 'computed';
 
 /** One attribute with its value. Throws REFUSED, naming the attributes there are. */
 export function attributeFrom(name: string, value: string): Attribute {

@@ -4,6 +4,7 @@ import type { ReadResult } from '../../../objects/reading.js';
 import { CKA } from '../../../pkcs11/attributes.js';
 import { CKO } from '../../../pkcs11/constants.js';
 import { ulongOf } from '../../../pkcs11/template.js';
+import type { Terminal } from '../../terminal.js';
 import type { CliCluster } from '../cluster.js';
 import { agreed, INCONSISTENT } from '../names.js';
 import { attributeRows, attributeTypes, pointOf } from './attributes.js';
@@ -39,6 +40,28 @@ export async function readKey(cluster: CliCluster, handle: number): Promise<Know
   };
 }
 
+/** Keys that are read at the same time. */
+const AT_A_TIME = 64;
+
+/** Reads many keys, and says on a terminal how far it is. */
+export async function readKeys(
+  cluster: CliCluster,
+  handles: readonly number[],
+  terminal: Pick<Terminal, 'progress'>,
+): Promise<KnownKey[]> {
+  const keys: KnownKey[] = [];
+  try {
+    for (let at = 0; at < handles.length; at += AT_A_TIME) {
+      if (at > 0) terminal.progress?.(`${at} of ${handles.length} keys`);
+      const some = handles.slice(at, at + AT_A_TIME);
+      keys.push(...(await Promise.all(some.map((handle) => readKey(cluster, handle)))));
+    }
+  } finally {
+    terminal.progress?.(undefined);
+  }
+  return keys;
+}
+
 async function attributesOf(connection: HsmConnection, handle: number): Promise<Map<number, Buffer>> {
   const read = await connection.send('getAttributes', { handle, types: attributeTypes });
   return new Map(
@@ -68,7 +91,8 @@ function keyLengthBytes({ attributes, infos }: KnownKey): number {
   return point === undefined ? 2 * (attributes.get(CKA.CKA_MODULUS)?.length ?? 0) : pointOf(point).length;
 }
 
-function shownAttributes(key: KnownKey): Record<string, unknown> {
+/** A key's attributes as they are shown, by their names. */
+export function shownAttributes(key: KnownKey): Readonly<Record<string, unknown>> {
   const { attributes } = key;
   const shown: Record<string, unknown> = {};
   const computed: Readonly<Record<number, number | undefined>> = {
@@ -77,8 +101,10 @@ function shownAttributes(key: KnownKey): Record<string, unknown> {
   };
   for (const { name, type, form, shows } of attributeRows) {
     const value = attributes.get(type);
-    if (computed[type] !== undefined) shown[name] = computed[type];
-    else if (value !== undefined && (value.length > 0 || shows === 'always')) shown[name] = form.show(value);
+    if (shows === 'computed') {
+      if (computed[type] !== undefined) shown[name] = computed[type];
+    } else if (value !== undefined && (value.length > 0 || shows === 'always'))
+      shown[name] = form.show(value);
     else if (shows === 'always') shown[name] = name === 'id' ? '' : false;
   }
   return shown;
