@@ -9,6 +9,7 @@ function isInstalled(program: string): boolean {
     ...(process.env['PATH'] ?? '').split(delimiter),
     '/usr/sbin',
     '/usr/lib/x86_64-linux-gnu/engines-3',
+    '/usr/lib/python3/dist-packages',
   ];
   return folders.some((folder) => {
     try {
@@ -22,7 +23,7 @@ function isInstalled(program: string): boolean {
 
 /**
  * Skips the test where a client is missing, and says so at the end of the run; in CI none may be missing.
- * `program` is looked for on the PATH, and engines (`pkcs11.so`) where Debian keeps OpenSSL's.
+ * `program` is looked for on the PATH; engines (`pkcs11.so`) and modules of Python (`PyKCS11`) where Debian keeps them.
  */
 export function needsClient(test: Mocha.Context, program: string, debianPackage: string): void {
   if (isInstalled(program)) return;
