@@ -122,11 +122,15 @@ export function openLmdbStore(directory: string): RecordStore {
     write: async (changes: readonly Change[]) => {
       requireOpen();
       requireWritable(directory, changes);
+      // In the order of their keys pages are filled one after the other, and stay full; of changes to the same key the last one counts.
+      const ordered = changes
+        .map(({ table, key, value }) => ({ key: recordKey(table, key), value }))
+        .sort((one, other) => one.key.compare(other.key));
       try {
         await db.batch(() => {
-          for (const { table, key, value } of changes) {
-            if (value === undefined) db.remove(recordKey(table, key)).catch(reportedByBatch);
-            else db.put(recordKey(table, key), value).catch(reportedByBatch);
+          for (const { key, value } of ordered) {
+            if (value === undefined) db.remove(key).catch(reportedByBatch);
+            else db.put(key, value).catch(reportedByBatch);
           }
         });
       } catch (error) {
