@@ -5,7 +5,7 @@ import { responses } from '../../hsm/audit/responses.js';
 import type { AuditCheck } from '../../hsm/audit/trail.js';
 import { openAuditLogs } from '../audit-logs.js';
 import type { Home } from '../home.js';
-import { bold } from '../terminal.js';
+import { bold, progressLine } from '../terminal.js';
 
 export interface LogsOptions {
   readonly verify?: boolean;
@@ -40,7 +40,9 @@ export async function logsCommand(
     const answers: unknown[] = [];
     for (const id of hsmId === undefined ? known : [hsmId]) {
       if (options.verify) {
-        const check = await logs.check(id);
+        const progress = progressLine();
+        progress.step(`verifying the log of ${id}`);
+        const check = await logs.check(id).finally(progress.done);
         if (check.problem !== undefined) process.exitCode = TAMPERED;
         answers.push({ hsmId: id, ...check });
         if (!options.json) console.log(`${id}: ${checkText(check)}`);

@@ -2,6 +2,7 @@ import { rsaPublicComponents } from '../../crypto/index.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { CKO } from '../../pkcs11/constants.js';
 import { attribute, type Template } from '../../pkcs11/template.js';
+import { inBatches } from '../batches.js';
 import { refused } from '../failure.js';
 import { fromPem } from '../pem.js';
 import {
@@ -60,17 +61,14 @@ async function usableByAll(
 ): Promise<number[]> {
   const isPublic = [attribute(CKA.CKA_CLASS, CKO.CKO_PUBLIC_KEY)];
   const publicKeys = new Set(await session.client.send('findObjects', { template: isPublic }));
-  const usable: number[] = [];
-  for (const handle of handles) {
-    if (publicKeys.has(handle)) {
-      usable.push(handle);
-      continue;
-    }
+  const isUsable = async (handle: number): Promise<boolean> => {
+    if (publicKeys.has(handle)) return true;
     const { owner, sharedWith } = await session.client.send('getKeyInfo', { handle });
     const users = new Set([owner, ...sharedWith].map(({ id }) => id));
-    if (ids.every((id) => users.has(id))) usable.push(handle);
-  }
-  return usable;
+    return ids.every((id) => users.has(id));
+  };
+  const usable = await inBatches(handles, 'keys', session.terminal, isUsable);
+  return handles.filter((_, at) => usable[at]);
 }
 
 const findKey: KeyCommandRow = {

@@ -30,6 +30,7 @@ export function readGivenFile(path: string, maxBytes: number = limits.maskedObje
 /** Writes one, for its owner only, whole, in the place of what was there; never through a link, nor over what is no file: others may
  * write to the folder too. Throws REFUSED. */
 export function writeGivenFile(path: string, contents: string | Uint8Array): void {
+  if (path === '') throw refused('the path of the file to write is empty');
   try {
     const folder = dirname(path);
     if (!existsSync(folder)) throw new Error('there is no such folder');

@@ -58,7 +58,7 @@ const encodings = ['reference-pem', 'pem', 'ksp-key-reference'] as const;
 function keyFile(key: KnownKey, encoding: (typeof encodings)[number]): string {
   if (encoding === 'ksp-key-reference')
     throw refused(
-      'what a ksp-key-reference file holds is not public, and CloudHSM’s KSP is for Windows: reference-pem files are for OpenSSL',
+      'what a ksp-key-reference file holds is not public, and the KSP is for Windows: reference-pem files are for OpenSSL',
     );
   const isPrivate = ulongOf(key.attributes.get(CKA.CKA_CLASS)!) === CKO.CKO_PRIVATE_KEY;
   if (isPrivate !== (encoding === 'reference-pem'))
@@ -200,6 +200,9 @@ export const keyCommands = [
     },
     run: async ({ cluster }, { filter: words, name, value, approval }) => {
       const entry = attributeFrom(name, value);
+      // "Forbidden change" (section 6.4), also of a key that is extractable already.
+      if (name === 'extractable' && value === 'true')
+        throw refused('Attribute extractable cannot be set to the value true by the user for this operation');
       const handle = await selectKey(cluster, words);
       await withApprovals(cluster, [approval], async () => {
         if (cluster.login?.role === 'admin')

@@ -202,9 +202,16 @@ const rowsByName = new Map(attributeRows.map((row) => [row.name, row]));
 export const isFlag = (name: string): boolean => rowsByName.get(name)?.form === bool;
 export const isComputed = (name: string): boolean => rowsByName.get(name)?.shows === 'computed';
 
+/** Attributes of CloudHSM's CLI that this one does not set (section 6.4). */
+const templates: readonly string[] = ['wrap-template', 'unwrap-template'];
+
 /** One attribute with its value. Throws REFUSED, naming the attributes there are. */
 export function attributeFrom(name: string, value: string): Attribute {
   const row = rowsByName.get(name);
+  if (templates.includes(name))
+    throw refused(
+      `how ${name} is written is not public: setAttribute of cloudhsm_mgmt_util and C_GenerateKey set it`,
+    );
   if (row === undefined)
     throw refused(
       `there is no attribute '${shown(name)}': ${attributeRows.map((one) => one.name).join(', ')}`,

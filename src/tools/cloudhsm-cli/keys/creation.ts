@@ -1,5 +1,6 @@
 import type { KeyAccess } from '../../../hsm/key-access.js';
 import { QUORUM_MIN } from '../../../objects/key-quorum.js';
+import { LABEL_CHARACTERS, labelCharacters } from '../../../objects/label.js';
 import { CKA } from '../../../pkcs11/attributes.js';
 import { type Attribute, attribute, type Template } from '../../../pkcs11/template.js';
 import { flag, integer, many, optional, required } from '../../command-row.js';
@@ -54,6 +55,12 @@ export const pairOptions = {
   ),
 };
 
+/** "Label ≤ 127 characters" (section 6.3). Throws REFUSED. */
+function requireLabel(label: string): void {
+  if (labelCharacters(Buffer.from(label)) > LABEL_CHARACTERS)
+    throw refused(`a label has at most ${LABEL_CHARACTERS} characters`);
+}
+
 /** The template of a new key: what the command's own options say, then `--attributes`, which may not say it again. */
 export function newKeyTemplate(
   label: string,
@@ -62,6 +69,7 @@ export function newKeyTemplate(
   words: readonly string[],
 ): Attribute[] {
   const given = templateFrom(words);
+  requireLabel(label);
   const said = [attribute(CKA.CKA_LABEL, label), ...own];
   if (isSession) said.push(attribute(CKA.CKA_TOKEN, false));
   const twice = given.find(({ type }) => said.some((one) => one.type === type));

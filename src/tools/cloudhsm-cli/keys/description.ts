@@ -4,6 +4,7 @@ import type { ReadResult } from '../../../objects/reading.js';
 import { CKA } from '../../../pkcs11/attributes.js';
 import { CKO } from '../../../pkcs11/constants.js';
 import { ulongOf } from '../../../pkcs11/template.js';
+import { inBatches } from '../../batches.js';
 import type { Terminal } from '../../terminal.js';
 import type { CliCluster } from '../cluster.js';
 import { agreed, INCONSISTENT } from '../names.js';
@@ -40,27 +41,12 @@ export async function readKey(cluster: CliCluster, handle: number): Promise<Know
   };
 }
 
-/** Keys that are read at the same time. */
-const AT_A_TIME = 64;
-
 /** Reads many keys, and says on a terminal how far it is. */
-export async function readKeys(
+export const readKeys = (
   cluster: CliCluster,
   handles: readonly number[],
   terminal: Pick<Terminal, 'progress'>,
-): Promise<KnownKey[]> {
-  const keys: KnownKey[] = [];
-  try {
-    for (let at = 0; at < handles.length; at += AT_A_TIME) {
-      if (at > 0) terminal.progress?.(`${at} of ${handles.length} keys`);
-      const some = handles.slice(at, at + AT_A_TIME);
-      keys.push(...(await Promise.all(some.map((handle) => readKey(cluster, handle)))));
-    }
-  } finally {
-    terminal.progress?.(undefined);
-  }
-  return keys;
-}
+): Promise<KnownKey[]> => inBatches(handles, 'keys', terminal, (handle) => readKey(cluster, handle));
 
 async function attributesOf(connection: HsmConnection, handle: number): Promise<Map<number, Buffer>> {
   const read = await connection.send('getAttributes', { handle, types: attributeTypes });
