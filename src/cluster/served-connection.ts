@@ -8,7 +8,7 @@ import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js'
 import type { HsmConnection } from '../hsm/hsm.js';
 import { HsmUnavailable, NotAdmitted } from '../hsm/unavailable.js';
 import { FrameTooLarge, MalformedFrame, Reader, Writer } from '../wire/bytes.js';
-import { FrameSplitter, frameHeader } from '../wire/frames.js';
+import { beginFrame, endFrame, FrameSplitter, framed, HEADER_BYTES } from '../wire/frames.js';
 import {
   beat,
   type ClientSwitches,
@@ -49,7 +49,7 @@ export interface Served {
 /** Keys that a connection is told of when they change; beyond it, that any may have. */
 const MOST_DESCRIBED = 20_000;
 
-const answers = new Writer(64 * 1024, limits.hsmFrameBytes);
+const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
 
 /** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. */
 export class ServedConnection {
@@ -71,7 +71,7 @@ export class ServedConnection {
   ) {
     this.#wait(served.timeouts.helloMs);
     this.#unwatch = served.watchObjects((handle) => {
-      if (this.#described.delete(handle)) this.#send(writeChanged(handle));
+      if (this.#described.delete(handle)) this.#send(framed(writeChanged(handle)));
     });
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('drain', () => this.#next());
@@ -85,7 +85,7 @@ export class ServedConnection {
   }
 
   announce(members: Members): void {
-    if (this.#admitted) this.#send(writeMembers(members));
+    if (this.#admitted) this.#send(framed(writeMembers(members)));
   }
 
   end(): void {
@@ -135,7 +135,7 @@ export class ServedConnection {
   #greet(frame: Buffer): void {
     const { tableHash, switches, watches } = readHsmHello(frame);
     const welcome = (status: HsmWelcome['status'], text: string): void =>
-      this.#send(writeHsmWelcome({ status, hsmId: this.served.hsmId, text }));
+      this.#send(framed(writeHsmWelcome({ status, hsmId: this.served.hsmId, text })));
     if (tableHash !== formsHash) {
       welcome('otherTables', 'the client and the HSM are of different versions');
       this.socket.destroySoon();
@@ -156,7 +156,7 @@ export class ServedConnection {
       this.#admitted = true;
       this.#watches = watches;
       welcome('accepted', '');
-      this.#send(writeMembers(this.served.members()));
+      this.#send(framed(writeMembers(this.served.members())));
     }
   }
 
@@ -165,7 +165,7 @@ export class ServedConnection {
     const kind = reader.u8();
     if (kind === frameKinds.beat) {
       reader.end();
-      this.#send(beat);
+      this.#send(framed(beat));
       return;
     }
     if (kind !== frameKinds.call) throw new MalformedFrame(`a frame of kind ${kind}`);
@@ -236,7 +236,7 @@ export class ServedConnection {
   #willDescribe(handle: number): void {
     if (this.#described.size >= MOST_DESCRIBED) {
       this.#described.clear();
-      this.#send(writeChanged(0));
+      this.#send(framed(writeChanged(0)));
     }
     this.#described.add(handle);
   }
@@ -245,11 +245,12 @@ export class ServedConnection {
     const deviations = this.#deviations.get(cause) ?? [];
     this.#deviations.delete(cause);
     try {
+      beginFrame(answers);
       answers.u8(frameKinds.call);
       requestId.write(answers, id);
       deviationList.write(answers, deviations);
       write(answers);
-      return answers.finish();
+      return endFrame(answers);
     } catch (error) {
       answers.discard();
       throw error;
@@ -274,15 +275,13 @@ export class ServedConnection {
     }
   }
 
+  /** @param frame behind its header */
   #send(frame: Buffer, secret = false): void {
     if (this.socket.destroyed) {
       frame.fill(0);
       return;
     }
-    this.socket.cork();
-    this.socket.write(frameHeader(frame.length));
     this.socket.write(frame, secret ? () => frame.fill(0) : undefined);
-    this.socket.uncork();
   }
 
   #closed(): void {

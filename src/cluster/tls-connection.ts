@@ -1,3 +1,4 @@
+import type { OnReadOpts } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { describeError, Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
@@ -10,7 +11,7 @@ import { deviations } from '../objects/deviations.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
-import { FrameSplitter, frameHeader } from '../wire/frames.js';
+import { beginFrame, endFrame, FrameSplitter, framed, HEADER_BYTES } from '../wire/frames.js';
 import {
   beat,
   type ClientSwitches,
@@ -38,6 +39,9 @@ export interface ReachTimeouts {
 }
 
 const DEFAULT_TIMEOUTS: ReachTimeouts = { connectMs: 3_000, silenceMs: 6_000 };
+
+/** The longest record of TLS: nothing is read in larger pieces. */
+const TLS_RECORD_BYTES = 16 * 1024;
 
 export interface HsmEndpoint {
   readonly host: string;
@@ -71,7 +75,7 @@ class TlsConnection implements HsmConnection {
   readonly #pending = new Map<number, Pending>();
   readonly #ahead = new AnsweringAhead((name, request, cause) => this.#ask(name, request, cause));
   readonly #splitter = new FrameSplitter(limits.hsmFrameBytes);
-  readonly #requests = new Writer(64 * 1024, limits.hsmFrameBytes);
+  readonly #requests = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
   readonly #timer: NodeJS.Timeout;
   readonly #heard = { atMs: performance.now() };
   #nextId = 1;
@@ -84,7 +88,6 @@ class TlsConnection implements HsmConnection {
     private readonly options: TlsConnectionOptions,
     private readonly silenceMs: number,
   ) {
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#lose('the connection to the HSM broke', error));
     socket.on('close', () => this.#lose('the HSM closed the connection'));
     this.#timer = setInterval(() => this.#listen(), Math.max(10, silenceMs / 6)).unref();
@@ -99,7 +102,7 @@ class TlsConnection implements HsmConnection {
     return new Promise((resolve, reject) => {
       this.#greeted = resolve;
       this.#pending.set(0, { name: 'logout', cause: undefined, resolve: () => undefined, reject });
-      this.#write(writeHsmHello(formsHash, this.options.switches, this.options.watches));
+      this.socket.write(framed(writeHsmHello(formsHash, this.options.switches, this.options.watches)));
     });
   }
 
@@ -108,10 +111,11 @@ class TlsConnection implements HsmConnection {
     if (this.#pending.size === 0) return;
     const silentMs = performance.now() - this.#heard.atMs;
     if (silentMs > this.silenceMs) this.#lose(`the HSM has been silent for ${Math.round(silentMs)} ms`);
-    else if (silentMs > this.silenceMs / 3) this.#write(beat);
+    else if (silentMs > this.silenceMs / 3) this.socket.write(framed(beat));
   }
 
-  #receive(chunk: Buffer): void {
+  /** What has arrived, in memory of its own. */
+  receive(chunk: Buffer): void {
     this.#heard.atMs = performance.now();
     try {
       this.#splitter.push(chunk);
@@ -175,13 +179,6 @@ class TlsConnection implements HsmConnection {
     } else throw new MalformedFrame('an outcome that is none');
   }
 
-  #write(frame: Buffer, done?: () => void): void {
-    this.socket.cork();
-    this.socket.write(frameHeader(frame.length));
-    this.socket.write(frame, done);
-    this.socket.uncork();
-  }
-
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
     return this.#ahead.send(name, request, cause);
   }
@@ -198,7 +195,7 @@ class TlsConnection implements HsmConnection {
       this.#nextId = (id % 0xffff_ffff) + 1;
       if (this.#pending.size === 0) this.#heard.atMs = performance.now();
       this.#pending.set(id, { name, cause, resolve: resolve as (answer: unknown) => void, reject });
-      this.#write(frame, () => frame.fill(0));
+      this.socket.write(frame, () => frame.fill(0));
     });
   }
 
@@ -210,12 +207,13 @@ class TlsConnection implements HsmConnection {
   ): Buffer {
     const writer = this.#requests;
     try {
+      beginFrame(writer);
       writer.u8(frameKinds.call);
       requestId.write(writer, id);
       writer.u16(commandNames.indexOf(name));
       causeShape.write(writer, cause);
       (forms[name].request.write as (writer: Writer, request: RequestOf<N>) => void)(writer, request);
-      return writer.finish();
+      return endFrame(writer);
     } catch (error) {
       writer.discard();
       throw ckr('CKR_DATA_LEN_RANGE', 'the request does not fit a frame to the HSM', error);
@@ -242,17 +240,32 @@ class TlsConnection implements HsmConnection {
   }
 }
 
+/** Hands on what arrives without a stream's machinery in between, which costs more than TLS does. */
+function readsInto(receive: (chunk: Buffer) => void): { readonly onread: OnReadOpts } {
+  const buffer = Buffer.alloc(TLS_RECORD_BYTES);
+  const callback = (lengthBytes: number): boolean => {
+    const chunk = Buffer.allocUnsafe(lengthBytes);
+    buffer.copy(chunk, 0, 0, lengthBytes);
+    buffer.fill(0, 0, lengthBytes);
+    receive(chunk);
+    return true;
+  };
+  return { onread: { buffer, callback } };
+}
+
 /** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
 export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
   const { endpoint, identity, timeouts = DEFAULT_TIMEOUTS } = options;
   const unreachable = (why: string, cause?: unknown): HsmUnavailable =>
     new HsmUnavailable('unreachable', `the HSM at ${endpoint.host}:${endpoint.port} ${why}`, { cause });
   return new Promise((resolve, reject) => {
+    let connection: TlsConnection | undefined;
     const socket = connect({
       ...tlsOptions(identity),
       host: endpoint.host,
       port: endpoint.port,
       checkServerIdentity: () => undefined,
+      ...readsInto((chunk) => connection?.receive(chunk)),
     });
     forShortMessages(socket);
     const tooLong = setTimeout(() => {
@@ -266,10 +279,11 @@ export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnecti
     socket.once('error', failed);
     socket.once('secureConnect', () => {
       socket.off('error', failed);
-      const connection = new TlsConnection(socket, options, timeouts.silenceMs);
-      connection
+      const made = new TlsConnection(socket, options, timeouts.silenceMs);
+      connection = made;
+      made
         .greet()
-        .then(() => resolve(connection), reject)
+        .then(() => resolve(made), reject)
         .finally(() => clearTimeout(tooLong));
     });
   });

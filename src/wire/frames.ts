@@ -1,16 +1,31 @@
 import { limits } from '../base/limits.js';
-import { MalformedFrame } from './bytes.js';
+import { MalformedFrame, type Writer } from './bytes.js';
 
 /*
  * How frames lie on a stream: u32 little-endian length, then as many bytes.
  */
 
-const HEADER_BYTES = 4;
+export const HEADER_BYTES = 4;
 
 export function frameHeader(lengthBytes: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32LE(lengthBytes);
   return header;
+}
+
+/** A frame behind its header. */
+export const framed = (frame: Buffer): Buffer => Buffer.concat([frameHeader(frame.length), frame]);
+
+/** Leaves room for the header of the frame that is written behind it, so that both go out in one piece and without a copy. */
+export function beginFrame(writer: Writer): void {
+  writer.u32(0);
+}
+
+/** What was begun with `beginFrame`, behind its header. */
+export function endFrame(writer: Writer): Buffer {
+  const frame = writer.finish();
+  frame.writeUInt32LE(frame.length - HEADER_BYTES);
+  return frame;
 }
 
 /** Cuts what arrives on a stream into frames. Memory grows with what has arrived, never with what a header claims. */

@@ -110,15 +110,21 @@ export function record<const M extends Members>(members: M): Shape<RecordOf<M>> 
   const entries = Object.entries(members);
   return {
     form: `{${entries.map(([name, { form }]) => `${name}:${form}`).join(',')}}`,
-    read: (reader) => {
-      const value: Record<string, unknown> = {};
-      for (const [name, shape] of entries) value[name] = shape.read(reader);
-      return value as RecordOf<M>;
-    },
-    write: (writer, value) => {
-      for (const [name, shape] of entries) shape.write(writer, (value as Record<string, unknown>)[name]);
-    },
+    ...functionsOf<RecordOf<M>>(entries),
   };
+}
+
+/** Written out per record: a loop over names would make every access to a member megamorphic (docs/PERFORMANCE.md). */
+function functionsOf<T>(
+  entries: readonly (readonly [string, Shape<unknown>])[],
+): Pick<Shape<T>, 'read' | 'write'> {
+  const reads = entries.map(([name], at) => `${JSON.stringify(name)}: shape${at}.read(reader)`);
+  const writes = entries.map(([name], at) => `shape${at}.write(writer, value[${JSON.stringify(name)}]);`);
+  const make = new Function(
+    ...entries.map((_, at) => `shape${at}`),
+    `return { read: (reader) => ({ ${reads.join(', ')} }), write: (writer, value) => { ${writes.join(' ')} } };`,
+  ) as (...shapes: Shape<unknown>[]) => Pick<Shape<T>, 'read' | 'write'>;
+  return make(...entries.map(([, shape]) => shape));
 }
 
 export const mechanism: Shape<Mechanism> = {

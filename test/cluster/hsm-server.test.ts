@@ -12,7 +12,7 @@ import { CKC, CKO } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { Writer } from '../../src/wire/bytes.js';
-import { frameHeader } from '../../src/wire/frames.js';
+import { framed } from '../../src/wire/frames.js';
 import { type ClientSwitches, causeShape, frameKinds, writeHsmHello } from '../../src/wire/hsm-frames.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
@@ -24,7 +24,6 @@ const SEED = Number(process.env['CLOUDHSM_LOCAL_FUZZ_SEED'] ?? 20_261_122);
 
 const credentials = { name: 'crypto_user', password: PASSWORD, role: 'CU' } as const;
 const facts = { version: 1, clusterId: 'cluster-in-memory', hsmType: 'hsm2m.medium', mode: 'FIPS' } as const;
-const framed = (frame: Buffer): Buffer => Buffer.concat([frameHeader(frame.length), frame]);
 
 function requestFrame(name: (typeof commandNames)[number], request: unknown, id = 1): Buffer {
   const writer = new Writer();
