@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from './cluster-kind.js';
 import { commandFailure } from './errors.js';
@@ -38,7 +39,14 @@ const controlPlaneSchema = z.strictObject({
   signatures: z.enum(['lenient', 'strict']).optional(),
   /** By access key id. */
   accessKeys: z
-    .record(z.string(), z.strictObject({ secretAccessKey: z.string(), account: accountId }))
+    .record(
+      z.string(),
+      z.strictObject({
+        secretAccessKey: z.string(),
+        account: accountId,
+        sessionToken: z.string().optional(),
+      }),
+    )
     .optional(),
   defaultAccount: accountId.optional(),
   defaultRegion: z.string().optional(),
@@ -105,6 +113,9 @@ export function loadConfig(file: string | undefined, overrides: ConfigInput): Lo
 }
 
 function readConfigFile(file: string): object {
+  const status = statSync(file, { throwIfNoEntry: false });
+  if (status !== undefined && !status.isFile() && !status.isFIFO())
+    throw commandFailure('BAD_CONFIGURATION', `${file} is no file`);
   const contents = readFileIfPresent(file);
   if (contents === undefined)
     throw commandFailure('BAD_CONFIGURATION', `there is no configuration file ${file}`);

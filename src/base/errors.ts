@@ -41,6 +41,14 @@ export function commandFailure(code: CommandFailure, message: string, cause?: un
   return new Failure(code, message, { cause });
 }
 
+/** What the operating system does not do with a file, as a command says it; any other error as it is. */
+export function asCommandFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof Failure) return error;
+  const { syscall, path } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || path === undefined) return error;
+  return commandFailure('BAD_CONFIGURATION', `${path} cannot be used`, error);
+}
+
 /** The text of an error with the chain of its causes, for a log line. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];

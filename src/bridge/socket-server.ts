@@ -1,9 +1,9 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { commandFailure, describeError } from '../base/errors.js';
+import { describeError } from '../base/errors.js';
 import { isPromise } from '../base/eventually.js';
-import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
+import { requireSocketPath } from '../base/sockets.js';
 import { FrameSplitter, frameHeader } from '../wire/frames.js';
 import { isShare, readShare } from '../wire/handshake.js';
 import type { Applications } from './applications.js';
@@ -102,12 +102,7 @@ export async function listenForModules(
   applications: Applications,
   log: Log,
 ): Promise<{ close(): void }> {
-  if (Buffer.byteLength(path) > limits.socketPathBytes) {
-    throw commandFailure(
-      'BAD_CONFIGURATION',
-      `the socket path ${path} has ${Buffer.byteLength(path)} bytes, and a socket's may have ${limits.socketPathBytes}: choose a shorter --home`,
-    );
-  }
+  requireSocketPath(path);
   rmSync(path, { force: true });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBackupKeys } from '../backup/keys.js';
 import type { Config } from '../base/config.js';
-import { commandFailure, describeError } from '../base/errors.js';
+import { commandFailure } from '../base/errors.js';
 import { makeFolder, moveWhole, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
 import type { Cluster } from '../cluster/cluster.js';
@@ -116,7 +116,7 @@ async function serve(
   const server = await listen(home, config, (host, port) =>
     serveControlPlane({ controlPlane, authorization, host, port, files, log }),
   ).catch((error) => {
-    throw commandFailure('START_FAILED', `the API cannot listen: ${describeError(error)}`, error);
+    throw commandFailure('START_FAILED', 'the API cannot listen', error);
   });
   const endpoint = `http://${server.host}:${server.port}`;
   // Nothing is written to start again where it was: a full disk stops no home.

@@ -3,6 +3,7 @@ import { createServer, request, type Server } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { commandFailure, describeError, type Failure } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { requireSocketPath } from '../base/sockets.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { type AuditTrails, auditAnswer } from './audit-answer.js';
 import type { ListedBackup } from './backups.js';
@@ -99,12 +100,15 @@ export async function serveControl(
     }
     const answered = async (): Promise<Answer> =>
       routes[`${method} ${url}`]?.() ?? (await faultRoute(engine.hsms(), method, url)) ?? nothingThere;
-    void answered().then(answer);
+    answered()
+      .then(answer)
+      .catch((error: unknown) => answer({ code: 500, body: describeError(error) }));
   });
   server.on('clientError', (error, socket) => {
     log.debug({ peer: 'control' }, error.message);
     socket.destroy();
   });
+  requireSocketPath(socketPath);
   rmSync(socketPath, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -130,6 +134,13 @@ const notRunning = (home: Listening, cause: unknown): Failure =>
     cause,
   );
 
+const notOurs = ({ directory }: Listening, cause: unknown): Failure =>
+  commandFailure(
+    'BAD_CONFIGURATION',
+    `${directory} is another user's: what runs there cannot be asked`,
+    cause,
+  );
+
 function ask(
   home: Listening,
   method: 'GET' | 'POST' | 'DELETE',
@@ -137,7 +148,8 @@ function ask(
   timeoutMs: number,
 ): Promise<Asked> {
   return new Promise((resolve, reject) => {
-    const failed = (error: unknown): void => reject(notRunning(home, error));
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(error.code === 'EACCES' ? notOurs(home, error) : notRunning(home, error));
     const options = { socketPath: home.controlSocket, method, path, timeout: timeoutMs };
     const asked = request(options, (response) => {
       const parts: Buffer[] = [];

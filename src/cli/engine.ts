@@ -1,6 +1,7 @@
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
 import { type Log, openLog } from '../base/log.js';
+import { requireSocketPath } from '../base/sockets.js';
 import { Applications } from '../bridge/applications.js';
 import { Libraries } from '../bridge/libraries.js';
 import { listenForModules } from '../bridge/socket-server.js';
@@ -31,8 +32,9 @@ export interface Engine {
   readonly stopRequested: Promise<void>;
 }
 
-/** Throws ALREADY_RUNNING. */
+/** Throws ALREADY_RUNNING, and BAD_CONFIGURATION for a home that has no room for its sockets. */
 export async function takeLock(home: Home): Promise<void> {
+  requireSocketPath(home.controlSocket);
   if (tryLock(home)) return;
   const running = await askEngine<EngineStatus>(home, 'GET', '/status').catch(() => undefined);
   const pid = running === undefined ? '' : ` (pid ${running.pid})`;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
 import { openLog } from '../base/log.js';
+import { requireSocketPath } from '../base/sockets.js';
 import { Synchronizer } from '../cluster/synchronizer.js';
 import { memberOf, readClusterFile, requireOwnCluster } from './cluster-file.js';
 import { openHsm, SYNCHRONISATION_MS, surviveEchoes } from './cluster-home.js';
@@ -24,6 +25,7 @@ export interface HsmProcess {
 export async function startHsm(home: Home, config: Config, idOrOrdinal: string): Promise<HsmProcess> {
   let file = requireOwnCluster(home);
   const member = memberOf(file, idOrOrdinal);
+  requireSocketPath(hsmListener(home, member.id).controlSocket);
   lockHsm(home, member.id);
   const log = openLog(config.logLevel, join(home.directory, 'logs', `${member.id}.log`));
   surviveEchoes();

@@ -1,8 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout or package this program runs from: dist/src/cli is three folders below it. */
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** As package.json says. */
+export const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  version: string;
+};
 
 /** The C module that programs load. */
 export const modulePath = join(root, 'build', 'pkcs11', 'libcloudhsm_pkcs11.so');

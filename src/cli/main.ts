@@ -1,13 +1,15 @@
 import { Argument, Command, Option } from 'commander';
-import { commandFailures, describeError, Failure } from '../base/errors.js';
+import { asCommandFailure, commandFailures, describeError, Failure } from '../base/errors.js';
 import { faultKinds } from '../hsm/faults.js';
 import { completionScripts, localCompletions } from './completion.js';
 import { findHome } from './home.js';
+import { version } from './installation.js';
 
 // Each command imports what it needs when it runs: most need little, and all are to answer at once.
 
 const program = new Command('cloudhsm-local')
   .description('An AWS CloudHSM on this machine: simulated HSMs behind a PKCS#11 module')
+  .version(version, '-V, --version', 'what this is')
   .showHelpAfterError()
   .enablePositionalOptions();
 
@@ -156,7 +158,8 @@ try {
   const [first, ...words] = process.argv.slice(2);
   if (first === '--complete') console.log(localCompletions(program, words).join('\n'));
   else await program.parseAsync();
-} catch (error) {
+} catch (thrown) {
+  const error = asCommandFailure(thrown);
   // One line for a person; the code is what scripts look at.
   console.error(`cloudhsm-local: ${describeError(error)}`);
   const code =

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { commandFailure, describeError } from '../base/errors.js';
+import { commandFailure } from '../base/errors.js';
 import { makeFolder, readFileIfPresent, writeWholeFile } from '../base/files.js';
 import { packagedDaemonConfig, packagedManagementConfig } from '../tools/configure/sdk3.js';
 import { packagedConfig } from '../tools/configure/sdk5.js';
@@ -82,15 +82,7 @@ export function layOut(prefix: string, { socket, identity, servers }: InstalledC
   // What the tools put into new files names the files beside them.
   process.env['CLOUDHSM_LOCAL_PREFIX'] = prefix;
   for (const folder of folders) {
-    try {
-      makeFolder(at(folder), 0o755);
-    } catch (error) {
-      throw commandFailure(
-        'BAD_CONFIGURATION',
-        `nothing can be installed in ${prefix}: ${describeError(error)}`,
-        error,
-      );
-    }
+    makeFolder(at(folder), 0o755);
   }
   for (const [name, target] of Object.entries(libraries)) link(join(root, target), at('lib', name));
   link(join(root, HEADERS), at('include', 'pkcs11'));

@@ -65,6 +65,7 @@ describe('the HTTP face', () => {
 
   it('serves the roots that users pin', async () => {
     expect((await server.send({ method: 'GET', path: '/root.crt' })).text).to.equal('a root');
+    expect(await server.send({ method: 'HEAD', path: '/root.crt' })).to.include({ status: 200, text: '' });
   });
 
   it('refuses bodies that are no JSON object in UTF-8, and other content types', async () => {
@@ -231,6 +232,6 @@ describe('signatures', () => {
   });
 
   it('for what is no region are refused', async () => {
-    expect(await answer({ region: 'nowhere' })).to.equal('400 CloudHsmInvalidRequestException');
+    expect(await answer({ region: 'nowhere' })).to.equal('403 InvalidSignatureException');
   });
 });

@@ -27,6 +27,7 @@ function requireHome(home: Home): void {
 }
 
 export async function resetCommand(home: Home): Promise<void> {
+  if (existsSync(home.directory)) requireHome(home);
   try {
     await stopRunning(home);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { loadConfig } from '../../base/config.js';
-import { commandFailure, describeError } from '../../base/errors.js';
+import { commandFailure } from '../../base/errors.js';
 import { readFileIfPresent } from '../../base/files.js';
 import { readClusterFile } from '../cluster-file.js';
 import { askEngine } from '../control.js';
@@ -40,11 +40,7 @@ export async function installCommand(home: Home, prefixOption: string): Promise<
   try {
     kept = layOut(prefix, cluster);
   } catch (error) {
-    throw commandFailure(
-      'BAD_CONFIGURATION',
-      `${prefix} cannot be installed to: ${describeError(error)}`,
-      error,
-    );
+    throw commandFailure('BAD_CONFIGURATION', `nothing can be installed in ${prefix}`, error);
   }
   console.log(`CloudHSM's files are in ${prefix}: bin, lib, include/pkcs11, etc and run.`);
   if (kept.length > 0) console.log(`Left as they were in etc: ${kept.join(', ')}.`);

@@ -1,4 +1,5 @@
 import { loadConfig } from '../../base/config.js';
+import { requireOwnCluster } from '../cluster-file.js';
 import { takeLock } from '../engine.js';
 import type { Home } from '../home.js';
 import { addHsm, removeHsm } from '../membership.js';
@@ -13,6 +14,7 @@ interface Options {
 export async function addHsmCommand(home: Home, { config: file }: Options): Promise<void> {
   const progress = progressLine();
   const { config } = loadConfig(file, {});
+  requireOwnCluster(home);
   await takeLock(home);
   const { file: cluster, member } = await addHsm(home, config, progress.step);
   progress.done();
@@ -28,6 +30,7 @@ export async function addHsmCommand(home: Home, { config: file }: Options): Prom
 /** Ends an HSM, and says where what it had is. */
 export async function removeHsmCommand(home: Home, hsm: string, { config: file }: Options): Promise<void> {
   const { config } = loadConfig(file, {});
+  requireOwnCluster(home);
   await takeLock(home);
   const { file: cluster, member, kept } = await removeHsm(home, config, hsm);
   console.log(`${cluster.id} has ${cluster.hsms.length} HSMs: ${member.id} is one of them no longer`);

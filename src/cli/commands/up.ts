@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Config, type ConfigInput, loadConfig } from '../../base/config.js';
-import { commandFailure, describeError, Failure } from '../../base/errors.js';
+import { asCommandFailure, commandFailure, describeError, Failure } from '../../base/errors.js';
 import { prepareClusterKey } from '../../control-plane/identity/cluster-key.js';
 import { askEngine } from '../control.js';
 import type { Home } from '../home.js';
@@ -40,8 +40,9 @@ async function runEngine(home: Home, options: UpOptions): Promise<void> {
     const engine = await startEngine(home, config, stated, progress.step);
     progress.done();
     await untilStopped(engine, () => sayReady(async () => readyPage(home, await engine.status())));
-  } catch (error) {
+  } catch (thrown) {
     progress.done();
+    const error = asCommandFailure(thrown);
     if (process.send === undefined) throw error;
     const code = error instanceof Failure ? error.code : '';
     await tellParent({ failed: { code, message: describeError(error) } });

@@ -42,8 +42,14 @@ const MOST_SKEW_MS = 300_000;
 /** What names a request's session. */
 const SESSION_HEADER = 'x-amz-security-token';
 
+/** AWS's words for a scope that names no Region. */
 function regionOf(region: string): string {
-  validate({ ...shapes.Region, sample: region }, region);
+  try {
+    validate(shapes.Region, region);
+  } catch {
+    const text = `Credential should be scoped to a valid Region, not '${region.slice(0, 64)}'.`;
+    throw new ServiceError('InvalidSignatureException', text);
+  }
   return region;
 }
 

@@ -134,7 +134,7 @@ class Face {
 
   #serveFile({ method, url = '' }: IncomingMessage, response: ServerResponse): boolean {
     const { files = {} } = this.parts;
-    if (method !== 'GET' || !Object.hasOwn(files, url)) return false;
+    if ((method !== 'GET' && method !== 'HEAD') || !Object.hasOwn(files, url)) return false;
     response.writeHead(200, { 'content-type': 'application/x-pem-file' }).end(files[url]);
     return true;
   }
