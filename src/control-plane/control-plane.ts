@@ -12,6 +12,7 @@ import { activate, clusterJobs, noticeActivation } from './jobs/cluster-jobs.js'
 import { noticeFailure } from './jobs/failures.js';
 import { HealthChecks, mustWork } from './jobs/health.js';
 import { isInitialised, placeOf } from './jobs/hsm-records.js';
+import { noticeUse } from './jobs/migration.js';
 import { handlers } from './operations/index.js';
 import { asServiceError } from './service/errors.js';
 import type { OperationName, Output } from './service/operations.js';
@@ -89,6 +90,7 @@ export class ControlPlane {
     };
     host.watch({
       activated: (hsmId) => reported(activate(context, hsmId)),
+      used: (hsmId) => reported(noticeUse(context, hsmId)),
       failed: (hsmId, reason) => reported(noticeFailure(context, hsmId, reason, false)),
     });
     for (const cluster of catalogue.all('cluster')) await this.#start(cluster);

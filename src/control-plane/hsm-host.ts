@@ -30,6 +30,8 @@ export interface ClusterTrust {
 export interface HsmEvents {
   /** The PRECO `admin` has changed the first password. */
   activated(hsmId: string): void;
+  /** A client has logged in. */
+  used(hsmId: string): void;
   /** The HSM is broken for good and has to be replaced; `reason` is for people. */
   failed(hsmId: string, reason: string): void;
 }
@@ -58,6 +60,8 @@ export interface HsmHost {
   initialize(hsmId: string, trust: ClusterTrust): Promise<void>;
   /** Whether `activated` has been due, for the time that nobody listened. */
   isActivated(hsmId: string): Promise<boolean>;
+  /** Whether a client is logged in now. */
+  isInUse(hsmId: string): Promise<boolean>;
   /** Limited-write mode (reference section 8.6), on or off, for as long as the HSM runs: once it is on, writes that were under way are done. */
   limitWrites(hsmId: string, limited: boolean): Promise<void>;
   /** The HSM's content in a container that only HSMs can open. */

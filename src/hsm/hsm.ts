@@ -106,6 +106,8 @@ export class Hsm {
   catchUp: (() => Promise<void>) | undefined;
   /** Whoever has to know is told that the first admin has changed the first password. */
   onActivated: (() => void) | undefined;
+  /** Whoever has to know is told that a client has logged in. */
+  onLogin: (() => void) | undefined;
   /** Whoever replaces HSMs is told that this one has zeroised its keys. */
   onTampered: (() => void) | undefined;
   readonly logins = new LiveLogins();
@@ -300,6 +302,11 @@ export class Hsm {
    * under way are done. */
   limitWrites(limited: boolean): Promise<void> {
     return this.#lastingWrites.limit(limited);
+  }
+
+  /** Whether a client is logged in. */
+  get inUse(): boolean {
+    return this.logins.anybodyBut(applianceUser);
   }
 
   /** Serves peers only until it has caught up with those that can be reached. */

@@ -17,6 +17,10 @@ export class LiveLogins {
     if (connections?.size === 0) this.#connections.delete(id);
   }
 
+  anybodyBut({ id }: Pick<User, 'id'>): boolean {
+    return [...this.#connections.keys()].some((other) => other !== id);
+  }
+
   /** "You cannot change the password of, or delete, a user who is logged in through another client" (reference
    * management-tools, section 1.3). Throws CKR_ACTION_PROHIBITED. */
   requireNone({ id, name }: Pick<User, 'id' | 'name'>, except?: object): void {

@@ -189,6 +189,35 @@ describe('a change of the type of HSM', () => {
     }
   });
 
+  it('is taken back when no client has connected for 7 days, as on AWS', async () => {
+    const { id, hsmId } = await api.activeCluster({ hsmType: 'hsm1.medium' });
+    await api.advance(7 * DAY_MS + 1);
+    const input = { ClusterId: id, HsmType: 'hsm2m.medium' };
+    const { Cluster } = await api.call('ModifyCluster', input);
+    expect(Cluster).to.include({ State: 'MODIFY_IN_PROGRESS', HsmType: 'hsm2m.medium' });
+    await api.settle();
+    const unchanged = await api.cluster(id);
+    expect(unchanged).to.include({ State: 'ACTIVE', HsmType: 'hsm1.medium' });
+    expect(unchanged.StateMessage).to.contain('No client has connected to the cluster in the last 7 days');
+    expect(unchanged.Hsms!.map(({ HsmId }) => HsmId)).to.deep.equal([hsmId]);
+    expect(api.hsms.running.get(hsmId)!.limitsWrites).to.equal(false);
+    api.hsms.use(hsmId);
+    await api.restart();
+    await api.advance(6 * DAY_MS);
+    await api.call('ModifyCluster', input);
+    await api.settle();
+    expect(await api.cluster(id)).to.include({ State: 'ACTIVE', HsmType: 'hsm2m.medium' });
+  });
+
+  it('counts who has been logged in all the time', async () => {
+    const { id, hsmId } = await api.activeCluster({ hsmType: 'hsm1.medium' });
+    await api.advance(7 * DAY_MS + 1);
+    api.hsms.running.get(hsmId)!.used = true;
+    await change(id, 'hsm2m.medium');
+    await api.settle();
+    expect(await api.cluster(id)).to.include({ State: 'ACTIVE', HsmType: 'hsm2m.medium' });
+  });
+
   it('can be taken back for 24 hours, and is not made of nothing', async () => {
     const { id } = await api.activeCluster({ hsmType: 'hsm1.medium' });
     await api.refused(change(id, 'hsm1.medium'), 'has hsm1.medium already');

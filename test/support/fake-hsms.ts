@@ -16,6 +16,8 @@ interface FakeHsm {
   activated: boolean;
   /** Limited-write mode. */
   limitsWrites: boolean;
+  /** Somebody is logged in. */
+  used?: boolean;
   /** Nobody writes any more. */
   retired?: boolean;
   trust?: ClusterTrust | undefined;
@@ -113,6 +115,10 @@ export class FakeHsms implements HsmHost {
     return this.#of(hsmId).activated;
   }
 
+  async isInUse(hsmId: string): Promise<boolean> {
+    return this.#of(hsmId).used === true;
+  }
+
   async limitWrites(hsmId: string, limited: boolean): Promise<void> {
     this.#of(hsmId).limitsWrites = limited;
   }
@@ -136,6 +142,11 @@ export class FakeHsms implements HsmHost {
   activate(hsmId: string): void {
     this.running.get(hsmId)!.activated = true;
     this.#events?.activated(hsmId);
+  }
+
+  /** As somebody's login. */
+  use(hsmId: string): void {
+    this.#events?.used(hsmId);
   }
 
   fail(hsmId: string): void {

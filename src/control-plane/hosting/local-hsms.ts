@@ -166,6 +166,7 @@ export class LocalHsms implements HsmHost {
     await hsm.limitWrites(place.limitsWrites);
     await this.#certify(hsm, store, place);
     hsm.onActivated = () => this.#events?.activated(place.hsmId);
+    hsm.onLogin = () => this.#events?.used(place.hsmId);
     hsm.onTampered = () => this.#events?.failed(place.hsmId, TAMPERED);
     this.#running.set(place.hsmId, { place, hsm, store });
     const trust = store.get('settings', settingKey('cluster-trust'));
@@ -208,6 +209,10 @@ export class LocalHsms implements HsmHost {
 
   async isActivated(hsmId: string): Promise<boolean> {
     return this.#of(hsmId).hsm.users.find('admin')?.role !== 'PRECO';
+  }
+
+  async isInUse(hsmId: string): Promise<boolean> {
+    return this.#of(hsmId).hsm.inUse;
   }
 
   async limitWrites(hsmId: string, limited: boolean): Promise<void> {

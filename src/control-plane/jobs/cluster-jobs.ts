@@ -6,23 +6,12 @@ import {
   expiries,
   liveHsms,
 } from '../state/backups.js';
-import type { Transaction } from '../state/catalogue.js';
 import type { Context } from '../state/context.js';
 import { clusterLifecycle, moveBackup, moveCluster } from '../state/lifecycles.js';
 import type { ClusterRecord } from '../state/records.js';
 import type { Job } from '../state/scheduler.js';
 import { hsmJobs } from './hsm-jobs.js';
-import { replaceHsm, rollBack } from './hsm-records.js';
-
-type Change = (cluster: ClusterRecord, tx: Transaction, nowMs: number) => void;
-
-/** Changes the cluster, unless somebody else has moved it meanwhile. */
-function change({ catalogue, time }: Context, { id, state }: ClusterRecord, apply: Change): Promise<void> {
-  return catalogue.transaction((tx) => {
-    const now = tx.get('cluster', id);
-    if (now?.state === state) apply(now, tx, time.nowMs());
-  });
-}
+import { type Change, change, migrate } from './migration.js';
 
 const finishCreation: Change = (cluster, tx, nowMs) =>
   tx.put(
@@ -46,7 +35,8 @@ export async function activate({ catalogue, time }: Context, hsmId: string): Pro
   await catalogue.transaction((tx) => {
     const cluster = tx.all('cluster').find(({ hsms }) => hsms.some(({ id }) => id === hsmId));
     if (cluster?.state !== 'INITIALIZED') return;
-    const active = moveCluster(cluster, 'ACTIVE', time.nowMs());
+    const nowMs = time.nowMs();
+    const active = { ...moveCluster(cluster, 'ACTIVE', nowMs), lastUsedMs: nowMs };
     const hsm = active.hsms.find(({ id }) => id === hsmId)!;
     beginBackup(tx, active, hsm, time.nowMs());
   });
@@ -58,30 +48,6 @@ export async function noticeActivation(context: Context, clusterId: string): Pro
   if (cluster?.state !== 'INITIALIZED') return;
   for (const { id, state } of cluster.hsms)
     if (state === 'ACTIVE' && (await context.host.isActivated(id))) await activate(context, id);
-}
-
-/** A change of the type of HSM: forth, one HSM after the other is replaced, and back, all at once (reference section 8.6). */
-const nextOfMigration: Change = (cluster, tx, nowMs) => {
-  const old = cluster.hsms.find(({ hsmType }) => hsmType !== cluster.hsmType);
-  if (old === undefined) {
-    const rollback = cluster.state === 'ROLLBACK_IN_PROGRESS' ? undefined : cluster.rollback;
-    tx.put('cluster', { ...moveCluster(cluster, 'ACTIVE', nowMs), rollback });
-    return;
-  }
-  if (cluster.state === 'ROLLBACK_IN_PROGRESS') {
-    tx.put('cluster', rollBack(cluster, nowMs));
-    return;
-  }
-  const { cluster: backedUp, backup } = beginBackup(tx, cluster, old, nowMs);
-  const replaced = replaceHsm(backedUp, old, backup.id, nowMs);
-  tx.put('cluster', { ...replaced, rollback: { ...replaced.rollback!, backup: backup.id } });
-};
-
-/** Before the first backup nobody writes any more, and before the cluster is ACTIVE again everybody may. */
-async function migrate(context: Context, cluster: ClusterRecord): Promise<void> {
-  const goesOn = cluster.hsms.some(({ hsmType }) => hsmType !== cluster.hsmType);
-  for (const { id } of cluster.hsms) await context.host.limitWrites(id, goesOn);
-  await change(context, cluster, nextOfMigration);
 }
 
 /** One that is on its way still, because the archive is away, will have the content of when it is taken: no second one waits with it. */

@@ -73,6 +73,8 @@ export const clusterSchema = z.object({
   tags: z.array(tag),
   /** When the last backup was begun, or the cluster activated. */
   lastBackupMs: z.number().optional(),
+  /** When a client logged in last, or an hour earlier. */
+  lastUsedMs: z.number().optional(),
   /** After a change of the type of HSM: until when, to what and with which backup it can be taken back. */
   rollback: z
     .object({ untilMs: z.number(), hsmType: z.enum(hsmTypes), backup: z.string().optional() })

@@ -16,6 +16,7 @@ export const login: Command<
       challenge !== undefined && signature !== undefined && signsDigest(publicKey, challenge, signature);
     const steps = { signs, login: (user: User) => session.login(user) };
     await session.hsm.users.authenticate(name, password, role, steps);
+    if (role !== 'AU') session.hsm.onLogin?.();
   },
 };
 
