@@ -103,11 +103,12 @@ export function parseWords<Context, Result>(
   const { path, given } = sortWords(words, (written) => names.get(written));
   const row = rows.find((one) => one.path.length === path.length && startsWith(path, one.path));
   if (row === undefined) {
-    const [first] = path;
+    if (path.length === 0) throw usage('a command is missing');
+    const unknown = path[knownWords(rows, path)];
     throw usage(
-      first === undefined
-        ? 'a command is missing'
-        : `unrecognized subcommand '${shown(path[knownWords(rows, path)] ?? '')}'`,
+      unknown === undefined
+        ? `'${path.join(' ')}' requires a subcommand but one was not provided`
+        : `unrecognized subcommand '${shown(unknown)}'`,
     );
   }
   const options: Options = { ...common, ...row.options };

@@ -85,7 +85,8 @@ describe("a tool's commands", () => {
   for (const [line, problem] of [
     ['', 'a command is missing'],
     ['user destroy', "unrecognized subcommand 'destroy'"],
-    ['user', "unrecognized subcommand ''"],
+    ['user', "'user' requires a subcommand"],
+    ['key --filter x list', "'key' requires a subcommand"],
     ['user create extra --username b --role admin', "unrecognized subcommand 'extra'"],
     ['user create', '--username <USERNAME>\n  --role <ROLE>'],
     ['user create --username b --role king', 'possible values: admin, crypto-user'],

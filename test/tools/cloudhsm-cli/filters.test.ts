@@ -1,4 +1,8 @@
 import { expect } from 'chai';
+import { logIn } from '../../../src/tools/cloudhsm-cli/commands/login.js';
+import { CliClusters } from '../../../src/tools/cloudhsm-cli/context.js';
+import { readKeys } from '../../../src/tools/cloudhsm-cli/keys/description.js';
+import { readSdk5Clusters } from '../../../src/tools/connection/cluster-access.js';
 import { answersOf, type CliOptions, dataOf, runCli } from '../../support/cli.js';
 import { PASSWORD } from '../../support/in-process.js';
 import { NetworkCluster } from '../../support/network.js';
@@ -72,6 +76,16 @@ describe('cloudhsm-cli: filters', () => {
     expect(dataOf(one)).to.deep.include({ total_key_count: 1 });
     expect(await list([`key-reference=${reference}`])).to.deep.include({ total_key_count: 1 });
     expect(await list(['attr.label=aes', 'attr.label=generic'])).to.deep.include({ total_key_count: 0 });
+  });
+
+  it('leave out a key that goes while keys are read', async () => {
+    const clusters = new CliClusters(readSdk5Clusters(prefix.path('etc/cloudhsm-cli.cfg')));
+    const cluster = await clusters.get();
+    await logIn(cluster, { username: 'crypto_user', role: 'crypto-user', password: PASSWORD });
+    const handle = Number(reference);
+    const keys = await readKeys(cluster, [handle, 1_000_000], {});
+    expect(keys.map((key) => key.handle)).to.deep.equal([handle]);
+    await clusters.close();
   });
 
   it('find for an admin what is not set, too, and nothing by what only users are shown', async () => {

@@ -172,7 +172,7 @@ export const keyCommands = [
       return {
         matched_keys: matched,
         total_key_count: found.length,
-        returned_key_count: page.length,
+        returned_key_count: matched.length,
         ...(end < found.length && { next_token: String(end) }),
       };
     },

@@ -1,3 +1,4 @@
+import { Failure } from '../../../base/errors.js';
 import type { KeyInfo } from '../../../hsm/commands/key-info.js';
 import type { HsmConnection } from '../../../hsm/hsm.js';
 import type { ReadResult } from '../../../objects/reading.js';
@@ -41,12 +42,25 @@ export async function readKey(cluster: CliCluster, handle: number): Promise<Know
   };
 }
 
-/** Reads many keys, and says on a terminal how far it is. */
-export const readKeys = (
+/** What HSMs say of a key that is gone. */
+const gone: ReadonlySet<string> = new Set(['CKR_KEY_HANDLE_INVALID', 'CKR_OBJECT_HANDLE_INVALID']);
+
+/** Reads many keys, and says on a terminal how far it is. Keys that go meanwhile are left out. */
+export async function readKeys(
   cluster: CliCluster,
   handles: readonly number[],
   terminal: Pick<Terminal, 'progress'>,
-): Promise<KnownKey[]> => inBatches(handles, 'keys', terminal, (handle) => readKey(cluster, handle));
+): Promise<KnownKey[]> {
+  const keys = await inBatches(handles, 'keys', terminal, async (handle) => {
+    try {
+      return await readKey(cluster, handle);
+    } catch (error) {
+      if (error instanceof Failure && gone.has(error.code)) return undefined;
+      throw error;
+    }
+  });
+  return keys.filter((key) => key !== undefined);
+}
 
 async function attributesOf(connection: HsmConnection, handle: number): Promise<Map<number, Buffer>> {
   const read = await connection.send('getAttributes', { handle, types: attributeTypes });
