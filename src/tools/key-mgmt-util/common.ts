@@ -49,12 +49,19 @@ export function namedTemplate(given: Given): Template {
 
 export const flags = (...types: readonly number[]): Template => types.map((type) => attribute(type, true));
 
+/** What HSMs let generated keys do unless they are told otherwise, as SDK 5 wants it. */
+const usual = [CKA.CKA_SIGN, CKA.CKA_VERIFY];
+const secretUses = (...types: readonly number[]): Template => [
+  ...flags(...types),
+  ...usual.map((type) => attribute(type, false)),
+];
+
 /** What keys of a type may do when they are made: "Defaults seen" (section 5.4). Generic secrets nothing: "to use the keys for HMAC
  * operations, you must set OBJ_ATTR_SIGN and OBJ_ATTR_VERIFY after you generate the key" (the guide's page of genSymKey). */
 export const secretKeyUses: Readonly<Record<number, Template>> = {
-  [CKK.CKK_AES]: flags(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT, CKA.CKA_WRAP, CKA.CKA_UNWRAP),
-  [CKK.CKK_DES3]: flags(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT),
-  [CKK.CKK_GENERIC_SECRET]: [],
+  [CKK.CKK_AES]: secretUses(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT, CKA.CKA_WRAP, CKA.CKA_UNWRAP),
+  [CKK.CKK_DES3]: secretUses(CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT),
+  [CKK.CKK_GENERIC_SECRET]: secretUses(),
 };
 
 export const pairUses: Readonly<Record<number, { readonly public: Template; readonly private: Template }>> = {
