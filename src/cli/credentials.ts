@@ -10,10 +10,10 @@ const credentialsSchema = z.object({ admin: account, cryptoUser: account });
 /** The users of the default cluster with their generated passwords, kept 0600 in the home. */
 export type Credentials = z.infer<typeof credentialsSchema>;
 
-/** 32 letters and digits that are hard to confuse: five bits each, so 20 of them are 100 bits. No more: OpenSSL's
- * engine takes PINs (`crypto_user:` and the password) of up to 32 characters. */
+/** 32 letters and digits that are hard to confuse: five bits each, so 18 of them are 90 bits. No more: OpenSSL's
+ * engine takes PINs (`crypto_user:` and the password) of up to 32 characters, pkcs11-provider 31 of a PIN in a file. */
 const ALPHABET = 'abcdefghijkmnpqrstuvwxyz23456789';
-const PASSWORD_CHARACTERS = 20;
+const PASSWORD_CHARACTERS = 18;
 
 function newPassword(): string {
   return Array.from(randomBytes(PASSWORD_CHARACTERS), (byte) => ALPHABET[byte % ALPHABET.length]).join('');
