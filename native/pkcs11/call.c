@@ -54,10 +54,62 @@ static CK_RV perform(enum call_number number, const union value *values)
   return rv;
 }
 
+/* A frame's header and all arguments but the data take less. */
+#define LONGEST_WHOLE_BYTES (LIMIT_FRAME_BYTES - 4096UL)
+#define PIECE_BYTES (16UL << 20)
+/* No program has more: such a length is a mistake, and its bytes are not there. */
+#define LONGEST_BYTES (1UL << 40)
+
+/* The places of the C parameters in such a call, whose third argument is Final's second. */
+enum { SESSION, DATA, DATA_LENGTH, OUTPUT, OUTPUT_LENGTH };
+
+static bool needs_pieces(const struct call_row *row, const union value *values)
+{
+  return row->update != 0 && values[DATA].pointer != NULL && values[DATA_LENGTH].number > LONGEST_WHOLE_BYTES
+         && values[DATA_LENGTH].number <= LONGEST_BYTES;
+}
+
+/* Whether the output has room, which has to be known before the data is gone: the program may come again with more of it.
+ * CKR_OK with `*complete` where the answer is the length that it needs. */
+static CK_RV look_at_room(const struct call_row *row, const union value *values, bool *complete)
+{
+  CK_ULONG needed = 0, *capacity = values[OUTPUT_LENGTH].pointer;
+  if (capacity == NULL) return CKR_ARGUMENTS_BAD;
+  const union value query[] = {values[SESSION], {.pointer = NULL}, {.pointer = &needed}};
+  CK_RV rv = perform(row->final, query);
+  if (rv != CKR_OK) return rv;
+  *complete = values[OUTPUT].pointer == NULL;
+  if (!*complete && *capacity >= needed) return CKR_OK;
+  *capacity = needed;
+  return *complete ? CKR_OK : CKR_BUFFER_TOO_SMALL;
+}
+
+static CK_RV perform_in_pieces(const struct call_row *row, const union value *values)
+{
+  bool complete = false;
+  if (row->final != 0 && row->arguments[2].kind == KIND_ROOM) {
+    CK_RV rv = look_at_room(row, values, &complete);
+    if (rv != CKR_OK || complete) return rv;
+  }
+  unsigned char *at = values[DATA].pointer;
+  for (CK_ULONG left = values[DATA_LENGTH].number; left > 0;) {
+    CK_ULONG bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+    const union value piece[] = {values[SESSION], {.pointer = at}, {.number = bytes}};
+    CK_RV rv = perform(row->update, piece);
+    if (rv != CKR_OK) return rv;
+    at += bytes;
+    left -= bytes;
+  }
+  if (row->final == 0) return CKR_OK;
+  const union value rest[] = {values[SESSION], values[OUTPUT], values[OUTPUT_LENGTH]};
+  return perform(row->final, rest);
+}
+
 CK_RV call(enum call_number number, const union value *values)
 {
   if (!module_enter()) return CKR_CRYPTOKI_NOT_INITIALIZED;
-  CK_RV rv = perform(number, values);
+  const struct call_row *row = &call_rows[number];
+  CK_RV rv = needs_pieces(row, values) ? perform_in_pieces(row, values) : perform(number, values);
   module_leave();
   return rv;
 }

@@ -42,6 +42,9 @@ struct call_row {
   uint8_t argument_count;
   bool secret; /* the buffers are cleansed after use */
   bool absent; /* CloudHSM has no such function */
+  /* Where data goes that no frame holds; 0, C_Initialize's number, is none. */
+  uint8_t update;
+  uint8_t final;
 };
 
 enum field_kind {

@@ -68,6 +68,9 @@ export interface CallRow {
   readonly secret?: true;
   /** CloudHSM has no such function (reference section 3): it looks at no argument. */
   readonly absent?: true;
+  /** Data that no frame holds goes through these, as its hash is "without limit" (reference sections 0, 9.3): Update for its
+   * pieces and, for a call that takes it whole, Final. The arguments are a session, the data, and what Final has. */
+  readonly pieces?: { readonly update: string; readonly final?: string };
 }
 
 const hSession = { name: 'hSession', kind: 'session' } as const;
@@ -101,6 +104,8 @@ const pSignature = bytes('pSignature', 'ulSignatureLen');
 const row = <const N extends string, const A extends readonly ArgumentRow[]>(name: N, ...args: A) =>
   ({ name, arguments: args }) as const;
 const secret = <const R extends CallRow>(call: R) => ({ ...call, secret: true }) as const;
+const inPieces = <const R extends CallRow>(call: R, update: string, final?: string) =>
+  ({ ...call, pieces: { update, ...(final !== undefined && { final }) } }) as const;
 const absent = <const R extends CallRow>(call: R) => ({ ...call, absent: true }) as const;
 
 /**
@@ -181,19 +186,23 @@ export const calls = [
   secret(row('C_DecryptUpdate', hSession, pEncryptedPart, roomForPart)),
   secret(row('C_DecryptFinal', hSession, room('pLastPart', 'pulLastPartLen'))),
   row('C_DigestInit', hSession, pMechanism),
-  row('C_Digest', hSession, pData, room('pDigest', 'pulDigestLen')),
-  row('C_DigestUpdate', hSession, pPart),
+  inPieces(
+    row('C_Digest', hSession, pData, room('pDigest', 'pulDigestLen')),
+    'C_DigestUpdate',
+    'C_DigestFinal',
+  ),
+  inPieces(row('C_DigestUpdate', hSession, pPart), 'C_DigestUpdate'),
   absent(row('C_DigestKey', hSession, hKey)),
   row('C_DigestFinal', hSession, room('pDigest', 'pulDigestLen')),
   row('C_SignInit', hSession, pMechanism, hKey),
-  row('C_Sign', hSession, pData, roomForSignature),
-  row('C_SignUpdate', hSession, pPart),
+  inPieces(row('C_Sign', hSession, pData, roomForSignature), 'C_SignUpdate', 'C_SignFinal'),
+  inPieces(row('C_SignUpdate', hSession, pPart), 'C_SignUpdate'),
   row('C_SignFinal', hSession, roomForSignature),
   absent(row('C_SignRecoverInit', hSession, pMechanism, hKey)),
   absent(row('C_SignRecover', hSession, pData, roomForSignature)),
   row('C_VerifyInit', hSession, pMechanism, hKey),
-  row('C_Verify', hSession, pData, pSignature),
-  row('C_VerifyUpdate', hSession, pPart),
+  inPieces(row('C_Verify', hSession, pData, pSignature), 'C_VerifyUpdate', 'C_VerifyFinal'),
+  inPieces(row('C_VerifyUpdate', hSession, pPart), 'C_VerifyUpdate'),
   row('C_VerifyFinal', hSession, pSignature),
   absent(row('C_VerifyRecoverInit', hSession, pMechanism, hKey)),
   absent(row('C_VerifyRecover', hSession, pSignature, room('pData', 'pulDataLen'))),

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
+import { limits } from '../../src/base/limits.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { TestEngine } from '../support/engine.js';
+import { generateAes, generateEc } from '../support/keys.js';
 import { expectCkr, TestModule } from '../support/module.js';
 
 const hashes = [
@@ -66,6 +68,44 @@ describe('digests and random', () => {
     p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256 });
     expectCkr(CKR.CKR_BUFFER_TOO_SMALL, () => p11.C_Digest(session, Buffer.from('abc'), Buffer.alloc(1)));
     expectCkr(CKR.CKR_OPERATION_ACTIVE, () => p11.C_DigestUpdate(session, Buffer.from('a')));
+  });
+
+  // "Digests and the hash half of SHAn_RSA_*/ECDSA_SHAn run in client software without limit" (reference section 0): what no frame
+  // holds goes to the engine in pieces.
+  it('computes one of more than a frame holds, whole or as one part', () => {
+    const { p11 } = module;
+    const input = Buffer.alloc(limits.frameBytes + 1, 0x61);
+    const expected = createHash('sha256').update(input).digest();
+    p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256 });
+    expectCkr(CKR.CKR_BUFFER_TOO_SMALL, () => p11.C_Digest(session, input, Buffer.alloc(31)));
+    expect(p11.C_Digest(session, input, Buffer.alloc(64))).to.deep.equal(expected);
+    expectCkr(CKR.CKR_OPERATION_NOT_INITIALIZED, () => p11.C_Digest(session, input, Buffer.alloc(32)));
+    p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256 });
+    p11.C_DigestUpdate(session, input);
+    expect(p11.C_DigestFinal(session, Buffer.alloc(64))).to.deep.equal(expected);
+  });
+
+  it('signs and verifies as much, and authenticates no more than an HSM takes', () => {
+    const { p11 } = module;
+    const loggedIn = module.openLoggedIn();
+    const input = Buffer.alloc(limits.frameBytes + 1, 0x62);
+    const { publicKey, privateKey } = generateEc(module, loggedIn);
+    const mechanism = { mechanism: pkcs11js.CKM_ECDSA_SHA256 };
+    p11.C_SignInit(loggedIn, mechanism, privateKey);
+    const signature = p11.C_Sign(loggedIn, input, Buffer.alloc(64));
+    for (const [data, valid] of [
+      [input, true],
+      [Buffer.concat([input, Buffer.from('c')]), false],
+    ] as const) {
+      p11.C_VerifyInit(loggedIn, mechanism, publicKey);
+      const verify = () => p11.C_Verify(loggedIn, data, signature);
+      if (valid) verify();
+      else expectCkr(CKR.CKR_SIGNATURE_INVALID, verify);
+    }
+    const aes = generateAes(module, loggedIn);
+    p11.C_SignInit(loggedIn, { mechanism: pkcs11js.CKM_AES_CMAC }, aes);
+    expectCkr(CKR.CKR_DATA_LEN_RANGE, () => p11.C_Sign(loggedIn, input, Buffer.alloc(16)));
+    expectCkr(CKR.CKR_OPERATION_NOT_INITIALIZED, () => p11.C_Sign(loggedIn, input, Buffer.alloc(16)));
   });
 
   it('gives random bytes of any length, never the same', () => {

@@ -89,6 +89,8 @@ function layoutTable(
   return `${fields.join('')}const struct layout ${table}[] = {\n${members.join('')}};\n`;
 }
 
+const callNumber = (name: string | undefined): string => (name === undefined ? '0' : `CALL_${name}`);
+
 /** The text of rows.h: the tables the interpreter reads. Only table.c includes it. */
 export function rowsHeader(): string {
   const callArguments = rows.map(({ name, arguments: list }) => {
@@ -96,8 +98,8 @@ export function rowsHeader(): string {
     return `static const struct argument_row arguments_of_${name}[] = {\n${wrapped(initialisers, '  ')}};\n`;
   });
   const callRows = rows.map(
-    ({ name, arguments: list, secret, absent }) =>
-      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}},\n`,
+    ({ name, arguments: list, secret, absent, pieces }) =>
+      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}, ${callNumber(pieces?.update)}, ${callNumber(pieces?.final)}},\n`,
   );
   const mechanisms = (Object.keys(mechanismParameters) as MechanismName[]).map((name) => {
     const parameter = mechanismParameters[name];
