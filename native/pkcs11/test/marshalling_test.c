@@ -76,7 +76,8 @@ static void numbers_and_bytes(void)
   CHECK_THAT(pack(CALL_C_InitToken, token) == CKR_OK);
   REQUEST_IS(put_u16(m, CALL_C_InitToken), put_u64(m, 3), put_counted(m, "c", 1), put_bytes(m, label, 32));
   const union value no_label[] = {{.number = 3}, {.pointer = pin}, {.number = 1}, {.pointer = NULL}};
-  CHECK_THAT(pack(CALL_C_InitToken, no_label) == CKR_ARGUMENTS_BAD);
+  /* What CloudHSM does not have looks at no argument. */
+  CHECK_THAT(pack(CALL_C_InitToken, no_label) == CKR_FUNCTION_NOT_SUPPORTED);
 }
 
 static void rooms(void)
