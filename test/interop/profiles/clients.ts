@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -140,6 +140,46 @@ const keytool =
       ]),
     );
 
+/** The HSM's prepared RSA key as an authority, of which ssh-keygen wants the public half in a file. */
+async function sshCertifies(workshop: Workshop): Promise<boolean> {
+  const { folder } = workshop;
+  writeFileSync(join(folder, 'askpass'), '#!/bin/sh\nprintf "%s\\n" "$CLOUDHSM_PIN"\n');
+  chmodSync(join(folder, 'askpass'), 0o700);
+  const env = { SSH_ASKPASS: join(folder, 'askpass'), SSH_ASKPASS_REQUIRE: 'force' };
+  const listed = await workshop.run('ssh-keygen', ['-D', modulePath], env);
+  const authority = listed.stdout.split('\n').find((line) => line.startsWith('ssh-rsa '));
+  if (authority === undefined) return false;
+  writeFileSync(join(folder, 'authority.pub'), `${authority}\n`);
+  await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', 'user'], { cwd: folder, input: 'y\n' });
+  const what = ['-I', 'user', '-n', 'root', 'user.pub'];
+  return succeeded(await workshop.run('ssh-keygen', ['-s', 'authority.pub', '-D', modulePath, ...what], env));
+}
+
+/** A database of NSS that knows our module, and a certificate whose key is in the HSM. */
+async function certutilMakes(workshop: Workshop): Promise<boolean> {
+  const { folder, engine, suffix } = workshop;
+  const database = `sql:${folder}`;
+  writeFileSync(join(folder, 'pin'), engine.pin);
+  if (!readdirSync(folder).includes('pkcs11.txt')) {
+    await workshop.run('certutil', ['-d', database, '-N', '--empty-password']);
+    const module = ['-add', 'cloudhsm', '-libfile', modulePath, '-force'];
+    await workshop.run('modutil', ['-dbdir', database, ...module]);
+  }
+  const certificate = ['-S', '-x', '-n', `nss${suffix}`, '-s', 'CN=nss', '-t', 'C,C,C', '-m', suffix];
+  const random = ['-k', 'rsa', '-g', '2048', '-z', 'data'];
+  const token = ['-d', database, '-h', 'hsm1', '-f', 'pin'];
+  return succeeded(await workshop.run('certutil', [...token, ...certificate, ...random]));
+}
+
+/** Debian's Python has Debian's PyKCS11. */
+const pykcs11 = async (workshop: Workshop) =>
+  succeeded(
+    await workshop.run('/usr/bin/python3', [
+      join(projectRoot, 'test', 'interop', 'python', 'pykcs11_client.py'),
+      'x',
+    ]),
+  );
+
 const key = '000102030405060708090a0b0c0d0e0f';
 const token = 'pkcs11:token=hsm1';
 const rsa = (label: string) => ['--keypairgen', '--key-type', 'rsa:2048', '--label', label];
@@ -220,6 +260,9 @@ export const actions: readonly ClientAction[] = [
     does: 'encrypts, AES-GCM',
     run: java('Encrypt', 'data', '.', key, key.slice(0, 24), 'AES/GCM/NoPadding'),
   },
+  { client: 'OpenSSH', does: 'certifies a key', run: sshCertifies },
+  { client: 'NSS certutil', does: 'makes an RSA pair and its certificate', run: certutilMakes },
+  { client: 'PyKCS11', does: 'makes pairs, signs, encrypts, wraps', run: pykcs11 },
   { client: 'pkcs11js', does: 'makes an RSA pair', run: node('pkcs11js:key-pair') },
   { client: 'pkcs11js', does: 'signs', run: node('pkcs11js:sign') },
   { client: 'pkcs11js', does: 'encrypts, AES-GCM, IV of the HSM', run: node('pkcs11js:gcm-hsm-iv') },
@@ -237,4 +280,7 @@ export function needsAllClients(test: Mocha.Context): void {
   needsClient(test, 'pkcs11.so', 'libengine-pkcs11-openssl');
   needsClient(test, 'nginx', 'nginx-light');
   needsClient(test, 'javac', 'default-jdk-headless');
+  needsClient(test, 'ssh-keygen', 'openssh-client');
+  needsClient(test, 'modutil', 'libnss3-tools');
+  needsClient(test, 'PyKCS11', 'python3-pykcs11');
 }
