@@ -237,6 +237,17 @@ describe('the life of a cluster', () => {
     expect(active!.StateMessage).to.equal(undefined);
   });
 
+  it('lets an HSM that does not come go at once, however often it was tried', async () => {
+    const id = await api.newCluster();
+    api.hsms.failing = 'port 2223 is in use';
+    const { HsmId } = await api.newHsm(id);
+    await api.advance(30_000);
+    api.hsms.failing = undefined;
+    await api.call('DeleteHsm', { ClusterId: id, HsmId });
+    await api.settle();
+    expect((await api.cluster(id)).Hsms).to.deep.equal([]);
+  });
+
   it('takes as long as on AWS when told so', async () => {
     await api.controlPlane.close();
     api = await new TestedControlPlane().open({ awsTiming: true });

@@ -77,6 +77,7 @@ function stateJob(context: Context, cluster: ClusterRecord): Job | undefined {
   const delayMs = settings.awsTiming ? (clusterLifecycle[cluster.state].awsMs ?? 0) : 0;
   const job = (run: () => Promise<void>, afterMs = delayMs): Job => ({
     key: `cluster ${cluster.id}`,
+    phase: cluster.state,
     dueMs: cluster.stateSinceMs + afterMs,
     run,
   });

@@ -120,6 +120,7 @@ export function hsmJobs(
   const { settings } = context;
   return cluster.hsms.flatMap((hsm): Job[] => {
     const key = `hsm ${hsm.id}`;
+    const phase = hsm.state;
     const delayMs = settings.awsTiming ? (hsmLifecycle[hsm.state].awsMs ?? 0) : 0;
     const dueMs = hsm.stateSinceMs + delayMs;
     switch (hsm.state) {
@@ -135,13 +136,13 @@ export function hsmJobs(
                 ? giveUpMigration(context, cluster.id, error)
                 : explain(context, cluster.id, hsm, error),
             );
-        return [{ key, dueMs, run }];
+        return [{ key, phase, dueMs, run }];
       }
       case 'DELETE_IN_PROGRESS':
         if (isBackedUp(context, hsm.id)) return [];
-        return [{ key, dueMs, run: () => remove(context, cluster.id, hsm) }];
+        return [{ key, phase, dueMs, run: () => remove(context, cluster.id, hsm) }];
       case 'DEGRADED':
-        return [{ key, dueMs, run: () => replace(context, cluster.id, hsm) }];
+        return [{ key, phase, dueMs, run: () => replace(context, cluster.id, hsm) }];
       default:
         return [];
     }

@@ -5,8 +5,17 @@ import type { Time } from './time.js';
 /** Something to do, once, at or after a time. Jobs with the same key never run at once. */
 export interface Job {
   readonly key: string;
+  /** What tells it from another job with its key, which begins anew: a failing one does not hold that up. */
+  readonly phase?: string;
   readonly dueMs: number;
   run(): Promise<void>;
+}
+
+interface Failed {
+  readonly owner: string;
+  readonly phase: string | undefined;
+  readonly count: number;
+  readonly retryMs: number;
 }
 
 const FIRST_RETRY_MS = 1_000;
@@ -20,7 +29,7 @@ export class Scheduler {
   /** Timers by owner, then by key. */
   readonly #waiting = new Map<string, (() => void)[]>();
   readonly #running = new Map<string, Promise<void>>();
-  readonly #failures = new Map<string, { owner: string; count: number; retryMs: number }>();
+  readonly #failures = new Map<string, Failed>();
   #closed = false;
   /** Is told of each job that has failed and is tried again later. */
   onFailure: ((job: string, error: unknown) => void) | undefined;
@@ -41,10 +50,15 @@ export class Scheduler {
     const timers = jobs
       .filter(({ key }) => !this.#running.has(key))
       .map((job) => {
-        const dueMs = Math.max(job.dueMs, this.#failures.get(job.key)?.retryMs ?? 0);
+        const dueMs = Math.max(job.dueMs, this.#failureOf(job)?.retryMs ?? 0);
         return this.time.at(dueMs, () => this.#start(owner, job));
       });
     if (timers.length > 0) this.#waiting.set(owner, timers);
+  }
+
+  #failureOf({ key, phase }: Job): Failed | undefined {
+    const failure = this.#failures.get(key);
+    return failure?.phase === phase ? failure : undefined;
   }
 
   /** A job that nobody waits for any more begins anew should it come again. */
@@ -68,9 +82,9 @@ export class Scheduler {
       this.#failures.delete(job.key);
     } catch (error) {
       if (this.#closed) return;
-      const count = (this.#failures.get(job.key)?.count ?? 0) + 1;
+      const count = (this.#failureOf(job)?.count ?? 0) + 1;
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS);
-      this.#failures.set(job.key, { owner, count, retryMs: this.time.nowMs() + waitMs });
+      this.#failures.set(job.key, { owner, phase: job.phase, count, retryMs: this.time.nowMs() + waitMs });
       this.log.warn({ job: job.key, attempt: count, retryInMs: waitMs }, describeError(error));
       this.onFailure?.(job.key, error);
     }
