@@ -80,6 +80,8 @@ export const configSchema = z
     ecdhWithoutKdf: z.boolean().optional(),
     /** Token keys must be on two HSMs; without it, as CloudHSM has it in the profile `strict`. */
     keyAvailabilityCheck: z.boolean().optional(),
+    /** HSMs of the API's clusters run in processes of their own. */
+    hsmProcesses: z.boolean().optional(),
     /** The cloudhsmv2 API (docs/CONTROL-PLANE.md). */
     controlPlane: controlPlaneSchema.default({}),
     /** Where backups are kept (docs/BACKUP.md). */

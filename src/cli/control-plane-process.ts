@@ -39,7 +39,7 @@ export async function startControlPlane(
     pid: process.pid,
     profile,
     ...(api.endpoint !== undefined && { endpoint: api.endpoint }),
-    clusters: api.status(),
+    clusters: await api.status(),
     clients: [],
     deviations: deviationCount(report()),
   });
@@ -47,8 +47,9 @@ export async function startControlPlane(
     status,
     report,
     clearReport: () => readiness.record.clear(),
-    metrics: () => metricsPage(api.clusters()),
-    hsms: () => api.clusters().flatMap(({ hsms }) => hsms),
+    metrics: () => metricsPage(api.hsms.local),
+    hsms: () => api.hsms.local.flatMap(({ hsms }) => hsms),
+    processes: () => api.hsms.processes,
     backups: api.backups,
   };
   const { server: control, stopRequested } = await serveControl(home.controlSocket, controlled, log);

@@ -1,40 +1,38 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBackupKeys } from '../backup/keys.js';
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
 import { makeFolder, moveWhole, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';
-import type { Cluster } from '../cluster/cluster.js';
+import type { ClusterView } from '../cluster/cluster.js';
 import { ControlPlane } from '../control-plane/control-plane.js';
-import { LocalHsms } from '../control-plane/hosting/local-hsms.js';
 import { standardAuthorization } from '../control-plane/http/authorization.js';
 import { type ControlPlaneServer, serveControlPlane } from '../control-plane/http/server.js';
 import { type Roots, rootFiles, rootNames } from '../control-plane/identity/hardware.js';
 import { type ControlPlaneSettings, standardSettings } from '../control-plane/state/context.js';
 import type { ReadinessRecord } from '../cryptoki/readiness.js';
-import { mayStoreCertificates } from '../objects/certificates.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
+import type { ApiHsms } from './api-hsms/api-hsms.js';
+import { inProcess } from './api-hsms/in-process.js';
+import { inProcesses } from './api-hsms/in-processes.js';
 import { type ListedBackup, listedBackups } from './backups.js';
-import { hsmSettings, SYNCHRONISATION_MS } from './cluster-home.js';
 import { type Plan, readPlan } from './default-cluster/plan.js';
 import { provision } from './default-cluster/provision.js';
 import { publishCluster } from './default-cluster/publish.js';
 import { endpointFile, readEndpoint } from './endpoint.js';
 import type { Home } from './home.js';
 import { catalogueDirectory, openHomeArchive } from './kept-backups.js';
-import { lockHsm } from './listeners.js';
 import { ensureRoots } from './roots.js';
-import { type ClusterStatus, localStatus } from './status.js';
+import type { ClusterStatus } from './status.js';
 
-/** The cloudhsmv2 API of an engine, with HSMs in the engine's process. */
+/** The cloudhsmv2 API of an engine, and what runs its HSMs. */
 export interface Api {
-  readonly hsms: LocalHsms;
+  readonly hsms: ApiHsms;
   /** Those that programs can use, the default cluster first. */
-  clusters(): readonly Cluster[];
+  clusters(): readonly ClusterView[];
   /** `http://host:port`; undefined: it is not served. */
   readonly endpoint: string | undefined;
-  status(): ClusterStatus[];
+  status(): Promise<ClusterStatus[]>;
   readonly backups: () => readonly ListedBackup[];
   close(): Promise<void>;
 }
@@ -57,29 +55,6 @@ function moveHsms(home: Home): void {
   if (!existsSync(before)) return;
   makeFolder(home.hsmsDirectory, 0o700);
   for (const id of readdirSync(before)) moveWhole(join(before, id), join(home.hsmsDirectory, id));
-}
-
-function openHsms(home: Home, config: Config, roots: Roots, log: Log): LocalHsms {
-  const claimed = new Set<string>();
-  return new LocalHsms({
-    directory: home.hsmsDirectory,
-    failedDirectory: home.failedHsmsDirectory,
-    settingsOf: ({ hsmId: id, ordinal, eniIp: host, hsmType, mode }) => {
-      const certificateStorage = mayStoreCertificates(hsmType) ? config.certificateStorage : undefined;
-      const shared = hsmSettings({ ...config, certificateStorage }, { hsmType, mode });
-      return { ...shared, id, ordinal, host, port: config.hsmPorts[0]! };
-    },
-    claim: (hsmId) => {
-      if (claimed.has(hsmId)) return;
-      lockHsm(home, hsmId);
-      claimed.add(hsmId);
-    },
-    backupKeys: openBackupKeys(home.backupKeyFiles, log),
-    roots,
-    ports: config.hsmPorts,
-    synchronisationMs: SYNCHRONISATION_MS,
-    log,
-  });
 }
 
 /** What the configuration says, for the rest the standard; the account may have as many HSMs as its default cluster needs. */
@@ -140,21 +115,24 @@ export async function startApi(
   progress('starting the API');
   const roots = await ensureRoots(home);
   moveHsms(home);
-  const hsms = openHsms(home, config, roots, log);
+  const hsms = config.hsmProcesses ? inProcesses(home, config, log) : inProcess(home, config, roots, log);
   const archive = openHomeArchive(home, config);
   const store = openLmdbStore(catalogueDirectory(home));
   const settings = settingsOf(home, config, plan);
   const controlPlane = await ControlPlane.open({
     store,
-    host: hsms,
+    host: hsms.host,
     archive,
     log,
     profile: config.profile,
     deviated: (deviation, operation, program) => readiness.note(deviation, operation, { program }),
     settings,
+  }).catch(async (error: unknown) => {
+    // Some of its HSMs may run, which would keep the process.
+    await hsms.close();
+    throw error;
   });
   const { catalogue } = controlPlane.context;
-  const clusterOf = (id: string): Cluster | undefined => hsms.clusters.find((one) => one.settings.id === id);
   const close = async (): Promise<void> => {
     await controlPlane.close();
     await hsms.close();
@@ -162,18 +140,19 @@ export async function startApi(
   try {
     if (plan !== undefined) {
       publishCluster(home, catalogue, log);
-      await provision({ home, controlPlane, hsmOf: (id) => clusterOf(id)?.hsms[0], progress }, plan);
+      await provision({ home, controlPlane, connect: hsms.connect, progress }, plan);
     }
+    await hsms.settled();
     const served = await serve(home, config, controlPlane, roots, log);
     const defaultId = readPlan(home)?.clusterId;
-    const isDefault = ({ settings: { id } }: Cluster): boolean => id === defaultId;
-    const clusters = (): Cluster[] =>
+    const isDefault = ({ settings: { id } }: ClusterView): boolean => id === defaultId;
+    const clusters = (): ClusterView[] =>
       [...hsms.clusters].sort((one, other) => Number(isDefault(other)) - Number(isDefault(one)));
     return {
       hsms,
       clusters,
       endpoint: served?.endpoint,
-      status: () => clusters().map((cluster) => localStatus(cluster.settings, cluster.hsms, hsms.servers)),
+      status: () => Promise.all(clusters().map((cluster) => hsms.status(cluster))),
       backups: () => listedBackups(catalogue.all('backup'), archive),
       close: async () => {
         await served?.close();

@@ -9,8 +9,9 @@ import { type AuditTrails, auditAnswer } from './audit-answer.js';
 import type { ListedBackup } from './backups.js';
 import { type Answer, faultRoute } from './fault-routes.js';
 import type { Home } from './home.js';
+import { mergedMetrics } from './metrics.js';
 import type { ReadinessReport } from './report.js';
-import { type EngineStatus, usersOf } from './status.js';
+import { type EngineStatus, type SaidOfHsms, type UserLists, usersOf } from './status.js';
 
 /*
  * How the commands talk to a running engine: HTTP on a Unix socket (0600) in its home.
@@ -30,6 +31,8 @@ import { type EngineStatus, usersOf } from './status.js';
 
 const ANSWER_TIMEOUT_MS = 5000;
 const BACKUP_TIMEOUT_MS = 60_000;
+/** Whoever asked gives up earlier. */
+const FORWARDED_TIMEOUT_MS = 120_000;
 const nothingThere: Answer = { code: 404, body: { error: 'no such resource' } };
 
 /** What the engine lets others see and do through the control socket. */
@@ -42,6 +45,8 @@ export interface Controlled {
   /** Of an engine that has a control plane. */
   readonly backups?: (() => readonly ListedBackup[]) | undefined;
   metrics(): string;
+  /** HSMs in processes of their own, by id: what is asked of them, they are asked. */
+  readonly processes?: () => ReadonlyMap<string, Listening>;
   /** Of a process of one HSM. */
   readonly backUp?: () => AsyncIterable<Buffer>;
 }
@@ -57,7 +62,10 @@ export async function serveControl(
   });
   const routes: Record<string, () => Answer | Promise<Answer>> = {
     'GET /status': async () => ({ code: 200, body: await engine.status() }),
-    'GET /users': () => ({ code: 200, body: usersOf(engine.hsms()) }),
+    'GET /users': async () => {
+      const elsewhere = await fromAll((one) => askEngine<UserLists>(one, 'GET', '/users'));
+      return { code: 200, body: Object.assign(usersOf(engine.hsms()), ...elsewhere) };
+    },
     'GET /report': () => (engine.report ? { code: 200, body: engine.report() } : nothingThere),
     'GET /backups': () => ({ code: 200, body: engine.backups?.() ?? [] }),
     'DELETE /report': () => {
@@ -70,9 +78,25 @@ export async function serveControl(
     },
   };
   const trails = (): AuditTrails => new Map(engine.hsms().map((hsm) => [hsm.settings.id, hsm.audit]));
+  const processes = () => engine.processes?.() ?? new Map<string, Listening>();
+  /** One that does not run says nothing. */
+  const fromAll = async <T>(ask: (process: Listening) => Promise<T>): Promise<T[]> => {
+    const asked = await Promise.allSettled([...processes().values()].map(ask));
+    return asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  };
   const server = createServer((incoming, outgoing) => {
     incoming.resume();
     const { method = '', url = '' } = incoming;
+    const [, ofHsm = ''] = /^\/(?:logs|hsms)\/([\w-]+)\//.exec(url) ?? [];
+    const process = processes().get(ofHsm);
+    if (process !== undefined) {
+      ask(process, method, url, FORWARDED_TIMEOUT_MS).then(
+        ({ code = 500, body }) =>
+          outgoing.writeHead(code, { 'content-type': 'application/json', connection: 'close' }).end(body),
+        (error) => outgoing.writeHead(503, { connection: 'close' }).end(describeError(error)),
+      );
+      return;
+    }
     const answer = ({ code, body }: Answer): void => {
       outgoing
         .writeHead(code, { 'content-type': 'application/json', connection: 'close' })
@@ -80,7 +104,9 @@ export async function serveControl(
     };
     if (method === 'GET' && url === '/metrics') {
       const headers = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', connection: 'close' };
-      outgoing.writeHead(200, headers).end(engine.metrics());
+      void fromAll((one) => askEngineText(one, 'GET', '/metrics')).then((elsewhere) =>
+        outgoing.writeHead(200, headers).end(mergedMetrics([engine.metrics(), ...elsewhere])),
+      );
       return;
     }
     if (method === 'GET' && url === '/backup' && engine.backUp !== undefined) {
@@ -94,6 +120,11 @@ export async function serveControl(
     if (method === 'GET' && /^\/logs(\/|$)/.test(url)) {
       Promise.resolve()
         .then(() => auditAnswer(trails(), url))
+        .then(async (body) => {
+          if (url !== '/logs') return body;
+          const elsewhere = await fromAll((one) => askEngine<string[]>(one, 'GET', url));
+          return [...(body as string[]), ...elsewhere.flat()];
+        })
         .then((body) => answer(body === undefined ? nothingThere : { code: 200, body }))
         .catch((error) => answer({ code: 500, body: describeError(error) }));
       return;
@@ -141,12 +172,7 @@ const notOurs = ({ directory }: Listening, cause: unknown): Failure =>
     cause,
   );
 
-function ask(
-  home: Listening,
-  method: 'GET' | 'POST' | 'DELETE',
-  path: string,
-  timeoutMs: number,
-): Promise<Asked> {
+function ask(home: Listening, method: string, path: string, timeoutMs: number): Promise<Asked> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void =>
       reject(error.code === 'EACCES' ? notOurs(home, error) : notRunning(home, error));
@@ -174,6 +200,14 @@ export async function askEngineText(
   const text = body.toString('utf8');
   if (code === 500) throw commandFailure('CORRUPT_STORE', text);
   return text;
+}
+
+/** What somebody who listens says of his HSMs. Throws NOT_RUNNING. */
+export async function askOfHsms(listening: Listening): Promise<SaidOfHsms> {
+  return {
+    status: await askEngine<EngineStatus>(listening, 'GET', '/status'),
+    users: await askEngine<UserLists>(listening, 'GET', '/users'),
+  };
 }
 
 /** What the HSM of a process holds. Throws NOT_RUNNING; START_FAILED from an HSM that makes no backup. */

@@ -15,7 +15,7 @@ import { askEngine, serveControl } from './control.js';
 import { type Api, startApi } from './control-plane.js';
 import { eniNetworkOf, planOf, readPlan } from './default-cluster/plan.js';
 import { type Home, SYSTEM_CLIENT_CONFIG } from './home.js';
-import { lockHsm, tryLock } from './listeners.js';
+import { type Listener, lockHsm, tryLock } from './listeners.js';
 import { metricsPage } from './metrics.js';
 import { asConfiguration, listenAll, membersOf } from './network.js';
 import { ReachedClusters } from './reached-clusters.js';
@@ -89,16 +89,17 @@ export async function startEngine(
     await api?.close();
     await own?.close();
   };
-  const local = (): Cluster[] => [...(own ? [own.cluster] : []), ...(api?.clusters() ?? [])];
+  const local = (): Cluster[] => [...(own ? [own.cluster] : []), ...(api?.hsms.local ?? [])];
+  const clusters = (): ClusterView[] => [...(own ? [own.cluster] : []), ...(api?.clusters() ?? [])];
   try {
     if (!noApi) api = await startApi(home, config, plan, log, progress, readiness.record);
     const backing: Backing = {
-      clusters: local,
+      clusters,
       addressesOf: (cluster) =>
-        cluster === own?.cluster ? own.addresses : (api?.hsms.addressesOf(cluster.hsms) ?? []),
+        cluster === own?.cluster ? own.addresses : (api?.hsms.addressesOf(cluster) ?? []),
       local,
       api,
-      status: async () => [...(own ? [own.status()] : []), ...(api?.status() ?? [])],
+      status: async () => [...(own ? [own.status()] : []), ...((await api?.status()) ?? [])],
       close,
     };
     return await serve(home, config, backing, readiness, log, progress);
@@ -204,7 +205,8 @@ async function serve(
   const clearReport = (): void => readiness.record.clear();
   const metrics = (): string => metricsPage(local(), applications);
   const hsms = (): Hsm[] => local().flatMap((cluster) => cluster.hsms);
-  const controlled = { status, report, clearReport, metrics, hsms, backups: api?.backups };
+  const processes = () => api?.hsms.processes ?? new Map<string, Listener>();
+  const controlled = { status, report, clearReport, metrics, hsms, processes, backups: api?.backups };
   const { server: control, stopRequested } = await serveControl(home.controlSocket, controlled, log);
   log.info({ pid: process.pid, home: home.directory, profile }, 'engine started');
   return {

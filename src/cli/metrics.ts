@@ -82,7 +82,8 @@ function callFamilies(applications: Applications): string[] {
 /** One page from those of several processes: a family's samples stand together. */
 export function mergedMetrics(pages: readonly string[]): string {
   const families = new Map<string, string[]>();
-  for (const block of pages.flatMap((page) => page.split(/^(?=# HELP )/m))) {
+  // A process without HSMs says nothing.
+  for (const block of pages.filter(Boolean).flatMap((page) => page.split(/^(?=# HELP )/m))) {
     const [help, type, ...samples] = block.trimEnd().split('\n');
     const head = `${help}\n${type}`;
     families.set(head, [...(families.get(head) ?? []), ...samples]);

@@ -8,6 +8,7 @@ import { type HsmServer, serveHsm } from '../cluster/hsm-server.js';
 import type { Peer } from '../cluster/synchronizer.js';
 import type { TlsIdentity } from '../cluster/tls.js';
 import { connectToHsm } from '../cluster/tls-connection.js';
+import type { IssuedIdentity } from '../control-plane/identity/uses.js';
 import { digest } from '../crypto/index.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { readIdentity } from '../tools/connection/identity.js';
@@ -15,12 +16,7 @@ import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterFile } from './cluster-file.js';
 import type { Home } from './home.js';
 import { certifyHsm } from './roots.js';
-import {
-  type IssuedIdentity,
-  newIdentity,
-  newStandInAuthority,
-  standInAuthority,
-} from './stand-in-authority.js';
+import { newIdentity, newStandInAuthority, standInAuthority } from './stand-in-authority.js';
 
 type Network = Pick<Config, 'eniNetwork' | 'hsmPorts'>;
 

@@ -1,13 +1,7 @@
 import { pem } from '../base/pem.js';
-import {
-  type Asn1,
-  basicConstraints,
-  ecSigner,
-  extendedKeyUsage,
-  keyUsage,
-  oids,
-} from '../control-plane/identity/der.js';
+import { ecSigner } from '../control-plane/identity/der.js';
 import { answerRequest, issueCertificate } from '../control-plane/identity/issuing.js';
+import { type IssuedIdentity, useExtensions } from '../control-plane/identity/uses.js';
 import { generateEcKeyPair, type KeyPairDer, pkcs8OfPem } from '../crypto/index.js';
 
 /*
@@ -24,28 +18,10 @@ export interface CertificateAuthority {
   issue(commonName: string, usage: 'hsm' | 'client', spki: Buffer): Promise<string>;
 }
 
-/** A private key and the authority's certificate for it, PEM. */
-export interface IssuedIdentity {
-  readonly certificate: string;
-  readonly privateKey: string;
-}
-
-const leafExtensions = (...purposes: string[]): Asn1[] => [
-  basicConstraints(false),
-  keyUsage('digitalSignature'),
-  extendedKeyUsage(...purposes),
-];
-
-const extensions = {
-  authority: () => [basicConstraints(true), keyUsage('keyCertSign')],
-  hsm: () => leafExtensions(oids.serverAuthentication, oids.clientAuthentication),
-  client: () => leafExtensions(oids.clientAuthentication),
-};
-
 interface ToIssue {
   readonly issuer: string;
   readonly subject: string;
-  readonly usage: keyof typeof extensions;
+  readonly usage: keyof typeof useExtensions;
   readonly spki: Buffer;
 }
 
@@ -54,7 +30,7 @@ const certificate = (issuerKey: Buffer, { issuer, subject, usage, spki }: ToIssu
     issuer: [{ CN: issuer }],
     subject: [{ CN: subject }],
     spki,
-    extensions: extensions[usage](),
+    extensions: useExtensions[usage](),
   });
 
 const newKey = async (): Promise<KeyPairDer> => generateEcKeyPair('P-256');
@@ -98,7 +74,7 @@ export function standInAuthority(
     issue: (commonName, usage, key) =>
       certificate(pkcs8, { issuer: subject, subject: commonName, usage, spki: key }),
     answer: (csr) =>
-      answerRequest(ecSigner(pkcs8), csr, { issuer: [{ CN: subject }], extensions: extensions.hsm() }),
+      answerRequest(ecSigner(pkcs8), csr, { issuer: [{ CN: subject }], extensions: useExtensions.hsm() }),
     forget: () => pkcs8.fill(0),
   };
 }

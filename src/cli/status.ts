@@ -110,18 +110,27 @@ export async function remoteStatus(cluster: RemoteCluster): Promise<ClusterStatu
   };
 }
 
-/** One status from those of the processes of a cluster's HSMs; `ids` are all that the home has. */
-export function mergedStatus(
-  parts: readonly EngineStatus[],
-  lists: UserLists,
+/** What the process of an HSM, or an engine, says of its HSMs. */
+export interface SaidOfHsms {
+  readonly status: EngineStatus;
+  readonly users: UserLists;
+}
+
+/** What the processes of a cluster's HSMs say, brought together; `ids` are all that there are. */
+export function mergedHsms(
+  said: readonly SaidOfHsms[],
   ids: readonly string[],
-): EngineStatus {
-  const [first] = parts;
-  const present = new Map(
-    parts.flatMap(({ clusters }) => clusters.flatMap(({ hsms }) => hsms.map((hsm) => [hsm.id, hsm]))),
-  );
+): Pick<ClusterStatus, 'hsms' | 'differingUsers'> {
+  const clusters = said.flatMap(({ status }) => status.clusters);
+  const present = new Map(clusters.flatMap(({ hsms }) => hsms.map((hsm) => [hsm.id, hsm])));
   const stopped = { condition: null, eniIp: null, port: null, users: null, tokenKeys: null } as const;
   const hsms = ids.map((id) => present.get(id) ?? { id, state: 'STOPPED' as const, ...stopped });
-  const cluster = { ...first!.clusters[0]!, hsms, differingUsers: differingUsers(lists) };
-  return { ...first!, pid: null, clusters: [cluster] };
+  const lists = Object.assign({}, ...said.map(({ users }) => users)) as UserLists;
+  return { hsms, differingUsers: differingUsers(lists) };
+}
+
+/** One status from those of the processes of a cluster's HSMs; `ids` are all that the home has. */
+export function mergedStatus(said: readonly SaidOfHsms[], ids: readonly string[]): EngineStatus {
+  const { status } = said[0]!;
+  return { ...status, pid: null, clusters: [{ ...status.clusters[0]!, ...mergedHsms(said, ids) }] };
 }

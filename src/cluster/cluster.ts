@@ -43,7 +43,12 @@ export class Cluster implements ClusterView {
   readonly #watchers = new Set<() => void>();
   #intervalMs: number | undefined;
 
-  constructor(settings: ClusterSettings, hsms: readonly Hsm[]) {
+  /** @param elsewhere the cluster's HSMs in other processes, as they are now: those here take from them what is later there */
+  constructor(
+    settings: ClusterSettings,
+    hsms: readonly Hsm[],
+    private readonly elsewhere: () => readonly Peer[] = () => [],
+  ) {
     this.#settings = settings;
     this.#mechanisms = mechanismsOf(settings);
     for (const hsm of hsms) this.#add(hsm);
@@ -71,7 +76,10 @@ export class Cluster implements ClusterView {
   }
 
   #add(hsm: Hsm): Synchronizer {
-    const synchronizer = new Synchronizer(hsm, () => [...this.#members.values()].map(({ peer }) => peer));
+    const synchronizer = new Synchronizer(hsm, () => [
+      ...[...this.#members.values()].map(({ peer }) => peer),
+      ...this.elsewhere(),
+    ]);
     const peer = { hsmId: hsm.settings.id, connect: () => hsm.connectPeer() };
     const members = [...this.#members.values(), { hsm, link: directLink(hsm), peer, synchronizer }];
     members.sort((one, other) => one.hsm.settings.ordinal - other.hsm.settings.ordinal);

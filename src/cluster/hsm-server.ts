@@ -19,6 +19,8 @@ const MOST_CONNECTIONS = limits.applications + 1024;
 export interface HsmServerOptions {
   readonly hsm: Hsm;
   readonly identity: TlsIdentity;
+  /** PEM: what makes an HSM of its cluster; without it the trust anchor does, for those whose ids the cluster has. */
+  readonly peerAnchor?: string;
   /** Its ENI address. */
   readonly eniIp: string;
   /** The first one is told to clients. 0: any that is free. */
@@ -48,20 +50,28 @@ export interface HsmServer {
  * trust anchor. Throws START_FAILED where the address or a port cannot be had.
  */
 export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
-  const { hsm, identity, eniIp, members, log } = options;
+  const { hsm, identity, peerAnchor, eniIp, members, log } = options;
   const { timeouts = DEFAULT_TIMEOUTS, mostClients = limits.applications } = options;
   const hsmId = hsm.settings.id;
   const connections = new Set<ServedConnection>();
   const clients = (): number => [...connections].filter(({ isClient }) => isClient).length;
 
-  const authorities = (certificateBlocks(identity.trustAnchor) ?? []).map((block) => parseCertificate(block));
+  const authorities = (certificateBlocks(peerAnchor ?? identity.trustAnchor) ?? []).map((block) =>
+    parseCertificate(block),
+  );
   /** A trust anchor of clients makes nobody an HSM. */
   const isOfCluster = (presented: readonly Buffer[]): boolean =>
     authorities.some((authority) => leadsTo(presented, authority, Date.now()));
+  const isMember = (id: string | undefined): boolean =>
+    id !== undefined && (peerAnchor !== undefined || members().hsms.some((member) => member.id === id));
   /** Clients have certificates of the cluster's authority or of one that is registered for mutual TLS. */
   const secureContext = () => ({
     ...tlsOptions(identity),
-    ca: [identity.trustAnchor, ...hsm.mutualTls.anchors.map(({ certificate }) => certificate)],
+    ca: [
+      identity.trustAnchor,
+      ...(peerAnchor === undefined ? [] : [peerAnchor]),
+      ...hsm.mutualTls.anchors.map(({ certificate }) => certificate),
+    ],
   });
 
   const accept = (socket: TLSSocket): void => {
@@ -71,7 +81,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     }
     forShortMessages(socket);
     const presented = presentedBy(socket);
-    const isPeer = members().hsms.some(({ id }) => id === hsmIdOf(socket)) && isOfCluster(presented);
+    const isPeer = isMember(hsmIdOf(socket)) && isOfCluster(presented);
     const served = {
       hsmId,
       timeouts,

@@ -37,7 +37,8 @@ export class RemoteCluster implements ClusterView {
   #members: Members | undefined;
   #closed = false;
 
-  private constructor(private readonly options: RemoteClusterOptions) {}
+  /** It has no HSMs before it is told of some. */
+  constructor(private readonly options: RemoteClusterOptions) {}
 
   /** Resolves when one of the HSMs has said what cluster it is of. Rejects with START_FAILED when none can be reached. */
   static async open(options: RemoteClusterOptions): Promise<RemoteCluster> {
@@ -121,7 +122,7 @@ export class RemoteCluster implements ClusterView {
         endpoint: { host, port },
         identity,
         watches: true,
-        onMembers: (members) => this.#learn(members),
+        onMembers: (members) => void this.follow(members),
         onLost: () => this.#monitorLater({ host, port }),
         ...(timeouts && { timeouts }),
       });
@@ -148,12 +149,13 @@ export class RemoteCluster implements ClusterView {
     this.#timers.add(timer);
   }
 
-  /** Takes over the latest list of HSMs there is. */
-  #learn(members: Members): void {
+  /** Takes over the latest list of HSMs there is. Resolves when those that are new were reached, or not. */
+  async follow(members: Members): Promise<void> {
     const known = this.#members;
     if (known !== undefined && (members.version <= known.version || members.clusterId !== known.clusterId))
       return;
     this.#members = members;
+    const attempts: Promise<void>[] = [];
     const ids = new Set(members.hsms.map(({ id }) => id));
     for (const id of this.#links.keys()) if (!ids.has(id)) this.#links.delete(id);
     for (const member of members.hsms) {
@@ -161,13 +163,14 @@ export class RemoteCluster implements ClusterView {
       if (present?.eniIp !== member.eniIp || present.port !== member.port)
         this.#links.set(member.id, { member, link: this.#linkTo(member) });
       const { eniIp: host, port } = member;
-      if (!this.#monitors.has(`${host}:${port}`)) this.#monitor({ host, port }).catch(() => undefined);
+      if (!this.#monitors.has(`${host}:${port}`)) attempts.push(this.#monitor({ host, port }));
     }
     this.options.log.info(
       { cluster: members.clusterId, hsms: members.hsms.map(({ id }) => id) },
       `cluster version is ${known?.version ?? 0}; incoming cluster version is ${members.version}`,
     );
     for (const watcher of this.#watchers) watcher();
+    await Promise.allSettled(attempts);
   }
 
   #linkTo({ id, eniIp: host, port }: Member): HsmLink {

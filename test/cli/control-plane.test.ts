@@ -24,6 +24,7 @@ import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKK, CKO } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
+import { codeOf } from '../support/codes.js';
 import { openssl, subnets, temporaryDirectory } from '../support/control-plane.js';
 import { cloudhsmLocal, run, TestEngine } from '../support/engine.js';
 
@@ -36,8 +37,11 @@ interface Status {
 }
 
 // The documented path with HSMs that work: create, sign, initialise, activate, use, back up, delete, restore.
-describe('the API of an engine', function () {
-  this.timeout(120_000);
+for (const hsmProcesses of [false, true])
+  describe(`the API of an engine, with HSMs in ${hsmProcesses ? 'processes of their own' : 'its process'}`, () =>
+    theDocumentedPath(hsmProcesses)).timeout(120_000);
+
+function theDocumentedPath(hsmProcesses: boolean): void {
   let engine: TestEngine;
   let client: CloudHSMV2Client;
   let directory: ReturnType<typeof temporaryDirectory>;
@@ -51,7 +55,7 @@ describe('the API of an engine', function () {
 
   before(async () => {
     directory = temporaryDirectory();
-    engine = await TestEngine.start();
+    engine = await TestEngine.startWith({ hsmProcesses });
     await connectClient();
   });
   after(async () => {
@@ -150,6 +154,21 @@ describe('the API of an engine', function () {
       program: 'aws-sdk-js',
       cloudhsm: 'CloudHsmInvalidRequestException',
     });
+  });
+
+  it('takes nobody for an HSM because of what its owner certifies', async () => {
+    const { HsmId } = (await describeCluster(ClusterId)).Hsms![0]!;
+    writeFileSync(join(directory.path, 'hsm.ext'), 'extendedKeyUsage=serverAuth,clientAuth');
+    inShell(`req -newkey rsa:2048 -nodes -keyout hsm.key -out hsm.csr -subj /CN=${HsmId}`);
+    inShell(
+      'x509 -req -days 365 -in hsm.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile hsm.ext -out hsm.crt',
+    );
+    const asHsm = { ...identity, certificate: read('hsm.crt'), privateKey: read('hsm.key') };
+    const endpoint = endpointOf(await describeCluster(ClusterId));
+    const connection = await connectToHsm({ endpoint, identity: asHsm });
+    const asked = codeOf(() => connection.send('objectDigests', undefined));
+    expect(await asked).to.equal('CKR_USER_NOT_LOGGED_IN');
+    connection.close();
   });
 
   it('lets programs use it over TLS while an HSM comes and another one goes', async () => {
@@ -262,6 +281,9 @@ describe('the API of an engine', function () {
     expect(await keysOf(after)).to.equal(1);
   });
 
+  // What has nothing to do with where HSMs run.
+  if (hsmProcesses) return;
+
   it('lists its backups and where they are', async () => {
     const { stdout } = await cloudhsmLocal(['backups', '--json', '--home', engine.home]);
     const listed = JSON.parse(stdout) as { id: string; state: string; region: string; place?: string }[];
@@ -301,4 +323,4 @@ describe('the API of an engine', function () {
     expect(elsewhere.code).to.equal(4);
     await engine.restart();
   });
-});
+}

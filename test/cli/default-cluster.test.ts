@@ -1,92 +1,21 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  CloudHSMV2Client,
   type Cluster,
   CreateHsmCommand,
   DeleteHsmCommand,
   DescribeBackupsCommand,
-  DescribeClustersCommand,
   ListTagsCommand,
   ModifyClusterCommand,
   TagResourceCommand,
 } from '@aws-sdk/client-cloudhsm-v2';
 import { expect } from 'chai';
 import type { ConfigInput } from '../../src/base/config.js';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { ApiOfHome, isWhole } from '../support/api-of-home.js';
 import { binary, cloudhsmLocal, modulePath, projectRoot, run, TestEngine } from '../support/engine.js';
-
-const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'x' };
-
-/** A home, and what AWS's client sees of it. */
-class ApiOfHome {
-  #client: CloudHSMV2Client | undefined;
-
-  constructor(readonly home: string) {}
-
-  // biome-ignore lint/suspicious/noExplicitAny: JSON
-  async status(): Promise<any> {
-    return JSON.parse((await cloudhsmLocal(['status', '--json', '--home', this.home])).stdout);
-  }
-
-  async client(): Promise<CloudHSMV2Client> {
-    const { endpoint } = await this.status();
-    this.#client ??= new CloudHSMV2Client({ endpoint, region: 'us-east-1', credentials });
-    return this.#client;
-  }
-
-  async clusters(): Promise<Cluster[]> {
-    return (await (await this.client()).send(new DescribeClustersCommand({}))).Clusters!;
-  }
-
-  async until(holds: (cluster: Cluster) => boolean): Promise<Cluster> {
-    for (;;) {
-      const [cluster] = await this.clusters();
-      if (holds(cluster!)) return cluster!;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  file(...names: string[]): string {
-    return readFileSync(join(this.home, ...names), 'utf8');
-  }
-
-  /** Logs the crypto user in at an HSM's address, with the certificates of the home; the keys it sees. */
-  async keysAt(host: string): Promise<readonly number[]> {
-    const pem = (name: string): string => this.file('certificates', name);
-    const identity = {
-      certificate: pem('client.crt'),
-      privateKey: pem('client.key'),
-      trustAnchor: pem('customerCA.crt'),
-    };
-    const connection = await connectToHsm({ endpoint: { host, port: 2223 }, identity });
-    const { name, password } = JSON.parse(this.file('credentials.json')).cryptoUser;
-    await connection.send('login', { name, password, role: 'CU' });
-    const found = await connection.send('findObjects', { template: [] });
-    connection.close();
-    return found;
-  }
-
-  close(): void {
-    this.#client?.destroy();
-    this.#client = undefined;
-  }
-}
-
-const isWhole = ({ State, Hsms }: Cluster): boolean =>
-  State === 'ACTIVE' && Hsms!.every((hsm) => hsm.State === 'ACTIVE');
 
 describe('the default cluster', () => {
   let engine: TestEngine;

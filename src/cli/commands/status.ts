@@ -1,7 +1,7 @@
-import { askEngine } from '../control.js';
+import { askOfHsms } from '../control.js';
 import type { Home } from '../home.js';
 import { askRunning, hsmsHere } from '../listeners.js';
-import { type EngineStatus, mergedStatus, type UserLists } from '../status.js';
+import { type EngineStatus, mergedStatus } from '../status.js';
 import { bold, table } from '../terminal.js';
 
 export async function statusCommand(home: Home, json: boolean): Promise<void> {
@@ -10,19 +10,9 @@ export async function statusCommand(home: Home, json: boolean): Promise<void> {
 }
 
 async function statusOf(home: Home): Promise<EngineStatus> {
-  const answered = await askRunning(home, async (listener) => ({
-    status: await askEngine<EngineStatus>(listener, 'GET', '/status'),
-    users: await askEngine<UserLists>(listener, 'GET', '/users'),
-  }));
+  const answered = await askRunning(home, askOfHsms);
   const ofEngine = answered.get(undefined);
-  if (ofEngine !== undefined) return ofEngine.status;
-  const parts = [...answered.values()];
-  const users = Object.assign({}, ...parts.map((part) => part.users)) as UserLists;
-  return mergedStatus(
-    parts.map(({ status }) => status),
-    users,
-    hsmsHere(home),
-  );
+  return ofEngine === undefined ? mergedStatus([...answered.values()], hsmsHere(home)) : ofEngine.status;
 }
 
 function statusPage(

@@ -4,7 +4,7 @@ import { writePrivateFile } from '../../base/files.js';
 import type { ControlPlane } from '../../control-plane/control-plane.js';
 import { ServiceError } from '../../control-plane/service/errors.js';
 import type { Input, OperationName, Output } from '../../control-plane/service/operations.js';
-import type { Hsm } from '../../hsm/hsm.js';
+import type { HsmConnection } from '../../hsm/hsm.js';
 import { FIRST_PASSWORD } from '../../hsm/user-rules.js';
 import { ensureCredentials } from '../credentials.js';
 import type { Home } from '../home.js';
@@ -21,8 +21,8 @@ type ClusterView = NonNullable<Output<'DescribeClusters'>['Clusters']>[number];
 export interface ProvisioningParts {
   readonly home: Home;
   readonly controlPlane: ControlPlane;
-  /** An HSM of an initialised cluster. */
-  readonly hsmOf: (clusterId: string) => Hsm | undefined;
+  /** A connection to an HSM of an initialised cluster. */
+  readonly connect: (clusterId: string) => Promise<HsmConnection>;
   readonly progress: (step: string) => void;
 }
 
@@ -43,9 +43,8 @@ async function signWithNewAuthority(home: Home, clusterId: string, csr: string) 
 }
 
 /** The first password of the admin, which activates the cluster, and a crypto user. */
-async function makeUsers(home: Home, hsm: Hsm): Promise<void> {
+async function makeUsers(home: Home, connection: HsmConnection): Promise<void> {
   const { admin, cryptoUser } = ensureCredentials(home);
-  const connection = hsm.connect();
   try {
     const users = await connection.send('listUsers', undefined);
     const isNew = users.some(({ role }) => role === 'PRECO');
@@ -127,7 +126,7 @@ class Provisioning {
 
   /** Does what comes next; false when nothing does. */
   async #advance(cluster: ClusterView | undefined): Promise<boolean> {
-    const { home, hsmOf, progress } = this.parts;
+    const { home, connect, progress } = this.parts;
     const { hsms, activated, clusterId } = this.plan;
     if (cluster === undefined) {
       // Whoever has deleted it wanted that.
@@ -150,13 +149,13 @@ class Provisioning {
       case 'INITIALIZED':
         if (!activated) return false;
         progress('activating the cluster');
-        await makeUsers(home, hsmOf(ClusterId!)!);
+        await makeUsers(home, await connect(ClusterId!));
         // The HSM has told the API.
         await this.#until((now) => now.State !== 'INITIALIZED');
         return true;
       case 'ACTIVE':
         if (Hsms.length >= hsms) return false;
-        if (activated) await makeUsers(home, hsmOf(ClusterId!)!);
+        if (activated) await makeUsers(home, await connect(ClusterId!));
         await this.#createHsms(Hsms.length);
         return true;
       default:

@@ -3,67 +3,111 @@ import type { Log } from '../../base/log.js';
 import { pem } from '../../base/pem.js';
 import { Cluster, type ClusterSettings } from '../../cluster/cluster.js';
 import { type HsmServer, serveHsm } from '../../cluster/hsm-server.js';
-import type { Hsm } from '../../hsm/hsm.js';
-import type { Members } from '../../wire/hsm-frames.js';
+import type { Peer } from '../../cluster/synchronizer.js';
+import type { TlsIdentity } from '../../cluster/tls.js';
+import { connectToHsm, type HsmEndpoint } from '../../cluster/tls-connection.js';
+import type { Hsm, HsmConnection } from '../../hsm/hsm.js';
+import type { Member, Members } from '../../wire/hsm-frames.js';
 import type { ClusterTrust, HsmPlace } from '../hsm-host.js';
+import { pemBytes } from '../identity/der.js';
+import { newPeerIdentity } from '../identity/peers.js';
+import type { Roster } from './roster.js';
+
+/** Peers are on the same machine: one that says nothing for so long is not there. */
+const PEER_TIMEOUTS = { connectMs: 1_000, silenceMs: 3_000 };
 
 interface Served {
   readonly place: HsmPlace;
+  /** As whom it goes to other HSMs. */
+  readonly asPeer: TlsIdentity;
   readonly serve: () => Promise<HsmServer>;
   /** undefined: its address cannot be had, and it is there for this process alone. */
   server: HsmServer | undefined;
+}
+
+/** Only an HSM of the cluster has the certificate that the cluster was initialised with: nobody else says what is destroyed. */
+async function connectToPeer(
+  endpoint: HsmEndpoint,
+  identity: TlsIdentity,
+  certificate: string,
+): Promise<HsmConnection> {
+  const connection = await connectToHsm({ endpoint, identity, timeouts: PEER_TIMEOUTS });
+  if (connection.certificate?.equals(pemBytes('CERTIFICATE', certificate)!)) return connection;
+  connection.close();
+  throw new Error(
+    `what listens on ${endpoint.host}:${endpoint.port} has another certificate than the cluster`,
+  );
 }
 
 /** A cluster whose HSMs come and go: programs of this process use them directly, all others at their ENI addresses. */
 export class LocalCluster {
   readonly cluster: Cluster;
   readonly #served = new Map<string, Served>();
-  #version = 0;
+  #trust: ClusterTrust | undefined;
 
   constructor(
     settings: ClusterSettings,
     private readonly ports: readonly number[],
     intervalMs: number,
+    private readonly roster: Roster,
     private readonly log: Log,
   ) {
-    this.cluster = new Cluster(settings, []);
+    this.cluster = new Cluster(settings, [], () => this.#peers());
     void this.cluster.keepSynchronised(intervalMs);
-  }
-
-  /** Where an HSM listens. */
-  serverOf(hsmId: string): HsmServer | undefined {
-    return this.#served.get(hsmId)?.server;
   }
 
   get servers(): HsmServer[] {
     return [...this.#served.values()].flatMap(({ server }) => server ?? []);
   }
 
-  #members(): Members {
-    const hsms = [...this.#served.values()].map(({ place, server }) => ({
+  #own(): Member[] {
+    return [...this.#served.values()].map(({ place, server }) => ({
       id: place.hsmId,
       ordinal: place.ordinal,
       eniIp: place.eniIp,
       port: server?.ports[0] ?? this.ports[0]!,
     }));
-    const { id: clusterId, hsmType, mode } = this.cluster.settings;
-    return { version: this.#version, clusterId, hsmType, mode, hsms };
   }
 
-  /** Clients take only lists that are newer than theirs, whichever process made them. */
+  #members(): Members {
+    return this.roster.members(this.cluster.settings, this.#own());
+  }
+
+  /** HSMs of the cluster that other processes have. */
+  #peers(): Peer[] {
+    const [own] = this.#served.values();
+    const trust = this.#trust;
+    if (own === undefined || trust === undefined) return [];
+    return this.#members()
+      .hsms.filter(({ id }) => !this.#served.has(id))
+      .map(({ id: hsmId, eniIp: host, port }) => ({
+        hsmId,
+        connect: () => connectToPeer({ host, port }, own.asPeer, trust.certificate),
+      }));
+  }
+
   #announce(): void {
-    this.#version = Math.max(this.#version + 1, Math.floor(Date.now() / 1000));
+    this.roster.changed(this.#own());
     for (const server of this.servers) server.announce();
+  }
+
+  /** The roster says something else: clients learn it, and what new ones have that is later is taken. */
+  follow(): void {
+    for (const server of this.servers) server.announce();
+    for (const hsm of this.cluster.hsms) void hsm.synchronize();
   }
 
   /** Lets an initialised HSM in. It listens with the cluster's certificate: those who trust its owner's trust it. */
   async join(hsm: Hsm, place: HsmPlace, trust: ClusterTrust, clusterKey: Buffer): Promise<void> {
     const { hsmId, eniIp } = place;
     const { certificate, trustAnchor } = trust;
+    const { anchor: peerAnchor, ...peer } = await newPeerIdentity(clusterKey, hsmId, 'hsm');
     const identity = { certificate, privateKey: pem('PRIVATE KEY', clusterKey), trustAnchor };
     const members = (): Members => this.#members();
-    const serve = () => serveHsm({ hsm, identity, eniIp, ports: this.ports, members, log: this.log });
-    const served: Served = { place, serve, server: undefined };
+    const { ports, log } = this;
+    const serve = () => serveHsm({ hsm, identity, peerAnchor, eniIp, ports, members, log });
+    const served: Served = { place, asPeer: { ...peer, trustAnchor }, serve, server: undefined };
+    this.#trust = trust;
     this.#served.set(hsmId, served);
     await this.cluster.add(hsm);
     await this.#listen(served).catch((error: unknown) => this.log.warn({ hsm: hsmId }, describeError(error)));

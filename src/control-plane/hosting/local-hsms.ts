@@ -1,12 +1,10 @@
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { BackupKeys } from '../../backup/keys.js';
 import { commandFailure } from '../../base/errors.js';
-import { makeFolder, moveWhole } from '../../base/files.js';
 import type { Log } from '../../base/log.js';
 import { Turns } from '../../base/turns.js';
 import type { Cluster, NamedHsm } from '../../cluster/cluster.js';
 import type { HsmServer } from '../../cluster/hsm-server.js';
+import type { TlsIdentity } from '../../cluster/tls.js';
 import { rsaPrivateComponents, rsaPublicKeyInfo } from '../../crypto/index.js';
 import { restoreHsm } from '../../hsm/backup/restore.js';
 import { deviceCertificatesChange } from '../../hsm/device-certificates.js';
@@ -22,16 +20,14 @@ import {
   newHsmIdentity,
   type Roots,
 } from '../identity/hardware.js';
-import { newHsmStore, openHsmStore } from './hsm-store.js';
+import { newPeerIdentity } from '../identity/peers.js';
+import { type HsmFolders, newHsmStore, openHsmStore, takeAwayStore } from './hsm-store.js';
 import { LocalCluster } from './local-cluster.js';
+import { OwnRoster, type Roster } from './roster.js';
 
 const TAMPERED = 'It was tampered with and has zeroised its keys.';
 
-export interface LocalHsmsParts {
-  /** A folder per HSM. */
-  readonly directory: string;
-  /** Where the folders go of HSMs that have failed. */
-  readonly failedDirectory: string;
+export interface LocalHsmsParts extends HsmFolders {
   readonly settingsOf: (place: HsmPlace) => HsmSettings;
   /** Takes what only one process may have. Throws ALREADY_RUNNING. */
   readonly claim?: (hsmId: string) => void;
@@ -39,6 +35,8 @@ export interface LocalHsmsParts {
   readonly roots: Roots;
   readonly ports: readonly number[];
   readonly synchronisationMs: number;
+  /** Which HSMs a cluster has that are elsewhere; without it, all are here. */
+  readonly roster?: Roster;
   readonly log: Log;
 }
 
@@ -178,8 +176,8 @@ export class LocalHsms implements HsmHost {
     const { clusterId: id, hsmType, mode } = place;
     let cluster = this.#clusters.get(id);
     if (cluster === undefined) {
-      const { ports, synchronisationMs, log } = this.parts;
-      cluster = new LocalCluster({ id, hsmType, mode }, ports, synchronisationMs, log);
+      const { ports, synchronisationMs, roster = new OwnRoster(), log } = this.parts;
+      cluster = new LocalCluster({ id, hsmType, mode }, ports, synchronisationMs, roster, log);
       this.#clusters.set(id, cluster);
     }
     const clusterKey = store.get('settings', settingKey('cluster-key'))!;
@@ -191,6 +189,18 @@ export class LocalHsms implements HsmHost {
     const identity = this.#of(hsmId).store.get('settings', settingKey('hsm-identity'));
     if (identity === undefined) throw new Error(`${hsmId} is in a cluster and shows no more of itself`);
     return JSON.parse(identity.toString()) as HsmIdentity;
+  }
+
+  /** For a client of this machine, whatever certificates the cluster's owner has issued. */
+  async clientIdentity(hsmId: string): Promise<TlsIdentity> {
+    const { store } = this.#of(hsmId);
+    const trust = store.get('settings', settingKey('cluster-trust'));
+    if (trust === undefined) throw new Error(`the cluster of ${hsmId} has no owner yet`);
+    const { trustAnchor } = JSON.parse(trust.toString()) as ClusterTrust;
+    const clusterKey = store.get('settings', settingKey('cluster-key'))!;
+    const { certificate, privateKey } = await newPeerIdentity(clusterKey, 'cloudhsm-local', 'client');
+    clusterKey.fill(0);
+    return { certificate, privateKey, trustAnchor };
   }
 
   initialize(hsmId: string, trust: ClusterTrust): Promise<void> {
@@ -238,26 +248,18 @@ export class LocalHsms implements HsmHost {
   }
 
   async #remove(hsmId: string, setsAside: boolean): Promise<void> {
-    const { directory, failedDirectory, log } = this.parts;
     const running = this.#running.get(hsmId);
     if (running !== undefined) {
       await this.retire(hsmId);
       this.#running.delete(hsmId);
       await running.hsm.close();
     }
-    const kept = join(directory, hsmId);
-    if (setsAside && existsSync(kept)) {
-      const aside = join(failedDirectory, hsmId);
-      makeFolder(failedDirectory, 0o700);
-      rmSync(aside, { recursive: true, force: true });
-      moveWhole(kept, aside);
-      log.warn(
-        { hsm: hsmId, folder: aside },
-        'the HSM has failed and is replaced; what it kept is set aside',
-      );
-      return;
-    }
-    rmSync(kept, { recursive: true, force: true });
+    takeAwayStore(this.parts, hsmId, setsAside, this.parts.log);
+  }
+
+  /** The roster says something else. */
+  follow(): void {
+    for (const cluster of this.#clusters.values()) cluster.follow();
   }
 
   /** Ends all of them; what they keep stays. */

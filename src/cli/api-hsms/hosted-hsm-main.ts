@@ -1,0 +1,3 @@
+import { serveHostedHsm } from './hosted-hsm.js';
+
+serveHostedHsm(process.argv[2]!);
