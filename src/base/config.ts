@@ -81,7 +81,7 @@ export const configSchema = z
     /** Token keys must be on two HSMs; without it, as CloudHSM has it in the profile `strict`. */
     keyAvailabilityCheck: z.boolean().optional(),
     /** HSMs of the API's clusters run in processes of their own. */
-    hsmProcesses: z.boolean().optional(),
+    hsmProcesses: z.boolean().default(false),
     /** The cloudhsmv2 API (docs/CONTROL-PLANE.md). */
     controlPlane: controlPlaneSchema.default({}),
     /** Where backups are kept (docs/BACKUP.md). */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -12,6 +12,7 @@ import {
   InitializeClusterCommand,
 } from '@aws-sdk/client-cloudhsm-v2';
 import { expect } from 'chai';
+import type { ConfigInput } from '../../src/base/config.js';
 import { newIdentity, newStandInAuthority } from '../../src/cli/stand-in-authority.js';
 import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { subnets } from '../support/control-plane.js';
@@ -34,8 +35,10 @@ describe('cloudhsm-local control-plane', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  async function start(): Promise<CloudHSMV2Client> {
-    child = spawn(process.execPath, [binary, 'control-plane', '--home', home], {
+  async function start(settings: ConfigInput = {}): Promise<CloudHSMV2Client> {
+    const file = join(home, 'settings.json');
+    writeFileSync(file, JSON.stringify(settings));
+    child = spawn(process.execPath, [binary, 'control-plane', '--home', home, '--config', file], {
       env: { ...process.env, OPENSSL_CONF: undefined },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
@@ -58,41 +61,42 @@ describe('cloudhsm-local control-plane', () => {
     }
   }
 
-  it('has the clusters that are made, and no other; an engine finds them on its home', async () => {
-    const api = await start();
-    expect((await api.send(new DescribeClustersCommand({}))).Clusters).to.deep.equal([]);
-    const asked = new CreateClusterCommand({ HsmType: 'hsm1.medium', SubnetIds: [...subnets] });
-    const { ClusterId } = (await api.send(asked)).Cluster!;
-    await until(({ State }) => State === 'UNINITIALIZED');
-    await api.send(new CreateHsmCommand({ ClusterId, AvailabilityZone: 'us-east-1a' }));
-    const { Certificates } = await until((cluster) => cluster.Certificates!.ClusterCsr !== undefined);
-    const authority = await newStandInAuthority('owner');
-    const [SignedCert, TrustAnchor] = [
-      await authority.answer(Certificates!.ClusterCsr!),
-      authority.trustAnchor,
-    ];
-    await api.send(new InitializeClusterCommand({ ClusterId, SignedCert, TrustAnchor }));
-    const { Hsms } = await until(({ State }) => State === 'INITIALIZED');
+  for (const hsmProcesses of [false, true])
+    it(`has the clusters that are made, and no other, with HSMs in ${hsmProcesses ? 'processes of their own' : 'its process'}; an engine finds them on its home`, async () => {
+      const api = await start({ hsmProcesses });
+      expect((await api.send(new DescribeClustersCommand({}))).Clusters).to.deep.equal([]);
+      const asked = new CreateClusterCommand({ HsmType: 'hsm1.medium', SubnetIds: [...subnets] });
+      const { ClusterId } = (await api.send(asked)).Cluster!;
+      await until(({ State }) => State === 'UNINITIALIZED');
+      await api.send(new CreateHsmCommand({ ClusterId, AvailabilityZone: 'us-east-1a' }));
+      const { Certificates } = await until((cluster) => cluster.Certificates!.ClusterCsr !== undefined);
+      const authority = await newStandInAuthority('owner');
+      const [SignedCert, TrustAnchor] = [
+        await authority.answer(Certificates!.ClusterCsr!),
+        authority.trustAnchor,
+      ];
+      await api.send(new InitializeClusterCommand({ ClusterId, SignedCert, TrustAnchor }));
+      const { Hsms } = await until(({ State }) => State === 'INITIALIZED');
 
-    const identity = { ...(await newIdentity(authority, 'client', 'client')), trustAnchor: TrustAnchor };
-    const endpoint = { host: Hsms![0]!.EniIp!, port: 2223 };
-    const usersThere = async (): Promise<string[]> => {
-      const connection = await connectToHsm({ endpoint, identity });
-      const users = await connection.send('listUsers', undefined);
-      connection.close();
-      return users.map(({ name }) => name);
-    };
-    expect(await usersThere()).to.deep.equal(['admin', 'app_user']);
-    const second = await cloudhsmLocal(['up', '--home', home]);
-    expect(second.code, second.stderr).to.equal(3);
+      const identity = { ...(await newIdentity(authority, 'client', 'client')), trustAnchor: TrustAnchor };
+      const endpoint = { host: Hsms![0]!.EniIp!, port: 2223 };
+      const usersThere = async (): Promise<string[]> => {
+        const connection = await connectToHsm({ endpoint, identity });
+        const users = await connection.send('listUsers', undefined);
+        connection.close();
+        return users.map(({ name }) => name);
+      };
+      expect(await usersThere()).to.deep.equal(['admin', 'app_user']);
+      const second = await cloudhsmLocal(['up', '--home', home]);
+      expect(second.code, second.stderr).to.equal(3);
 
-    expect((await cloudhsmLocal(['down', '--home', home])).code).to.equal(0);
-    const engine = await TestEngine.start(['--hsms', '3'], home);
-    const { stdout } = await cloudhsmLocal(['status', '--json', '--home', home]);
-    expect(JSON.parse(stdout).clusters.map(({ id }: { id: string }) => id)).to.deep.equal([ClusterId]);
-    expect(await usersThere()).to.deep.equal(['admin', 'app_user']);
-    await engine.stop();
-  });
+      expect((await cloudhsmLocal(['down', '--home', home])).code).to.equal(0);
+      const engine = await TestEngine.start(['--hsms', '3'], home);
+      const { stdout } = await cloudhsmLocal(['status', '--json', '--home', home]);
+      expect(JSON.parse(stdout).clusters.map(({ id }: { id: string }) => id)).to.deep.equal([ClusterId]);
+      expect(await usersThere()).to.deep.equal(['admin', 'app_user']);
+      await engine.stop();
+    });
 
   it('leaves the cluster that `init` has made to its processes', async () => {
     expect((await cloudhsmLocal(['init', '--home', home])).code).to.equal(0);
