@@ -108,8 +108,13 @@ export class Cluster implements ClusterView {
     this.#followType();
     for (const changed of this.#watchers) changed();
     await stopped;
+    await this.inheritFrom(leaving.peer);
+  }
+
+  /** All HSMs here take over what only an HSM has that leaves. */
+  async inheritFrom(leaving: Peer): Promise<void> {
     const staying = [...this.#members.values()];
-    await Promise.all(staying.map(({ synchronizer }) => synchronizer.inheritFrom(leaving.peer)));
+    await Promise.all(staying.map(({ synchronizer }) => synchronizer.inheritFrom(leaving)));
   }
 
   get reachable(): boolean {

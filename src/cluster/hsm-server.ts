@@ -41,6 +41,8 @@ export interface HsmServer {
   readonly listening: boolean;
   /** Tells all clients that the cluster's HSMs have changed. */
   announce(): void;
+  /** Ends those of clients, and takes no more of them: other HSMs may take from it what only it has. */
+  dismissClients(): void;
   /** Ends all connections, as the end of the process would. */
   close(): Promise<void>;
 }
@@ -54,6 +56,8 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const { timeouts = DEFAULT_TIMEOUTS, mostClients = limits.applications } = options;
   const hsmId = hsm.settings.id;
   const connections = new Set<ServedConnection>();
+  const peers = new WeakSet<ServedConnection>();
+  let dismissed = false;
   const clients = (): number => [...connections].filter(({ isClient }) => isClient).length;
 
   const authorities = (certificateBlocks(peerAnchor ?? identity.trustAnchor) ?? []).map((block) =>
@@ -82,6 +86,10 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     forShortMessages(socket);
     const presented = presentedBy(socket);
     const isPeer = isMember(hsmIdOf(socket)) && isOfCluster(presented);
+    if (dismissed && !isPeer) {
+      socket.destroy();
+      return;
+    }
     const served = {
       hsmId,
       timeouts,
@@ -100,6 +108,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     };
     const connection = new ServedConnection(socket, served, log);
     connections.add(connection);
+    if (isPeer) peers.add(connection);
     hsm.traffic.add(socket);
     socket.on('close', () => {
       connections.delete(connection);
@@ -158,6 +167,10 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     },
     announce: () => {
       for (const connection of connections) connection.announce(members());
+    },
+    dismissClients: () => {
+      dismissed = true;
+      for (const connection of connections) if (!peers.has(connection)) connection.end();
     },
     close,
   };

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
 import { HsmProcess } from '../../src/control-plane/hosting/hsm-process.js';
+import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
 import { PASSWORD } from '../support/in-process.js';
 import { until } from '../support/network.js';
@@ -63,6 +66,31 @@ describe('HSMs in processes of their own', function () {
     expect(existsSync(join(api.home.failedHsmsDirectory, broken!.HsmId, 'store'))).to.equal(true);
     expect([...api.hosted.pids.keys()]).to.have.members(after.map(({ HsmId }) => HsmId));
     for (const { HsmId } of after) expect(await api.host.isActivated(HsmId)).to.equal(true);
+  });
+
+  it('give what only they have to the others when they leave', async () => {
+    const [leaving, staying] = await hsms();
+    const [cluster] = api.apiHsms.clusters;
+    const programOn = async (hsmId: string) => {
+      const client = cluster!.connect({
+        uses: ({ settings }) => settings.id === hsmId,
+        keyAvailability: 'off',
+      });
+      await client.login('somebody', PASSWORD);
+      return client;
+    };
+    const program = await programOn(leaving!.HsmId);
+    const key = await program.generateKey(CKM.CKM_AES_KEY_GEN, [
+      attribute(CKA.CKA_VALUE_LEN, 32),
+      attribute(CKA.CKA_TOKEN, true),
+    ]);
+    program.close();
+    await api.call('DeleteHsm', { ClusterId: id, HsmId: leaving!.HsmId });
+    await api.settle();
+    expect((await hsms()).map(({ HsmId }) => HsmId)).to.deep.equal([staying!.HsmId]);
+    const other = await programOn(staying!.HsmId);
+    expect(await other.send('findObjects', { template: [] })).to.deep.equal([key]);
+    other.close();
   });
 });
 

@@ -1,6 +1,5 @@
 import { describeError, Failure } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
-import type { TlsIdentity } from '../../cluster/tls.js';
 import type { Members } from '../../wire/hsm-frames.js';
 import type { HsmEvents, HsmHost } from '../hsm-host.js';
 import {
@@ -13,12 +12,11 @@ import {
   hsmCalls,
   toHsm,
 } from './hsm-messages.js';
+import type { LocalHsms } from './local-hsms.js';
 
 /** What a process of one HSM opens when it is told to begin. */
 export interface HostedHsm {
-  readonly host: HsmHost & {
-    clientIdentity(hsmId: string): Promise<TlsIdentity>;
-  };
+  readonly host: HsmHost & Pick<LocalHsms, 'clientIdentity' | 'dismissClients' | 'inheritFrom'>;
   /** The HSMs of the cluster are others than before. */
   hear(members: Members): void;
   close(): Promise<void>;
@@ -85,6 +83,8 @@ export function serveCalls(
     limitWrites: ofHost('limitWrites'),
     clientIdentity: ofHost('clientIdentity'),
     backUp: ofHost('backUp'),
+    dismissClients: ofHost('dismissClients'),
+    inheritFrom: ofHost('inheritFrom'),
     retire: ofHost('retire'),
     close,
   };

@@ -76,6 +76,10 @@ export const hsmCalls = {
   /** Who a client of the same machine is to the cluster. */
   clientIdentity: { timeoutMs: SOON_MS, given: z.tuple([name]), answer: tlsIdentity },
   backUp: { timeoutMs: CONTENT_MS, given: z.tuple([name]), answer: container },
+  /** Before it is retired: the others still take over what only it has. */
+  dismissClients: { timeoutMs: WRITE_MS, given: z.tuple([name]), answer: nothing },
+  /** What only an HSM has that leaves. */
+  inheritFrom: { timeoutMs: CONTENT_MS, given: z.tuple([member]), answer: nothing },
   retire: { timeoutMs: WRITE_MS, given: z.tuple([name]), answer: nothing },
   /** The process ends when it has answered. */
   close: { timeoutMs: CLOSE_MS, given: z.tuple([]), answer: nothing },

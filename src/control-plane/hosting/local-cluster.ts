@@ -75,15 +75,27 @@ export class LocalCluster {
 
   /** HSMs of the cluster that other processes have. */
   #peers(): Peer[] {
-    const [own] = this.#served.values();
-    const trust = this.#trust;
-    if (own === undefined || trust === undefined) return [];
     return this.#members()
       .hsms.filter(({ id }) => !this.#served.has(id))
-      .map(({ id: hsmId, eniIp: host, port }) => ({
-        hsmId,
-        connect: () => connectToPeer({ host, port }, own.asPeer, trust.certificate),
-      }));
+      .flatMap((member) => this.#peer(member) ?? []);
+  }
+
+  #peer({ id: hsmId, eniIp: host, port }: Member): Peer | undefined {
+    const [own] = this.#served.values();
+    const trust = this.#trust;
+    if (own === undefined || trust === undefined) return undefined;
+    return { hsmId, connect: () => connectToPeer({ host, port }, own.asPeer, trust.certificate) };
+  }
+
+  /** Takes over what only an HSM has, in another process, that leaves. */
+  async inheritFrom(leaving: Member): Promise<void> {
+    const peer = this.#peer(leaving);
+    if (peer !== undefined) await this.cluster.inheritFrom(peer);
+  }
+
+  /** No client uses the HSM any more; the others may take over what only it has. */
+  dismissClients(hsmId: string): void {
+    this.#served.get(hsmId)?.server?.dismissClients();
   }
 
   #announce(): void {

@@ -12,6 +12,7 @@ import { Hsm, type HsmSettings, newMaskingKey } from '../../hsm/hsm.js';
 import { settingKey } from '../../hsm/setting-rows.js';
 import { FIRST_PASSWORD, hashNewPassword } from '../../hsm/user-rules.js';
 import type { RecordStore } from '../../store/record-store.js';
+import type { Member } from '../../wire/hsm-frames.js';
 import type { ClusterTrust, HsmEvents, HsmHost, HsmIdentity, HsmPlace } from '../hsm-host.js';
 import {
   boardOf,
@@ -227,6 +228,18 @@ export class LocalHsms implements HsmHost {
 
   async limitWrites(hsmId: string, limited: boolean): Promise<void> {
     await this.#of(hsmId).hsm.limitWrites(limited);
+  }
+
+  /** The first half of `retire`, where other HSMs are elsewhere: they still take over what only this one has. */
+  async dismissClients(hsmId: string): Promise<void> {
+    const { hsm, place } = this.#of(hsmId);
+    this.#clusters.get(place.clusterId)?.dismissClients(hsmId);
+    await hsm.limitWrites(true);
+  }
+
+  /** Takes over what only an HSM has, elsewhere, that leaves. */
+  async inheritFrom(leaving: Member): Promise<void> {
+    for (const cluster of this.#clusters.values()) await cluster.inheritFrom(leaving);
   }
 
   async backUp(hsmId: string): Promise<Buffer> {

@@ -194,12 +194,31 @@ export class ProcessHsms implements HsmHost {
   async retire(hsmId: string): Promise<void> {
     const hosted = this.#of(hsmId);
     hosted.retired = true;
+    await this.#handOver(hosted);
     await hosted.process.call('retire', hsmId);
+  }
+
+  /** Clients let go of an HSM that leaves, and what only it has the others take over. */
+  async #handOver(leaving: Hosted): Promise<void> {
+    const { member, place } = leaving;
+    if (member === undefined) return;
+    leaving.member = undefined;
+    this.#announce(place);
+    await leaving.process.call('dismissClients', place.hsmId);
+    const staying = this.#ofCluster(place.clusterId).filter((hosted) => hosted.member !== undefined);
+    const taken = await Promise.allSettled(staying.map(({ process }) => process.call('inheritFrom', member)));
+    for (const one of taken)
+      if (one.status === 'rejected') this.parts.log.warn({ hsm: place.hsmId }, describeError(one.reason));
   }
 
   remove(hsmId: string, setsAside: boolean): Promise<void> {
     return this.#turns.take(hsmId, async () => {
       const hosted = this.#hsms.get(hsmId);
+      // One that has failed has nothing to hand over.
+      if (hosted?.process.running && !setsAside)
+        await this.#handOver(hosted).catch((error) =>
+          this.parts.log.warn({ hsm: hsmId }, describeError(error)),
+        );
       this.#hsms.delete(hsmId);
       this.#revived.delete(hsmId);
       if (hosted?.member !== undefined) this.#announce(hosted.place);
