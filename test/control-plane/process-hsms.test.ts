@@ -116,7 +116,7 @@ describe('what the process of an HSM says', () => {
   };
   const open = () => {
     const child = new FakeChild();
-    const listener = { activated: never, failed: never, members: never };
+    const listener = { activated: never, used: never, failed: never, members: never };
     const hsm = new HsmProcess('hsm-1', child as unknown as ChildProcess, listener, silentLog);
     return { child, hsm };
   };

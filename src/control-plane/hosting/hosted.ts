@@ -67,6 +67,7 @@ export function serveCalls(
       opening ??= open(beginning, tell).then((opened) => {
         const events: HsmEvents = {
           activated: (hsmId) => tell('activated', hsmId),
+          used: (hsmId) => tell('used', hsmId),
           failed: (hsmId, reason) => tell('failed', hsmId, fitting(reason)),
         };
         opened.host.watch(events);
@@ -80,6 +81,7 @@ export function serveCalls(
     identity: ofHost('identity'),
     initialize: ofHost('initialize'),
     isActivated: ofHost('isActivated'),
+    isInUse: ofHost('isInUse'),
     limitWrites: ofHost('limitWrites'),
     clientIdentity: ofHost('clientIdentity'),
     backUp: ofHost('backUp'),

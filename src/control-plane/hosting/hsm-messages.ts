@@ -72,6 +72,7 @@ export const hsmCalls = {
   identity: { timeoutMs: SOON_MS, given: z.tuple([name]), answer: identity },
   initialize: { timeoutMs: WRITE_MS, given: z.tuple([name, trust]), answer: nothing },
   isActivated: { timeoutMs: SOON_MS, given: z.tuple([name]), answer: z.boolean() },
+  isInUse: { timeoutMs: SOON_MS, given: z.tuple([name]), answer: z.boolean() },
   limitWrites: { timeoutMs: WRITE_MS, given: z.tuple([name, z.boolean()]), answer: nothing },
   /** Who a client of the same machine is to the cluster. */
   clientIdentity: { timeoutMs: SOON_MS, given: z.tuple([name]), answer: tlsIdentity },
@@ -92,6 +93,7 @@ export type Answer<N extends CallName> = z.infer<(typeof hsmCalls)[N]['answer']>
 /** THE row per event. */
 export const hsmEvents = {
   activated: z.tuple([name]),
+  used: z.tuple([name]),
   failed: z.tuple([name, z.string().max(limits.failureTextBytes)]),
   /** Where the HSM listens, as a member of its cluster; none when it is none, or no longer. */
   members: z.tuple([z.array(member).max(1)]),

@@ -117,6 +117,7 @@ export class ProcessHsms implements HsmHost {
     const { spawn, beginning, log } = this.parts;
     const listener = {
       activated: (id: string) => this.#events?.activated(id),
+      used: (id: string) => this.#events?.used(id),
       failed: (id: string, reason: string) => this.#events?.failed(id, reason),
       members: ([member]: readonly Member[]) => {
         hosted.member = member;
@@ -174,6 +175,10 @@ export class ProcessHsms implements HsmHost {
 
   async isActivated(hsmId: string): Promise<boolean> {
     return this.#of(hsmId).process.call('isActivated', hsmId);
+  }
+
+  async isInUse(hsmId: string): Promise<boolean> {
+    return this.#of(hsmId).process.call('isInUse', hsmId);
   }
 
   async limitWrites(hsmId: string, limited: boolean): Promise<void> {
