@@ -10,7 +10,8 @@ import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
 import { AvailabilityCheck, HSMS_WITH_KEY, type KeyAvailability } from './key-availability.js';
-import { type HsmLinks, type SeatOptions, Seats } from './seats.js';
+import type { HsmLinks } from './links.js';
+import { type SeatOptions, Seats } from './seats.js';
 
 export interface ClientOptions extends SeatOptions {
   /** On how many HSMs a new token object must be (create_object_minimum_nodes, 1 by default: reference 14.1). */

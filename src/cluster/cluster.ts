@@ -2,7 +2,7 @@ import { type ClusterKind, hsmTypes } from '../base/cluster-kind.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
-import type { HsmLink } from './seats.js';
+import type { HsmLink } from './links.js';
 import { type Peer, Synchronizer } from './synchronizer.js';
 import type { HsmEndpoint } from './tls-connection.js';
 

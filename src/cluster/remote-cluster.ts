@@ -7,7 +7,7 @@ import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table
 import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterSettings, ClusterView, ConnectOptions, NamedHsm } from './cluster.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
-import type { HsmLink } from './seats.js';
+import type { HsmLink } from './links.js';
 import type { TlsIdentity } from './tls.js';
 import { connectToHsm, type HsmEndpoint, type ReachTimeouts } from './tls-connection.js';
 

@@ -4,7 +4,7 @@ import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
 import type { DeviationListener } from '../objects/gate.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
-import type { HsmLink } from './seats.js';
+import type { HsmLink } from './links.js';
 
 export interface Login {
   readonly name: string;
