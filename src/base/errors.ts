@@ -1,3 +1,13 @@
+/** An error that is an answer, to somebody who may ask for it all day: no stack is collected, which would take longer than the rest. */
+export class StacklessError extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    super(message, options);
+    Error.stackTraceLimit = limit;
+  }
+}
+
 /**
  * The one error that crosses rooms: a stable code for programs, a text for people, and what caused it.
  *
@@ -5,15 +15,11 @@
  * of the commands' own codes below. The edge that answers somebody turns it into a number or an exit status and
  * writes it to the log once.
  */
-export class Failure extends Error {
+export class Failure extends StacklessError {
   readonly code: string;
 
   constructor(code: string, message: string, options?: { cause?: unknown }) {
-    // Refusals are answers, some of them asked for all day: no stack is collected for them.
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
     super(message, options);
-    Error.stackTraceLimit = limit;
     this.name = 'Failure';
     this.code = code;
   }

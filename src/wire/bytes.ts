@@ -1,7 +1,8 @@
+import { StacklessError } from '../base/errors.js';
 import { FIRST_SLOT_ID } from '../pkcs11/constants.js';
 
 /** What arrived does not follow the table: too short, too long, or a length beyond its bound. Ends the connection. */
-export class MalformedFrame extends Error {
+export class MalformedFrame extends StacklessError {
   constructor(what: string) {
     super(`malformed frame: ${what}`);
     this.name = 'MalformedFrame';
@@ -9,7 +10,7 @@ export class MalformedFrame extends Error {
 }
 
 /** What is to be written is longer than a frame may be. */
-export class FrameTooLarge extends Error {
+export class FrameTooLarge extends StacklessError {
   constructor(lengthBytes: number) {
     super(`an answer of ${lengthBytes} bytes or more does not fit a frame`);
     this.name = 'FrameTooLarge';
