@@ -25,7 +25,7 @@ describe('as many clients and sessions as CloudHSM has', function () {
   after(() => split.stop());
 
   it(`are ${SESSIONS} sessions of one application: CKR_SESSION_COUNT for the next, until one is closed`, () => {
-    process.env['CLOUDHSM_LOCAL_SOCKET'] = split.env['CLOUDHSM_LOCAL_SOCKET'];
+    split.useInThisProcess();
     const p11 = new pkcs11js.PKCS11();
     p11.load(modulePath);
     p11.C_Initialize();

@@ -19,7 +19,7 @@ describe('a program when no HSM can be reached', function () {
   after(() => split.stop());
 
   const initialise = (): number | undefined => {
-    process.env['CLOUDHSM_LOCAL_SOCKET'] = split.env['CLOUDHSM_LOCAL_SOCKET'];
+    split.useInThisProcess();
     const p11 = new pkcs11js.PKCS11();
     p11.load(modulePath);
     try {

@@ -137,9 +137,9 @@ export class TestEngine {
     return run(command, words, { ...options, env: { ...this.env, ...options.env } });
   }
 
-  /** Lets this very process load the module against this engine. One engine at a time. */
+  /** Lets this very process load the module against this engine, until it is stopped. One engine at a time. */
   useInThisProcess(): void {
-    process.env['CLOUDHSM_LOCAL_SOCKET'] = this.socket;
+    useSocket(this.socket);
   }
 
   /** kill -9: nothing is tidied up. */
@@ -157,6 +157,17 @@ export class TestEngine {
       child.kill('SIGINT');
       await gone;
     }
+    forgetSocket(this.socket);
     rmSync(this.home, { recursive: true, force: true });
   }
+}
+
+/** Modules that this very process loads, and programs that it starts, find the engine there. */
+export function useSocket(socket: string): void {
+  process.env['CLOUDHSM_LOCAL_SOCKET'] = socket;
+}
+
+/** The next test file, which may run in this process, finds its own. */
+export function forgetSocket(socket: string): void {
+  if (process.env['CLOUDHSM_LOCAL_SOCKET'] === socket) delete process.env['CLOUDHSM_LOCAL_SOCKET'];
 }

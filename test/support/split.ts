@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ConfigInput } from '../../src/base/config.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
-import { binary, cloudhsmLocal, modulePath } from './engine.js';
+import { binary, cloudhsmLocal, forgetSocket, modulePath, useSocket } from './engine.js';
 import type { Prefix } from './namespaces.js';
 import type { ToCheck } from './split-check.js';
 import type { Worker } from './split-load.js';
@@ -121,11 +121,20 @@ export class SplitCluster {
   }
 
   /** What a program of the client needs. */
+  get socket(): string {
+    return join(this.clientHome, 'run', 'engine.sock');
+  }
+
+  /** Lets this very process load the module against the client, until it is stopped. */
+  useInThisProcess(): void {
+    useSocket(this.socket);
+  }
+
   get env(): NodeJS.ProcessEnv {
     const { name, password } = this.account;
     return {
       ...process.env,
-      CLOUDHSM_LOCAL_SOCKET: join(this.clientHome, 'run', 'engine.sock'),
+      CLOUDHSM_LOCAL_SOCKET: this.socket,
       PKCS11_MODULE_PATH: modulePath,
       CLOUDHSM_PIN: `${name}:${password}`,
     };
@@ -183,6 +192,7 @@ export class SplitCluster {
   async stop(): Promise<void> {
     await this.#client?.end('SIGKILL');
     await Promise.all([...this.#hsms.values()].map((member) => member.end('SIGKILL')));
+    forgetSocket(this.socket);
     for (const home of [this.home, this.clientHome]) rmSync(home, { recursive: true, force: true });
   }
 }
