@@ -35,7 +35,7 @@ describe('on other versions of Node', function () {
   });
 
   for (const version of versions) {
-    it(`builds what is native, has what its OpenSSL has, and signs with a key in the HSM on Node ${version}`, async function () {
+    it(`builds its addon, has what its OpenSSL has, and signs with a key in the HSM on Node ${version}`, async function () {
       const prefix = join(folder, `node-${version}`);
       mkdirSync(prefix);
       writeFileSync(join(prefix, 'package.json'), '{}');
@@ -60,9 +60,9 @@ describe('on other versions of Node', function () {
         return stdout;
       };
       expect(succeeded(await inFolder(node, '--version'))).to.match(new RegExp(`^v${version}\\.`));
-      for (const step of ['addon', 'module']) {
-        succeeded(await inFolder(node, 'scripts/build.mjs', '--only', step, '--force'));
-      }
+      succeeded(await inFolder(node, 'scripts/build.mjs', '--only', 'addon', '--force'));
+      // The module knows nothing of Node.
+      cpSync(join(projectRoot, 'build', 'pkcs11'), join(folder, 'build', 'pkcs11'), { recursive: true });
       for (const words of tests)
         succeeded(await inFolder(node, 'node_modules/.bin/mocha', '--timeout', '60000', ...words));
       succeeded(await inFolder(node, 'bin/cloudhsm-local.mjs', 'up', '--detach'));

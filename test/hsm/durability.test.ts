@@ -10,7 +10,7 @@ import { cloudhsmLocal, projectRoot, TestEngine } from '../support/engine.js';
 import { TestModule } from '../support/module.js';
 
 /** CLOUDHSM_LOCAL_KILLS lengthens it. */
-const KILLS = Number(process.env['CLOUDHSM_LOCAL_KILLS'] ?? 8);
+const KILLS = Number(process.env['CLOUDHSM_LOCAL_KILLS'] ?? 5);
 const WRITERS = 3;
 
 /** A process that creates token keys as fast as it can until the engine is gone. It prints each label once the call

@@ -14,7 +14,7 @@ export interface Acknowledged {
 
 /** CLOUDHSM_LOCAL_CHAOS_SECONDS lengthens what breaks things, CLOUDHSM_LOCAL_CHAOS_SEED repeats the choices of a run. */
 export const chaos = {
-  seconds: Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 15),
+  seconds: Number(process.env['CLOUDHSM_LOCAL_CHAOS_SECONDS'] ?? 10),
   seed: Number(process.env['CLOUDHSM_LOCAL_CHAOS_SEED'] ?? Math.floor(Math.random() * 1_000_000)),
 };
 
