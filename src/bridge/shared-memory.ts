@@ -3,7 +3,7 @@ import { addonPart } from '../base/addon.js';
 import { type Eventually, isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import { MalformedFrame } from '../wire/bytes.js';
-import { frameHeader } from '../wire/frames.js';
+import { framed } from '../wire/frames.js';
 import { writeOffer } from '../wire/handshake.js';
 
 /** native/addon/transport/transport.h */
@@ -111,7 +111,7 @@ export function shareMemory(
   );
   const { channels, channelBytes } = native;
   const offer = writeOffer({ layoutVersion, channels, channelBytes });
-  const group = transport.open(descriptorOf(socket), Buffer.concat([frameHeader(offer.length), offer]));
+  const group = transport.open(descriptorOf(socket), framed(offer));
   if (group === undefined) return undefined;
   if (group < 0) throw new MalformedFrame('the module does not take the offer of shared memory');
   receivers.set(group, receiver);

@@ -25,6 +25,7 @@ export {
 } from './keys.js';
 export * from './mac.js';
 export * from './message-keys.js';
+export * from './numbers.js';
 export * from './passwords.js';
 export { pkcs8OfPem } from './pem-keys.js';
 export * from './random.js';

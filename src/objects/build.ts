@@ -1,5 +1,6 @@
 import {
   aesZeroBlock,
+  bitLength,
   CryptoError,
   curveByName,
   des3ZeroBlock,
@@ -16,6 +17,7 @@ import {
   rsaPrivateKeyInfo,
   rsaPublicComponents,
   rsaPublicKeyInfo,
+  withoutLeadingZeros,
 } from '../crypto/index.js';
 import { octetString, rawPoint } from '../mechanisms/ec-point.js';
 import { curveOfParameters } from '../mechanisms/ecdsa.js';
@@ -94,10 +96,6 @@ function setCurvePart(attributes: Attributes, spki: Buffer): void {
   attributes.set(CKA.CKA_EC_POINT, octetString(point));
 }
 
-export function bitLength(modulus: Buffer): number {
-  return modulus.length * 8 - (Math.clz32(modulus[0] ?? 0) - 24);
-}
-
 function setSecretPart(kind: ObjectKind, attributes: Attributes, bytes: Buffer): void {
   // Triple DES keys have one length and no attribute for it.
   if (kind !== 'des3') attributes.set(CKA.CKA_VALUE_LEN, ulongBytes(bytes.length));
@@ -132,11 +130,6 @@ function shareParameterSet(publicAttributes: Attributes, privateAttributes: Attr
 
 /** What a template may say of a key that is known otherwise: made now, or brought along. */
 const keyParts = [CKA.CKA_EC_PARAMS, CKA.CKA_MODULUS, CKA.CKA_MODULUS_BITS, CKA.CKA_PUBLIC_EXPONENT];
-
-const withoutLeadingZeros = (value: Buffer): Buffer => {
-  const first = value.findIndex((byte) => byte !== 0);
-  return first < 0 ? value : value.subarray(first);
-};
 
 /** A part of a finished key; private keys say nothing of the length of their modulus. */
 function keyPart(attributes: Attributes, type: number): Buffer | undefined {
@@ -251,8 +244,7 @@ function checkImportedSize(kind: ObjectKind, attributes: Attributes): void {
   if (isSecret(kind)) checkSecretKey(keyTypeOf(kind)!, required(attributes, CKA.CKA_VALUE));
   if (kind !== 'rsaPrivate' && kind !== 'rsaPublic') return;
   const modulus = required(attributes, CKA.CKA_MODULUS);
-  const leadingZeros = modulus.findIndex((byte) => byte !== 0);
-  checkModulusBits(leadingZeros < 0 ? 0 : bitLength(modulus.subarray(leadingZeros)));
+  checkModulusBits(bitLength(modulus));
   checkPublicExponent(required(attributes, CKA.CKA_PUBLIC_EXPONENT));
   for (const type of [CKA.CKA_PUBLIC_EXPONENT, ...secretTypes]) {
     if ((attributes.get(type)?.length ?? 0) > modulus.length) {

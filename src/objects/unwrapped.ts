@@ -1,5 +1,6 @@
 import { Failure } from '../base/errors.js';
 import {
+  bitLength,
   CryptoError,
   ecPrivateComponents,
   ecPrivateKeyInfo,
@@ -11,7 +12,7 @@ import { checkModulusBits, checkPublicExponent } from '../mechanisms/rsa.js';
 import { checkSecretKey } from '../mechanisms/secret-keys.js';
 import { attributeName } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import { bitLength, buildBroughtAlong, buildSecretKey, imported, type NewObject } from './build.js';
+import { buildBroughtAlong, buildSecretKey, imported, type NewObject } from './build.js';
 import { keyTypeOf, type ObjectKind } from './kinds.js';
 import type { Attributes } from './template-validator.js';
 

@@ -194,8 +194,9 @@ export class AuditTrail {
     for (let sequence = begin; sequence < end; ) {
       const found = this.#blockWith(sequence);
       const block = found === undefined ? [] : decodeBlock(found.block);
-      const wanted = block.slice(sequence - (found?.at ?? 0), end - (found?.at ?? 0));
+      const wanted = block.filter((record) => record.sequence >= sequence && record.sequence < end);
       records.push(...wanted);
+      // What is missing is left out.
       sequence += Math.max(wanted.length, 1);
     }
     return records;

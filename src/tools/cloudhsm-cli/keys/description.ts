@@ -1,4 +1,5 @@
 import { Failure } from '../../../base/errors.js';
+import { bitLength } from '../../../crypto/index.js';
 import type { KeyInfo } from '../../../hsm/commands/key-info.js';
 import type { HsmConnection } from '../../../hsm/hsm.js';
 import type { ReadResult } from '../../../objects/reading.js';
@@ -95,9 +96,10 @@ function keyLengthBytes({ attributes, infos }: KnownKey): number {
 export function shownAttributes(key: KnownKey): Readonly<Record<string, unknown>> {
   const { attributes } = key;
   const shown: Record<string, unknown> = {};
+  const modulus = attributes.get(CKA.CKA_MODULUS);
   const computed: Readonly<Record<number, number | undefined>> = {
     [CKA.CKA_VALUE_LEN]: keyLengthBytes(key),
-    [CKA.CKA_MODULUS_BITS]: bitsOf(attributes.get(CKA.CKA_MODULUS)),
+    [CKA.CKA_MODULUS_BITS]: modulus && bitLength(modulus),
   };
   for (const { name, type, form, shows } of attributeRows) {
     const value = attributes.get(type);
@@ -108,12 +110,6 @@ export function shownAttributes(key: KnownKey): Readonly<Record<string, unknown>
     else if (shows === 'always') shown[name] = name === 'id' ? '' : false;
   }
   return shown;
-}
-
-function bitsOf(modulus: Buffer | undefined): number | undefined {
-  if (modulus === undefined) return undefined;
-  const first = modulus.findIndex((byte) => byte !== 0);
-  return (modulus.length - first) * 8 - Math.clz32(modulus[first]!) + 24;
 }
 
 /** All that the CLI shows of a key. A session key is on one HSM and nowhere else. */
