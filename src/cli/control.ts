@@ -2,6 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { commandFailure, describeError, type Failure } from '../base/errors.js';
+import { originForm } from '../base/http.js';
 import type { Log } from '../base/log.js';
 import { requireSocketPath } from '../base/sockets.js';
 import type { Hsm } from '../hsm/hsm.js';
@@ -86,7 +87,8 @@ export async function serveControl(
   };
   const server = createServer((incoming, outgoing) => {
     incoming.resume();
-    const { method = '', url = '' } = incoming;
+    const { method = '' } = incoming;
+    const url = originForm(incoming.url ?? '');
     const [, ofHsm = ''] = /^\/(?:logs|hsms)\/([\w-]+)\//.exec(url) ?? [];
     const process = processes().get(ofHsm);
     if (process !== undefined) {

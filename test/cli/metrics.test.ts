@@ -68,13 +68,15 @@ describe('cloudhsm-local metrics', function () {
     expect(values(later, 'HsmKeysSessionOccupied')).to.deep.equal([0, 0]);
   });
 
-  it('are on the control socket for whoever scrapes them', async function () {
-    const { code, stdout } = await run('curl', [
-      ...['-sS', '--unix-socket', `${engine.home}/run/control.sock`],
-      ...['-D', '-', 'http://localhost/metrics'],
-    ]);
-    if (code === -1) this.skip();
-    expect(stdout.toLowerCase()).to.contain('content-type: text/plain; version=0.0.4');
-    expect(stdout).to.contain('# TYPE HsmUnhealthy gauge');
-  });
+  // The absolute form: RFC 9112, section 3.2.2.
+  for (const target of ['/metrics', 'http://localhost/metrics'])
+    it(`are on the control socket for whoever scrapes ${target}`, async function () {
+      const { code, stdout } = await run('curl', [
+        ...['-sS', '--unix-socket', `${engine.home}/run/control.sock`],
+        ...['-D', '-', '--request-target', target, 'http://localhost/'],
+      ]);
+      if (code === -1) this.skip();
+      expect(stdout.toLowerCase()).to.contain('content-type: text/plain; version=0.0.4');
+      expect(stdout).to.contain('# TYPE HsmUnhealthy gauge');
+    });
 });

@@ -63,6 +63,16 @@ describe('the HTTP face', () => {
     expect(codeOf(await server.send({ headers }))).to.equal(unknown);
   });
 
+  // RFC 9112, section 3.2.2: "a server MUST accept the absolute-form in requests".
+  it('takes targets in absolute form, as clients that know of proxies send them', async () => {
+    const absolute = (path: string) => `${server.endpoint}${path}`;
+    for (const path of [absolute('/'), absolute(''), 'HTTP://cloudhsmv2.us-east-1.amazonaws.com/'])
+      expect((await server.send({ target: 'DescribeClusters', path })).status, path).to.equal(200);
+    expect((await server.send({ method: 'GET', path: absolute('/root.crt') })).text).to.equal('a root');
+    for (const path of [absolute('/x'), absolute('/?x'), 'ftp://127.0.0.1/', 'http:///', 'http://'])
+      expect((await server.send({ target: 'DescribeClusters', path })).status, path).to.equal(404);
+  });
+
   it('serves the roots that users pin', async () => {
     expect((await server.send({ method: 'GET', path: '/root.crt' })).text).to.equal('a root');
     expect(await server.send({ method: 'HEAD', path: '/root.crt' })).to.include({ status: 200, text: '' });

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { describeError } from '../../base/errors.js';
+import { originForm } from '../../base/http.js';
 import { limits } from '../../base/limits.js';
 import type { Log } from '../../base/log.js';
 import { randomBytes } from '../../crypto/index.js';
@@ -70,7 +71,7 @@ function operationOf(request: IncomingMessage): OperationName {
   const [prefix, name = ''] = (Array.isArray(target) ? '' : (target ?? '')).split('.');
   if (
     request.method !== 'POST' ||
-    request.url !== '/' ||
+    originForm(request.url ?? '') !== '/' ||
     prefix !== service.targetPrefix ||
     !isOperationName(name)
   )
@@ -134,8 +135,9 @@ class Face {
 
   #serveFile({ method, url = '' }: IncomingMessage, response: ServerResponse): boolean {
     const { files = {} } = this.parts;
-    if ((method !== 'GET' && method !== 'HEAD') || !Object.hasOwn(files, url)) return false;
-    response.writeHead(200, { 'content-type': 'application/x-pem-file' }).end(files[url]);
+    const path = originForm(url);
+    if ((method !== 'GET' && method !== 'HEAD') || !Object.hasOwn(files, path)) return false;
+    response.writeHead(200, { 'content-type': 'application/x-pem-file' }).end(files[path]);
     return true;
   }
 
