@@ -1,6 +1,6 @@
 import { Failure } from '../../base/errors.js';
 import { digest } from '../../crypto/index.js';
-import type { Role } from '../roles.js';
+import { type Role, roleRows } from '../roles.js';
 import type { AuditRecord } from './entry.js';
 import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
 import { type Response, responses } from './responses.js';
@@ -51,13 +51,22 @@ const responseNames = byNumber(
   Object.entries(responses).map(([name, { number }]) => [name as Response, number]),
 );
 
-function named<Name>(names: ReadonlyMap<number, Name>, number: number): Name {
-  const name = names.get(number);
-  if (name !== undefined) return name;
-  throw new Failure('CORRUPT_STORE', `the audit log has the number ${number}, which means nothing here`);
+const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Whether what was read is a record that some version has written. */
+function isRecord({ opcode, response, logType, user, keys, ...numbers }: Partial<AuditRecord>): boolean {
+  const { sequence, rebootCounter, timeUs, sessionHandle } = numbers;
+  return (
+    [sequence, rebootCounter, timeUs, sessionHandle].every(isNumber) &&
+    Object.hasOwn(opcodes, opcode ?? '') &&
+    Object.hasOwn(responses, response ?? '') &&
+    Object.hasOwn(logTypes, logType ?? '') &&
+    (user === undefined || (typeof user?.name === 'string' && Object.hasOwn(roleRows, user.role))) &&
+    (keys === undefined || (isNumber(keys?.secret) && isNumber(keys?.public)))
+  );
 }
 
-function recordOf(row: Row, sequence: number, rebootCounter: number): AuditRecord {
+function recordOf(row: Row, sequence: number, rebootCounter: number): Partial<AuditRecord> {
   const [timeUs, sessionHandle, opcode, response, logType, ...about] = row;
   const [first, second] = about;
   return {
@@ -65,9 +74,9 @@ function recordOf(row: Row, sequence: number, rebootCounter: number): AuditRecor
     rebootCounter,
     timeUs,
     sessionHandle,
-    response: named(responseNames, response),
-    opcode: named(opcodeNames, opcode),
-    logType: named(logTypeNames, logType),
+    response: responseNames.get(response)!,
+    opcode: opcodeNames.get(opcode)!,
+    logType: logTypeNames.get(logType)!,
     ...(typeof first === 'string' && { user: { name: first, role: second as Role } }),
     ...(typeof first === 'number' && { keys: { secret: first, public: second as number } }),
   };
@@ -80,11 +89,29 @@ export function encodeBlock(previousHash: Buffer, records: readonly AuditRecord[
   return Buffer.concat([previousHash, Buffer.from(JSON.stringify(block))]);
 }
 
-/** Throws CORRUPT_STORE for what no version before this one has written. */
-export function decodeBlock(bytes: Buffer): AuditRecord[] {
+function recordsIn(bytes: Buffer): readonly Partial<AuditRecord>[] {
   const block = JSON.parse(bytes.subarray(HASH_BYTES).toString('utf8')) as Block | AuditRecord;
   // Earlier builds kept each record by itself, under its names.
   if ('opcode' in block) return [block];
   const { sequence, rebootCounter, records } = block;
-  return records.map((row, at) => recordOf(row, sequence + at, rebootCounter));
+  return records.map((row, at) => (Array.isArray(row) ? recordOf(row, sequence + at, rebootCounter) : {}));
+}
+
+/**
+ * The records of a block, the first of which has the number `first`. Throws CORRUPT_STORE, with the number of the record that means
+ * nothing.
+ */
+export function decodeBlock(bytes: Buffer, first: number): AuditRecord[] {
+  let records: readonly Partial<AuditRecord>[] = [];
+  try {
+    records = recordsIn(bytes);
+  } catch {
+    // Whatever it is, it is no block.
+  }
+  const wrong = records.findIndex((record) => !isRecord(record));
+  if (records.length > 0 && wrong < 0) return records as AuditRecord[];
+  throw new Failure(
+    'CORRUPT_STORE',
+    `record ${first + Math.max(wrong, 0)} of the audit log means nothing here`,
+  );
 }

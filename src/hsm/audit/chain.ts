@@ -39,11 +39,13 @@ export async function problemOf(snapshot: Snapshot, head: Head): Promise<string 
     if (sequenceOf(key) > sequence && sequence < head.next) return `record ${sequence} is missing`;
     if (sequenceOf(key) !== sequence || sequence >= head.next)
       return `record ${sequenceOf(key)} was added by somebody else`;
-    const block = openedBlock(snapshot, key);
-    if (block === undefined) return `record ${sequence} was changed, or comes from elsewhere`;
+    const block = refusedAsText(() => snapshot.get('audit', key));
+    if (!Buffer.isBuffer(block)) return `record ${sequence} was changed, or comes from elsewhere`;
     if (previousHashOf(block).toString('hex') !== hash)
       return `record ${sequence} does not follow the one before`;
-    for (const record of decodeBlock(block))
+    const records = refusedAsText(() => decodeBlock(block, sequence));
+    if (typeof records === 'string') return records;
+    for (const record of records)
       if (record.sequence !== sequence++) return `record ${record.sequence} is at a wrong place`;
     hash = hashOf(block).toString('hex');
   }
@@ -51,11 +53,12 @@ export async function problemOf(snapshot: Snapshot, head: Head): Promise<string 
   return hash === head.hash ? undefined : 'the last record is not the one that was written last';
 }
 
-function openedBlock(snapshot: Snapshot, key: Buffer): Buffer | undefined {
+/** What was read, or why it cannot be. */
+function refusedAsText<T>(read: () => T): T | string {
   try {
-    return snapshot.get('audit', key);
+    return read();
   } catch (error) {
-    if (error instanceof Failure) return undefined;
+    if (error instanceof Failure) return error.message;
     throw error;
   }
 }

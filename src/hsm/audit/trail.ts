@@ -193,7 +193,7 @@ export class AuditTrail {
     const records: AuditRecord[] = [];
     for (let sequence = begin; sequence < end; ) {
       const found = this.#blockWith(sequence);
-      const block = found === undefined ? [] : decodeBlock(found.block);
+      const block = found === undefined ? [] : decodeBlock(found.block, found.at);
       const wanted = block.filter((record) => record.sequence >= sequence && record.sequence < end);
       records.push(...wanted);
       // What is missing is left out.

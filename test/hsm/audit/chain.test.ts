@@ -91,6 +91,36 @@ describe('the chain of an audit log', () => {
     });
   }
 
+  const nonsense: Record<string, (json: string) => string> = {
+    'a number that no opcode has': (json) => json.replace(/(?<=\[0,301,)\d+/, '999999'),
+    'a number that no response has': (json) => json.replace(/(?<=\[0,301,\d+,)\d+/, '999999'),
+    'a time that is none': (json) => json.replace('[0,301,', '["then",301,'),
+    'no numbers at all': (json) => json.replace(/\[0,301,[^\]]*\]/, 'null'),
+  };
+  for (const [what, change] of Object.entries(nonsense))
+    it(`says which record it is that has ${what}`, async () => {
+      const { store, trail } = await filled(300);
+      await Promise.all(Array.from({ length: 10 }, (_, count) => trail.append(entry(300 + count))));
+      // The records 300 to 309 are one block.
+      const block = store.get('audit', at(300).key)!;
+      const json = change(block.subarray(32).toString());
+      expect(json).not.to.equal(block.subarray(32).toString());
+      await store.write([{ ...at(300), value: Buffer.concat([block.subarray(0, 32), Buffer.from(json)]) }]);
+      const problem = 'record 301 of the audit log means nothing here';
+      expect((await trail.verify()).problem).to.equal(problem);
+      expect(() => trail.read(0, 400)).to.throw(problem);
+      expect(trail.read(0, 300)).to.have.length(300);
+    });
+
+  it('says which block it is that is none', async () => {
+    const { store, trail } = await filled(3);
+    for (const text of ['', '{', 'null', '{}', '{"sequence":1,"rebootCounter":0,"records":[]}']) {
+      const value = Buffer.concat([store.get('audit', at(1).key)!.subarray(0, 32), Buffer.from(text)]);
+      await store.write([{ ...at(1), value }]);
+      expect((await trail.verify()).problem, text).to.equal('record 1 of the audit log means nothing here');
+    }
+  });
+
   it('keeps what is written together in one block, and reads any part of it', async () => {
     const { store, trail } = await filled(3);
     const numbers = Array.from({ length: 600 }, (_, count) => count + 3);
@@ -116,7 +146,7 @@ describe('the chain of an audit log', () => {
     const { store } = await filled(2);
     for (const sequence of [0, 1]) {
       const block = store.get('audit', at(sequence).key)!;
-      const [record] = decodeBlock(block);
+      const [record] = decodeBlock(block, sequence);
       const alone = Buffer.concat([block.subarray(0, 32), Buffer.from(JSON.stringify(record))]);
       await store.write([{ ...at(sequence), value: alone }]);
       // The chain is over the bytes: what follows has to be told of them.
