@@ -56,7 +56,6 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const { timeouts = DEFAULT_TIMEOUTS, mostClients = limits.applications } = options;
   const hsmId = hsm.settings.id;
   const connections = new Set<ServedConnection>();
-  const peers = new WeakSet<ServedConnection>();
   let dismissed = false;
   const clients = (): number => [...connections].filter(({ isClient }) => isClient).length;
 
@@ -92,6 +91,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     }
     const served = {
       hsmId,
+      isPeer,
       timeouts,
       members,
       connect: (switches: ClientSwitches, allowed: (deviation: string, cause: string) => void) =>
@@ -108,7 +108,6 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     };
     const connection = new ServedConnection(socket, served, log);
     connections.add(connection);
-    if (isPeer) peers.add(connection);
     hsm.traffic.add(socket);
     socket.on('close', () => {
       connections.delete(connection);
@@ -170,7 +169,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     },
     dismissClients: () => {
       dismissed = true;
-      for (const connection of connections) if (!peers.has(connection)) connection.end();
+      for (const connection of connections) if (!connection.isPeer) connection.end();
     },
     close,
   };

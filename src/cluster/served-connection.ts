@@ -36,6 +36,8 @@ export interface PeerTimeouts {
 
 export interface Served {
   readonly hsmId: string;
+  /** It is another HSM of the cluster. */
+  readonly isPeer: boolean;
   readonly timeouts: PeerTimeouts;
   /** A session in the HSM; `allowed` learns of its deviations. */
   connect(switches: ClientSwitches, allowed: (deviation: string, cause: string) => void): HsmConnection;
@@ -77,6 +79,10 @@ export class ServedConnection {
     socket.on('drain', () => this.#next());
     socket.on('error', (error) => log.debug({ hsm: served.hsmId }, `a client is lost: ${error.message}`));
     socket.on('close', () => this.#closed());
+  }
+
+  get isPeer(): boolean {
+    return this.served.isPeer;
   }
 
   /** Whether it counts among the clients. */
