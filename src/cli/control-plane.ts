@@ -9,7 +9,7 @@ import { ControlPlane } from '../control-plane/control-plane.js';
 import { standardAuthorization } from '../control-plane/http/authorization.js';
 import { type ControlPlaneServer, serveControlPlane } from '../control-plane/http/server.js';
 import { type Roots, rootFiles, rootNames } from '../control-plane/identity/hardware.js';
-import { type ControlPlaneSettings, standardSettings } from '../control-plane/state/context.js';
+import { type ControlPlaneSettings, standardSettings } from '../control-plane/state/settings.js';
 import type { ReadinessRecord } from '../cryptoki/readiness.js';
 import { openLmdbStore } from '../store/lmdb-store.js';
 import type { ApiHsms } from './api-hsms/api-hsms.js';

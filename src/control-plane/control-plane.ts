@@ -19,15 +19,11 @@ import type { OperationName, Output } from './service/operations.js';
 import { validateInput } from './service/validate.js';
 import { backupsOf } from './state/backups.js';
 import { Catalogue, type CatalogueChange } from './state/catalogue.js';
-import {
-  type Context,
-  type ControlPlaneSettings,
-  type Operation,
-  standardSettings,
-} from './state/context.js';
+import type { Context, Operation } from './state/context.js';
 import { PageTokens } from './state/pages.js';
 import type { ClusterRecord, Realm } from './state/records.js';
 import { type Job, Scheduler } from './state/scheduler.js';
+import { type ControlPlaneSettings, standardSettings } from './state/settings.js';
 import { systemTime, type Time } from './state/time.js';
 
 const PAGE_KEY_BYTES = 32;

@@ -15,8 +15,8 @@ import {
   operations,
 } from '../../src/control-plane/service/operations.js';
 import { validate } from '../../src/control-plane/service/validate.js';
-import type { ControlPlaneSettings } from '../../src/control-plane/state/context.js';
 import type { Realm } from '../../src/control-plane/state/records.js';
+import type { ControlPlaneSettings } from '../../src/control-plane/state/settings.js';
 import type { Profile } from '../../src/objects/deviations.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 import type { RecordStore } from '../../src/store/record-store.js';

@@ -1,24 +1,14 @@
 import { digest } from '../../crypto/index.js';
 import { invalidRequest } from '../service/errors.js';
 import type { Transaction } from './catalogue.js';
-import type { ControlPlaneSettings } from './context.js';
 import type { ClusterRecord, Realm } from './records.js';
+import type { ControlPlaneSettings, SubnetPlace } from './settings.js';
 
 /*
  * EC2 stands behind the real service; behind this one is a table, and for subnets that are not in it a rule: all
  * such subnets of an account and region are in one VPC, their availability zones go round, and their addresses are
  * this machine's own (127.x.y.0/24). A subnet stays where it was first found.
  */
-
-/** Where a subnet is. */
-export interface SubnetPlace {
-  readonly vpcId: string;
-  readonly availabilityZone: string;
-  /** `a.b.c.d/n`: HSMs listen on its addresses. */
-  readonly cidr: string;
-  /** `a:b:c:d::/64`; without one it has no HSMs of DUALSTACK clusters. */
-  readonly ipv6Cidr?: string | undefined;
-}
 
 /** Regions have three to six. */
 const ZONES = 'abcdef';
