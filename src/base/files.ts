@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Writes a file that only its owner reads, as `writeWholeFile` does. */
@@ -61,13 +62,24 @@ export function moveWhole(from: string, to: string): void {
   if (dirname(from) !== dirname(to)) syncFolder(dirname(from));
 }
 
+const isForbidden = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EACCES';
+
+/** The same as `syncFolder`; others get their turn while the disk works. */
+export async function syncFolderMeanwhile(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch((error: unknown) => {
+    if (isForbidden(error)) return undefined;
+    throw error;
+  });
+  await folder?.sync().finally(() => folder.close());
+}
+
 /** What has been made, renamed or removed in a folder is on disk. In a folder that may not be read nobody can ask for that. */
 export function syncFolder(path: string): void {
   let folder: number;
   try {
     folder = openSync(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EACCES') return;
+    if (isForbidden(error)) return;
     throw error;
   }
   try {

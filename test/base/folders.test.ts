@@ -1,4 +1,5 @@
 import fs, { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,19 +40,36 @@ describe('what is to outlive a power failure', () => {
   if (!existsSync('/proc/self/fd')) return;
   let directory: string;
   let synced: string[];
+  let syncedMeanwhile: string[];
+  let handles: Pick<FileHandle, 'sync'>;
   const { fsyncSync } = fs;
+  let sync: FileHandle['sync'];
 
+  const nameOf = (file: number): string =>
+    fs.readlinkSync(`/proc/self/fd/${file}`).replace(directory, '').replace(/^$/, '/');
+
+  before(async () => {
+    const handle = await open('/proc/self/stat');
+    handles = Object.getPrototypeOf(handle);
+    sync = handles.sync;
+    await handle.close();
+  });
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'folders-'));
-    synced = [];
+    [synced, syncedMeanwhile] = [[], []];
     fs.fsyncSync = (file: number) => {
-      synced.push(fs.readlinkSync(`/proc/self/fd/${file}`).replace(directory, '').replace(/^$/, '/'));
+      synced.push(nameOf(file));
       fsyncSync(file);
+    };
+    handles.sync = function (this: FileHandle) {
+      syncedMeanwhile.push(nameOf(this.fd));
+      return sync.call(this);
     };
     syncBuiltinESMExports();
   });
   afterEach(() => {
     fs.fsyncSync = fsyncSync;
+    handles.sync = sync;
     syncBuiltinESMExports();
     rmSync(directory, { recursive: true });
   });
@@ -63,7 +81,19 @@ describe('what is to outlive a power failure', () => {
 
   it('is a backup in folders that were made for it', async () => {
     await new FolderStore(join(directory, 'backups')).put('eu-west-1/1/backup', Buffer.from('backup'));
-    expect(synced).to.deep.equal(['/', '/backups', '/backups/eu-west-1', '/backups/eu-west-1/1']);
+    expect(synced).to.deep.equal(['/', '/backups', '/backups/eu-west-1']);
+    const folder = '/backups/eu-west-1/1';
+    expect(syncedMeanwhile).to.deep.equal([`${folder}/backup.new`, folder]);
+  });
+
+  it('is that a backup was removed, for which nobody else waits', async () => {
+    const store = new FolderStore(directory);
+    await store.put('backup', Buffer.from('backup'));
+    await store.remove('backup');
+    expect(synced).to.deep.equal([]);
+    expect(syncedMeanwhile).to.deep.equal(['/backup.new', '/', '/']);
+    await store.remove('none/there');
+    expect(await store.list('')).to.deep.equal([]);
   });
 
   it('is what was moved to another folder: it is gone there, and here', () => {

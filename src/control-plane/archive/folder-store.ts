@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { makeFolder, syncFolder } from '../../base/files.js';
+import { makeFolder, syncFolderMeanwhile } from '../../base/files.js';
 import type { ObjectStore } from './object-store.js';
 
 /** What is being written ends so until it is whole. */
@@ -30,7 +30,7 @@ export class FolderStore implements ObjectStore {
       await handle.close();
     }
     await rename(unfinished, file);
-    syncFolder(dirname(file));
+    await syncFolderMeanwhile(dirname(file));
   }
 
   async get(key: string, maxBytes: number): Promise<Buffer | undefined> {
@@ -53,11 +53,9 @@ export class FolderStore implements ObjectStore {
     const file = join(this.folder, key);
     await rm(`${file}${UNFINISHED}`, { force: true });
     await rm(file, { force: true });
-    try {
-      syncFolder(dirname(file));
-    } catch (error) {
+    await syncFolderMeanwhile(dirname(file)).catch((error: unknown) => {
       if (!isMissing(error)) throw error;
-    }
+    });
   }
 
   async list(prefix: string): Promise<readonly string[]> {
