@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { cloudhsmCli } = await import('../dist/src/tools/cloudhsm-cli/main.js');
-process.exitCode = await cloudhsmCli(process.argv.slice(2));
+await runTool('cloudhsm-cli', cloudhsmCli);

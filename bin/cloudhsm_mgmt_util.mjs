@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { cloudhsmMgmtUtil } = await import('../dist/src/tools/cloudhsm-mgmt-util/main.js');
-process.exitCode = await cloudhsmMgmtUtil(process.argv.slice(2));
+await runTool('cloudhsm_mgmt_util', cloudhsmMgmtUtil);

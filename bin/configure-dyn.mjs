@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { configureSdk5 } = await import('../dist/src/tools/configure/main.js');
-process.exitCode = await configureSdk5('dyn', process.argv.slice(2));
+await runTool('configure-dyn', (words) => configureSdk5('dyn', words));

@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { configureSdk5 } = await import('../dist/src/tools/configure/main.js');
-process.exitCode = await configureSdk5('jce', process.argv.slice(2));
+await runTool('configure-jce', (words) => configureSdk5('jce', words));

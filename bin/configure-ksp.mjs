@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { configureSdk5 } = await import('../dist/src/tools/configure/main.js');
-process.exitCode = await configureSdk5('ksp', process.argv.slice(2));
+await runTool('configure-ksp', (words) => configureSdk5('ksp', words));

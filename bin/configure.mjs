@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { configureSdk3 } = await import('../dist/src/tools/configure/sdk3.js');
-process.exitCode = await configureSdk3(process.argv.slice(2));
+await runTool('configure', configureSdk3);

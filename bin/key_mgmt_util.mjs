@@ -1,3 +1,4 @@
 #!/usr/bin/env node
+const { runTool } = await import('../dist/src/base/output.js');
 const { keyMgmtUtil } = await import('../dist/src/tools/key-mgmt-util/main.js');
-process.exitCode = await keyMgmtUtil(process.argv.slice(2));
+await runTool('key_mgmt_util', keyMgmtUtil);

@@ -1,5 +1,6 @@
-import { Argument, Command, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { asCommandFailure, commandFailures, describeError, Failure } from '../base/errors.js';
+import { watchOutput } from '../base/output.js';
 import { faultKinds } from '../hsm/faults.js';
 import { completionScripts, localCompletions } from './completion.js';
 import { findHome } from './home.js';
@@ -11,6 +12,8 @@ const program = new Command('cloudhsm-local')
   .description('An AWS CloudHSM on this machine: simulated HSMs behind a PKCS#11 module')
   .version(version, '-V, --version', 'what this is')
   .showHelpAfterError()
+  // It would end before it is known whether its help has been written.
+  .exitOverride()
   .enablePositionalOptions();
 
 const homeOption = (): Option =>
@@ -154,15 +157,19 @@ command(
   .addArgument(new Argument('<shell>').choices(['bash', 'zsh']))
   .action((shell: keyof typeof completionScripts) => console.log(completionScripts[shell]));
 
+watchOutput('cloudhsm-local');
 try {
   const [first, ...words] = process.argv.slice(2);
   if (first === '--complete') console.log(localCompletions(program, words).join('\n'));
   else await program.parseAsync();
 } catch (thrown) {
-  const error = asCommandFailure(thrown);
-  // One line for a person; the code is what scripts look at.
+  process.exitCode = thrown instanceof CommanderError ? thrown.exitCode : complain(asCommandFailure(thrown));
+}
+
+/** One line for a person; the answer is what scripts look at. */
+function complain(error: unknown): number {
   console.error(`cloudhsm-local: ${describeError(error)}`);
   const code =
     error instanceof Failure ? commandFailures[error.code as keyof typeof commandFailures] : undefined;
-  process.exitCode = code ?? 1;
+  return code ?? 1;
 }

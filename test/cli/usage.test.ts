@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { cloudhsmLocal, run } from '../support/engine.js';
+import { cloudhsmLocal, projectRoot, run } from '../support/engine.js';
 
 /** What people do who have not read anything: one sentence and the exit status that README.md lists, and nothing is left behind. */
 describe('cloudhsm-local, used in a way that cannot work', () => {
@@ -93,4 +93,37 @@ describe('cloudhsm-local, used in a way that cannot work', () => {
   it('says what it is', async () => {
     expect((await cloudhsmLocal(['--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
+});
+
+/** A script that keeps an answer must learn that it has not got it; one that has read enough, as `head` has, wants no complaint. */
+describe('output that cannot be written', function () {
+  if (!existsSync('/dev/full')) return;
+  this.timeout(60_000);
+  const commands: [program: string, ...words: string[]][] = [
+    ['cloudhsm-local', 'completion', 'bash'],
+    ['cloudhsm-local', '--help'],
+    ['cloudhsm-local', 'up', '--help'],
+    ['cloudhsm-local', '--version'],
+    ['cloudhsm-cli', 'help'],
+    ['cloudhsm-cli', '--complete', 'cloudhsm-cli', ''],
+    ['key_mgmt_util', '-h'],
+    ['cloudhsm_mgmt_util', '-h'],
+    ['configure-pkcs11', '--help'],
+    ['configure', '--help'],
+  ];
+  const inShell = (words: readonly string[], output: string) => {
+    const [program, ...rest] = words;
+    const file = join(projectRoot, 'bin', `${program}.mjs`);
+    const script = `${output} && wait $!; "$@" >&3; echo "$?" >&2`;
+    return run('bash', ['-c', script, 'bash', process.execPath, file, ...rest]);
+  };
+  for (const words of commands) {
+    it(`is a message and an exit status: ${words.join(' ')}`, async () => {
+      const { stderr } = await inShell(words, 'exec 3> /dev/full');
+      expect(stderr).to.match(new RegExp(`^${words[0]}: the output could not be written.*: ENOSPC.*\n1\n$`));
+    });
+    it(`is, where nobody reads it, the end that SIGPIPE would be: ${words.join(' ')}`, async () => {
+      expect((await inShell(words, 'exec 3> >(:)')).stderr).to.equal('141\n');
+    });
+  }
 });
