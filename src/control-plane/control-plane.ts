@@ -21,7 +21,7 @@ import { backupsOf } from './state/backups.js';
 import { Catalogue, type CatalogueChange } from './state/catalogue.js';
 import type { Context, Operation } from './state/context.js';
 import { PageTokens } from './state/pages.js';
-import type { ClusterRecord, Realm } from './state/records.js';
+import type { ClusterRecord, HsmRecord, Realm } from './state/records.js';
 import { type Job, Scheduler } from './state/scheduler.js';
 import { type ControlPlaneSettings, standardSettings } from './state/settings.js';
 import { systemTime, type Time } from './state/time.js';
@@ -89,6 +89,7 @@ export class ControlPlane {
       used: (hsmId) => reported(noticeUse(context, hsmId)),
       failed: (hsmId, reason) => reported(noticeFailure(context, hsmId, reason, false)),
     });
+    // One after the other: programs find clusters in the order in which they were made.
     for (const cluster of catalogue.all('cluster')) await this.#start(cluster);
     catalogue.onCommit((changes) => this.#refresh(changes));
     this.#refreshAll();
@@ -102,14 +103,15 @@ export class ControlPlane {
   }
 
   /**
-   * An HSM whose store is damaged keeps the others from nothing: it is replaced by one with what they have. When it is all of them, what
-   * there is would be an older backup: somebody has to look at it first, unless the cluster was never used. Throws CORRUPT_STORE.
+   * Starts the HSMs of a cluster together. One whose store is damaged keeps the others from nothing: it is replaced by one with what they
+   * have. When it is all of them, what there is would be an older backup: somebody has to look at it first, unless the cluster was never
+   * used. Throws CORRUPT_STORE.
    */
   async #start(cluster: ClusterRecord): Promise<void> {
     const { host, log } = this.context;
     const due = cluster.hsms.filter((hsm) => mustWork(this.context, hsm));
     const damaged: unknown[] = [];
-    for (const hsm of due) {
+    const start = async (hsm: HsmRecord): Promise<void> => {
       try {
         await host.start(placeOf(cluster, hsm));
       } catch (error) {
@@ -117,7 +119,9 @@ export class ControlPlane {
         damaged.push(error);
         log.error({ hsm: hsm.id }, `the HSM could not be started: ${describeError(error)}`);
       }
-    }
+    };
+    for (const one of await Promise.allSettled(due.map(start)))
+      if (one.status === 'rejected') throw one.reason;
     if (damaged.length > 0 && damaged.length === due.length && isInitialised(cluster)) throw damaged[0];
   }
 

@@ -50,6 +50,27 @@ describe('HSMs that are looked after', () => {
       .and.to.have.nested.property('[0].HsmId', hsmId);
   });
 
+  it('start together: none waits for another one that takes its time', async () => {
+    const { id, hsmId } = await api.activeCluster();
+    const { HsmId: second } = await api.newHsm(id, 'b');
+    const { hsms } = api;
+    const begun: string[] = [];
+    let haveBegun: () => void;
+    const all = new Promise<void>((resolve) => {
+      haveBegun = resolve;
+    });
+    const start = hsms.start.bind(hsms);
+    hsms.start = async (place) => {
+      begun.push(place.hsmId);
+      if (begun.length === 2) haveBegun();
+      await all;
+      await start(place);
+    };
+    await api.restart();
+    expect(begun).to.deep.equal([hsmId, second]);
+    expect((await api.cluster(id)).State).to.equal('ACTIVE');
+  });
+
   it('keep no others from starting, and are replaced when they never do', async () => {
     const { id, hsmId } = await api.activeCluster();
     const { HsmId: second } = await api.newHsm(id, 'b');

@@ -61,12 +61,13 @@ export class LocalCluster {
   }
 
   #own(): Member[] {
-    return [...this.#served.values()].map(({ place, server }) => ({
+    const own = [...this.#served.values()].map(({ place, server }) => ({
       id: place.hsmId,
       ordinal: place.ordinal,
       eniIp: place.eniIp,
       port: server?.ports[0] ?? this.ports[0]!,
     }));
+    return own.sort((one, other) => one.ordinal - other.ordinal);
   }
 
   #members(): Members {
