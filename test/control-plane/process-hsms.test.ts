@@ -94,6 +94,52 @@ describe('HSMs in processes of their own', function () {
   });
 });
 
+/** kill -STOP: as a process that waits for a disk which never answers, or for itself. */
+describe('HSMs in processes that hang', function () {
+  this.timeout(60_000);
+  let api: ProcessControlPlane;
+  let id: string;
+
+  before(async () => {
+    api = await new ProcessControlPlane({ check: 1_000, close: 250 }).open({ healthCheckMs: CHECK_MS });
+    id = await api.usedCluster(2);
+  });
+  after(() => api.close());
+
+  const hsms = async () => (await api.cluster(id)).Hsms!;
+
+  it('are looked after again when they go on in time, and stay', async () => {
+    const before = await hsms();
+    const pid = api.hosted.pids.get(before[1]!.HsmId)!;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await api.advance(2 * CHECK_MS);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await api.host.isActivated(before[1]!.HsmId);
+    await api.advance(2 * CHECK_MS);
+    expect(await hsms()).to.deep.equal(before);
+    expect(api.hosted.pids.get(before[1]!.HsmId)).to.equal(pid);
+  });
+
+  it('are ended and replaced at the same ENI, by one with what the others have', async () => {
+    const [staying, hanging] = await hsms();
+    const pid = api.hosted.pids.get(hanging!.HsmId)!;
+    process.kill(pid, 'SIGSTOP');
+    await api.advance(3 * CHECK_MS);
+    const after = await hsms();
+    expect(after.map(({ State }) => State)).to.deep.equal(['ACTIVE', 'ACTIVE']);
+    expect(after.map(({ HsmId }) => HsmId)).to.include(staying!.HsmId);
+    const replacement = after.find(({ EniId }) => EniId === hanging!.EniId)!;
+    expect(replacement.EniIp).to.equal(hanging!.EniIp);
+    expect(replacement.HsmId).not.to.equal(hanging!.HsmId);
+    expect(await api.host.isActivated(replacement.HsmId)).to.equal(true);
+    expect([...api.hosted.pids.keys()]).to.have.members(after.map(({ HsmId }) => HsmId));
+    expect(() => process.kill(pid, 0), 'it is no more').to.throw('ESRCH');
+  });
+});
+
 /** What a process is to whoever has started it. */
 class FakeChild extends EventEmitter {
   readonly pid = 1;

@@ -4,6 +4,7 @@ import type { ApiHsms } from '../../src/cli/api-hsms/api-hsms.js';
 import { inProcesses } from '../../src/cli/api-hsms/in-processes.js';
 import { findHome, type Home } from '../../src/cli/home.js';
 import { ensureRoots } from '../../src/cli/roots.js';
+import type { Patience } from '../../src/control-plane/hosting/hsm-process.js';
 import type { ProcessHsms } from '../../src/control-plane/hosting/process-hsms.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
 import { ownerOf, TestedControlPlane, temporaryDirectory } from './control-plane.js';
@@ -16,9 +17,15 @@ export class ProcessControlPlane extends TestedControlPlane {
   readonly home: Home = findHome(this.#directory.path);
   apiHsms!: ApiHsms;
 
+  /** @param patience how long HSMs may take for their answers, in this process's time */
+  constructor(private readonly patience: Patience = {}) {
+    super();
+  }
+
   override async open(settings = this.settings): Promise<this> {
     await ensureRoots(this.home);
-    this.apiHsms = inProcesses(this.home, configSchema.parse({ logLevel: 'silent' }), silentLog);
+    const config = configSchema.parse({ logLevel: 'silent' });
+    this.apiHsms = inProcesses(this.home, config, silentLog, this.patience);
     this.host = this.apiHsms.host;
     return super.open({ networkSeed: this.home.directory, ...settings });
   }

@@ -6,6 +6,7 @@ import { makeFolder } from '../../base/files.js';
 import type { Log } from '../../base/log.js';
 import type { ClusterView } from '../../cluster/cluster.js';
 import { connectToHsm } from '../../cluster/tls-connection.js';
+import type { Patience } from '../../control-plane/hosting/hsm-process.js';
 import { ProcessHsms } from '../../control-plane/hosting/process-hsms.js';
 import { askOfHsms } from '../control.js';
 import type { Home } from '../home.js';
@@ -35,7 +36,7 @@ function spawnHsm(hsmId: string): ChildProcess {
 }
 
 /** HSMs in processes of their own, beside the engine's. */
-export function inProcesses(home: Home, config: Config, log: Log): ApiHsms {
+export function inProcesses(home: Home, config: Config, log: Log, patience?: Patience): ApiHsms {
   // Several processes would make them at the same time.
   openBackupKeys(home.backupKeyFiles, log);
   makeFolder(home.hsmsDirectory, 0o700);
@@ -48,6 +49,7 @@ export function inProcesses(home: Home, config: Config, log: Log): ApiHsms {
     spawn: spawnHsm,
     beginning,
     moved: (members) => clusters.follow(members),
+    patience,
     log,
   });
   const clusters = new ToldClusters((hsmId) => host.clientIdentity(hsmId), log);

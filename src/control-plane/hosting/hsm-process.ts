@@ -19,6 +19,9 @@ import {
 /** How long a process that was told to end may take before it is made to. */
 const END_MS = 3_000;
 
+/** Of calls that are to be answered sooner than their rows say. */
+export type Patience = { readonly [N in CallName]?: number };
+
 type Listener = { readonly [N in EventName]: (...happened: Happened<N>) => void };
 
 interface Pending {
@@ -41,6 +44,7 @@ export class HsmProcess {
     private readonly child: ChildProcess,
     private readonly listener: Listener,
     private readonly log: Log,
+    private readonly patience: Patience = {},
   ) {
     child.on('message', (message) => this.#receive(message));
     child.on('error', (error) => log.warn({ hsm: hsmId }, `the HSM's process: ${describeError(error)}`));
@@ -110,7 +114,7 @@ export class HsmProcess {
     return new Promise((resolve, reject) => {
       if (this.#gone !== undefined) throw new Error(`${this.hsmId} does not run: ${this.#gone}`);
       const id = this.#nextId++;
-      const { timeoutMs } = hsmCalls[name];
+      const timeoutMs = this.patience[name] ?? hsmCalls[name].timeoutMs;
       const timer = setTimeout(() => {
         this.#pending.delete(id);
         reject(new Error(`${this.hsmId} has not answered ${name} within ${timeoutMs / 1000} s`));

@@ -6,7 +6,7 @@ import { Turns } from '../../base/turns.js';
 import type { TlsIdentity } from '../../cluster/tls.js';
 import type { Member, Members } from '../../wire/hsm-frames.js';
 import type { ClusterTrust, HsmEvents, HsmHost, HsmIdentity, HsmPlace } from '../hsm-host.js';
-import { HsmProcess } from './hsm-process.js';
+import { HsmProcess, type Patience } from './hsm-process.js';
 import { type HsmFolders, takeAwayStore } from './hsm-store.js';
 import { nextVersion } from './roster.js';
 
@@ -17,6 +17,7 @@ export interface ProcessHsmsParts extends HsmFolders {
   readonly beginning: unknown;
   /** Learns where the HSMs of a cluster are, which has an owner, whenever that changes. */
   readonly moved: (members: Members) => void;
+  readonly patience?: Patience | undefined;
   readonly log: Log;
 }
 
@@ -114,7 +115,7 @@ export class ProcessHsms implements HsmHost {
     open: (process: HsmProcess, place: HsmPlace) => Promise<void>,
   ): Promise<void> {
     const { hsmId, clusterId } = place;
-    const { spawn, beginning, log } = this.parts;
+    const { spawn, beginning, log, patience } = this.parts;
     const listener = {
       activated: (id: string) => this.#events?.activated(id),
       used: (id: string) => this.#events?.used(id),
@@ -124,14 +125,14 @@ export class ProcessHsms implements HsmHost {
         this.#announce(place);
       },
     };
-    const process = new HsmProcess(hsmId, spawn(hsmId), listener, log);
+    const process = new HsmProcess(hsmId, spawn(hsmId), listener, log, patience);
     const member = this.#hsms.get(hsmId)?.member;
     const hosted: Hosted = { place, process, up: false, retired: false, member };
     this.#hsms.set(hsmId, hosted);
     void process.ended.then(() => this.#ended(hosted));
-    const known = this.#told.get(clusterId);
     try {
       await process.call('begin', beginning);
+      const known = this.#told.get(clusterId);
       if (known !== undefined) process.tell(known);
       await open(process, place);
       hosted.up = true;
