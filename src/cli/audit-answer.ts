@@ -13,11 +13,13 @@ export interface AuditPage {
 }
 
 /** What the control socket answers: `/logs` the HSMs, `/logs/ID/N` records from N on, `/logs/ID/check` a verification. */
-export function auditAnswer(trails: AuditTrails, path: string): unknown {
+export async function auditAnswer(trails: AuditTrails, path: string): Promise<unknown> {
   const [, , hsmId, what] = path.split('/');
   if (hsmId === undefined) return [...trails.keys()];
   const trail = trails.get(hsmId);
   if (trail === undefined || what === undefined) return undefined;
+  // Who asks has just done what he asks about.
+  await trail.flush();
   if (what === 'check') return trail.verify();
   if (!/^\d{1,15}$/.test(what)) return undefined;
   const from = Math.max(Number(what), trail.first);

@@ -17,8 +17,8 @@ interface Job {
   failed(error: unknown): void;
 }
 
-/** Entries that nobody waits for are on disk this soon. */
-const LAZY_MS = 10;
+/** Entries that nobody waits for are on disk this soon: a write costs as much processor time as some ten commands. */
+const LAZY_MS = 50;
 const RETRY_MS = 1000;
 /** What waits is written when it is so much, and whoever adds to it waits as well when it is more. */
 const JOBS_AT_A_TIME = 512;
@@ -46,6 +46,8 @@ export class AuditTrail {
   #head: Head;
   #pending: Job[] = [];
   #writing: Promise<void> | undefined;
+  /** Somebody waits for what is pending, or it is much, or has waited long enough. */
+  #due = false;
   #timer: NodeJS.Timeout | undefined;
   /** The disk took nothing the last time. */
   #failing = false;
@@ -88,26 +90,32 @@ export class AuditTrail {
     if (this.#pending.length >= MOST_PENDING_JOBS) return this.write([], entries);
     this.#pending.push({ changes: [], entries, done: nothing, failed: nothing });
     if (this.#pending.length >= JOBS_AT_A_TIME) this.#start();
-    else if (this.#writing === undefined) this.#timer ??= setTimeout(() => this.#start(), LAZY_MS).unref();
+    else if (this.#writing === undefined) this.#startIn(LAZY_MS);
     return undefined;
+  }
+
+  #startIn(delayMs: number): void {
+    this.#timer ??= setTimeout(() => this.#start(), delayMs).unref();
   }
 
   #start(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#due = true;
     // Later in this turn, so that what belongs together is written together.
     this.#writing ??= Promise.resolve()
       .then(() => this.#writeAll())
       .finally(() => {
         this.#writing = undefined;
-        if (this.#failing) this.#timer ??= setTimeout(() => this.#start(), RETRY_MS).unref();
-        else if (this.#pending.length > 0) this.#start();
+        if (this.#failing) this.#startIn(RETRY_MS);
+        else if (this.#pending.length > 0) this.#due ? this.#start() : this.#startIn(LAZY_MS);
       });
   }
 
   async #writeAll(): Promise<void> {
-    while (this.#pending.length > 0) {
+    while (this.#due && this.#pending.length > 0) {
       const jobs = this.#pending.splice(0, JOBS_AT_A_TIME);
+      this.#due = this.#pending.length > 0;
       if (await this.#writeJobs(jobs)) continue;
       return;
     }
@@ -220,10 +228,15 @@ export class AuditTrail {
     }
   }
 
-  /** Writes what waits. */
-  async close(): Promise<void> {
+  /** Writes what waits, as far as the disk takes it. */
+  async flush(): Promise<void> {
     if (this.#pending.length > 0) this.#start();
     await this.#writing;
+  }
+
+  /** Writes what waits, and nothing any more. */
+  async close(): Promise<void> {
+    await this.flush();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { silentLog } from '../../../src/base/log.js';
 import { decodeBlock } from '../../../src/hsm/audit/block.js';
@@ -199,5 +200,26 @@ describe('the chain of an audit log', () => {
     expect(trail.read(0, 10).map(({ sessionHandle }) => sessionHandle)).to.deep.equal([0, 1, 2, 4]);
     expect((await trail.verify()).problem).to.equal(undefined);
     expect(store.get('settings', change.key)).to.equal(undefined);
+  });
+
+  it('writes together what nobody waits for, also when it came during another write', async () => {
+    const inner = openMemoryStore();
+    let writes = 0;
+    const write: RecordStore['write'] = async (changes) => {
+      writes++;
+      await setImmediate();
+      await inner.write(changes);
+    };
+    const trail = trailOn({ ...inner, write });
+    const awaited = trail.append(entry(0));
+    await Promise.resolve();
+    trail.appendLazily(entry(1));
+    await awaited;
+    trail.appendLazily(entry(2));
+    await setImmediate();
+    expect(writes).to.equal(1);
+    await trail.flush();
+    expect(writes).to.equal(2);
+    expect(trail.read(0, 10)).to.have.length(3);
   });
 });
