@@ -2,7 +2,7 @@ import { Turns } from '../base/turns.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, kindRows } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
-import { decodeObject, encodeObject } from '../objects/record.js';
+import { decodeObject, encodeStored } from '../objects/record.js';
 import type { Attributes } from '../objects/template-validator.js';
 import { duplicateId, idClaim, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
@@ -121,7 +121,7 @@ export class TokenObjects {
   }
 
   async #write(before: HsmObject | undefined, object: HsmObject, write?: Write): Promise<void> {
-    const record = encodeObject(object);
+    const record = encodeStored(object);
     const changes: Change[] = [
       ...(before ? indexChanges(before, false) : []),
       { table: 'objects', key: handleKey(object.handle), value: record },

@@ -1,58 +1,110 @@
 import { limits } from '../base/limits.js';
-import { boolBytes } from '../pkcs11/template.js';
+import { boolBytes, sharedUlongBytes, ulongOf } from '../pkcs11/template.js';
 import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import type { HsmObject } from './hsm-object.js';
-import { isKeyQuorum } from './key-quorum.js';
-
-/** Versions of the record format. docs/STORAGE.md describes it byte by byte. */
-const recordVersions = {
-  /** These have no version of the object: it is 1. */
-  withoutObjectVersion: 1,
-  plain: 2,
-  /** Only of a key with a quorum: what other objects are, and their digests, stays as it was before there were any. */
-  withQuorum: 3,
-} as const;
-const knownVersions: readonly number[] = Object.values(recordVersions);
-
-/** Most attributes of most objects are one of a few CK_BBOOLs and CK_ULONGs: they share a buffer per value, which halves the
- * memory of a decoded object and the time that decoding takes. Nobody writes to an attribute. */
-const sharedUlongs = new Map<number, Buffer>();
-const SHARED_ULONGS = 256;
-
-function ulongValue(low: number, high: number): Buffer {
-  const shared = high === 0 ? sharedUlongs.get(low) : undefined;
-  if (shared !== undefined) return shared;
-  const value = Buffer.alloc(8);
-  value.writeUInt32LE(low, 0);
-  value.writeUInt32LE(high, 4);
-  if (high === 0 && sharedUlongs.size < SHARED_ULONGS) sharedUlongs.set(low, value);
-  return value;
-}
+import { isKeyQuorum, type KeyQuorum, NO_KEY_QUORUM } from './key-quorum.js';
+import { readAttributes, writeAttributes } from './stored-attributes.js';
+import type { Attributes } from './template-validator.js';
 
 function attributeValue(reader: Reader): Buffer {
   const lengthBytes = reader.count(limits.attributeBytes, 'bytes of an attribute');
-  if (lengthBytes === 8) return ulongValue(reader.u32(), reader.u32());
-  if (lengthBytes !== 1) return Buffer.from(reader.bytes(lengthBytes));
-  const byte = reader.u8();
-  return byte <= 1 ? boolBytes(byte === 1) : Buffer.from([byte]);
+  if (lengthBytes === 1) {
+    const byte = reader.u8();
+    return byte <= 1 ? boolBytes(byte === 1) : Buffer.from([byte]);
+  }
+  const value = reader.bytes(lengthBytes);
+  if (lengthBytes === 8) {
+    const number = ulongOf(value);
+    if (Number.isSafeInteger(number)) return sharedUlongBytes(number);
+  }
+  return Buffer.from(value);
 }
 
-/** An object as bytes, for the store and for masked objects. It holds the key in the clear: seal it. */
+function readWideAttributes(reader: Reader): Attributes {
+  const attributes: Attributes = new Map();
+  for (let left = reader.count(limits.templateAttributes, 'attributes'); left > 0; left--) {
+    const type = reader.u32();
+    attributes.set(type, attributeValue(reader));
+  }
+  return attributes;
+}
+
+const readQuorum = (reader: Reader): KeyQuorum => ({ manage: reader.u8(), use: reader.u8() });
+
+interface Head {
+  readonly handle: number;
+  readonly version: number;
+  readonly quorum?: KeyQuorum;
+}
+
+/** What is read differently from version to version. */
+interface RecordForm {
+  readonly version: number;
+  head(reader: Reader): Head;
+  attributes(reader: Reader): Attributes;
+  lengthBytes(reader: Reader, bound: number, what: string): number;
+}
+
+const wide = {
+  attributes: readWideAttributes,
+  lengthBytes: (reader: Reader, bound: number, what: string) => reader.count(bound, what),
+};
+
+/** THE row per version of the record. docs/STORAGE.md describes them byte by byte. */
+const forms = {
+  /** Of earlier builds. */
+  withoutObjectVersion: { version: 1, ...wide, head: (reader) => ({ handle: reader.u64(), version: 1 }) },
+  plain: { version: 2, ...wide, head: (reader) => ({ handle: reader.u64(), version: reader.u32() }) },
+  /** Only of a key with a quorum: what other objects are, and their digests, stays as it was before there were any. */
+  withQuorum: {
+    version: 3,
+    ...wide,
+    head: (reader) => {
+      const head = { handle: reader.u64(), version: reader.u32(), quorum: readQuorum(reader) };
+      if (!isKeyQuorum(head.quorum)) throw new MalformedFrame('a quorum that no key has');
+      return head;
+    },
+  },
+  stored: {
+    version: 4,
+    attributes: readAttributes,
+    lengthBytes: (reader, bound, what) => reader.varint(bound, what),
+    head: (reader) => {
+      const handle = reader.varint(Number.MAX_SAFE_INTEGER, 'as a handle');
+      const version = reader.varint(0xffff_ffff, 'as a version');
+      const quorum = readQuorum(reader);
+      if (quorum.manage === 0 && quorum.use === 0) return { handle, version };
+      if (!isKeyQuorum(quorum)) throw new MalformedFrame('a quorum that no key has');
+      return { handle, version, quorum };
+    },
+  },
+} as const satisfies Record<string, RecordForm>;
+const formOf = new Map<number, RecordForm>(Object.values(forms).map((form) => [form.version, form]));
+
+/** Enough for most records. */
+const RECORD_BYTES = 512;
+
+function writeNames(writer: Writer, { owner, sharedWith }: HsmObject): void {
+  for (const name of [owner, ...sharedWith, '']) {
+    const bytes = Buffer.from(name);
+    writer.u8(bytes.length);
+    writer.bytes(bytes);
+  }
+}
+
+/** An object as bytes, as it travels in masked objects and backups, which HSMs of earlier builds read as well, and as its digest is
+ * made. It holds the key in the clear: seal it. */
 export function encodeObject(object: HsmObject): Buffer {
   const { quorum } = object;
-  const writer = new Writer(512);
-  writer.u8(quorum === undefined ? recordVersions.plain : recordVersions.withQuorum);
+  const writer = new Writer(RECORD_BYTES);
+  writer.u8(quorum === undefined ? forms.plain.version : forms.withQuorum.version);
   writer.u64(object.handle);
   writer.u32(object.version);
   if (quorum !== undefined) {
     writer.u8(quorum.manage);
     writer.u8(quorum.use);
   }
-  for (const name of [object.owner, ...object.sharedWith, '']) {
-    const bytes = Buffer.from(name);
-    writer.u8(bytes.length);
-    writer.bytes(bytes);
-  }
+  writeNames(writer, object);
   writer.u32(object.attributes.size);
   for (const [type, value] of object.attributes) {
     writer.u32(type);
@@ -70,16 +122,29 @@ export function canonicalRecord(object: HsmObject): Buffer {
   return encodeObject({ ...object, attributes, sharedWith: [...object.sharedWith].sort() });
 }
 
-/** The object in a record. Throws MalformedFrame for anything that is not exactly one. */
+/** The same content as bytes for the HSM's own store, in a third of the room. It holds the key in the clear: seal it. */
+export function encodeStored(object: HsmObject): Buffer {
+  const { manage, use } = object.quorum ?? NO_KEY_QUORUM;
+  const writer = new Writer(RECORD_BYTES);
+  writer.u8(forms.stored.version);
+  writer.varint(object.handle);
+  writer.varint(object.version);
+  writer.u8(manage);
+  writer.u8(use);
+  writeNames(writer, object);
+  writeAttributes(writer, object.attributes);
+  writer.varint(object.material.length);
+  writer.bytes(object.material);
+  return writer.finish();
+}
+
+/** The object in a record of any version. Throws MalformedFrame for anything that is not exactly one. */
 export function decodeObject(record: Buffer): HsmObject {
   const reader = new Reader(record);
-  const version = reader.u8();
-  if (!knownVersions.includes(version)) throw new MalformedFrame(`object record of version ${version}`);
-  const handle = reader.u64();
-  const objectVersion = version === recordVersions.withoutObjectVersion ? 1 : reader.u32();
-  const quorum =
-    version === recordVersions.withQuorum ? { manage: reader.u8(), use: reader.u8() } : undefined;
-  if (quorum !== undefined && !isKeyQuorum(quorum)) throw new MalformedFrame('a quorum that no key has');
+  const recordVersion = reader.u8();
+  const form = formOf.get(recordVersion);
+  if (form === undefined) throw new MalformedFrame(`object record of version ${recordVersion}`);
+  const { handle, version, quorum } = form.head(reader);
   const names: string[] = [];
   for (;;) {
     const lengthBytes = reader.u8();
@@ -89,13 +154,20 @@ export function decodeObject(record: Buffer): HsmObject {
   }
   const [owner, ...sharedWith] = names;
   if (owner === undefined) throw new MalformedFrame('an object without an owner');
-  const attributes = new Map<number, Buffer>();
-  for (let left = reader.count(limits.templateAttributes, 'attributes'); left > 0; left--) {
-    const type = reader.u32();
-    attributes.set(type, attributeValue(reader));
-  }
-  const material = Buffer.from(reader.bytes(reader.count(limits.attributeBytes, 'bytes of key material')));
+  const attributes = form.attributes(reader);
+  const materialBytes = form.lengthBytes(reader, limits.attributeBytes, 'bytes of key material');
+  const material = Buffer.from(reader.bytes(materialBytes));
   reader.end();
-  const object = { handle, version: objectVersion, owner, sharedWith, attributes, material };
+  const object = { handle, version, owner, sharedWith, attributes, material };
   return quorum === undefined ? object : { ...object, quorum };
+}
+
+/** The record as `encodeObject` makes it, of a record of any version. */
+export function travellingRecord(record: Buffer): Buffer {
+  if (record[0] !== forms.stored.version) return record;
+  const object = decodeObject(record);
+  const travelling = encodeObject(object);
+  object.material.fill(0);
+  record.fill(0);
+  return travelling;
 }

@@ -21,6 +21,14 @@ const TWO_32 = 2 ** 32;
 /** The high half of every slot id; the low half counts from 1. */
 const SLOT_HIGH = Number(FIRST_SLOT_ID >> 32n);
 
+/** A number below 2^53 has at most eight groups of seven bits. */
+const GREATEST_VARINT_UNIT = 128 ** 7;
+
+function bounded(value: number, bound: number, what: string): number {
+  if (value > bound) throw new MalformedFrame(`${value} ${what}, at most ${bound}`);
+  return value;
+}
+
 /** Reads a frame from front to back. Every read is checked against the end of the frame first. */
 export class Reader {
   #at = 0;
@@ -52,9 +60,18 @@ export class Reader {
 
   /** A count that must not exceed `bound`. */
   count(bound: number, what: string): number {
-    const value = this.u32();
-    if (value > bound) throw new MalformedFrame(`${value} ${what}, at most ${bound}`);
-    return value;
+    return bounded(this.u32(), bound, what);
+  }
+
+  /** The same of what `Writer.varint` wrote. */
+  varint(bound: number, what: string): number {
+    let value = 0;
+    for (let unit = 1; unit <= GREATEST_VARINT_UNIT; unit *= 128) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * unit;
+      if (byte < 0x80) return bounded(value, bound, what);
+    }
+    throw new MalformedFrame('a number without end');
   }
 
   /** Exact below 2^53. Above, only the magnitude is right: no handle, length or flag of ours is that large, so such
@@ -148,6 +165,13 @@ export class Writer {
     }
     this.#memory.writeUInt32LE(value % TWO_32, at);
     this.#memory.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
+  }
+
+  /** A number below 2^53 in groups of seven bits, the lowest first, each in a byte whose highest bit says that another one follows. */
+  varint(value: number): void {
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 128)) this.u8((rest % 128) | 0x80);
+    this.u8(rest);
   }
 
   slot(index: number): void {

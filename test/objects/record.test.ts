@@ -1,7 +1,17 @@
 import { expect } from 'chai';
 import type { HsmObject } from '../../src/objects/hsm-object.js';
-import { canonicalRecord, decodeObject, encodeObject } from '../../src/objects/record.js';
+import {
+  canonicalRecord,
+  decodeObject,
+  encodeObject,
+  encodeStored,
+  travellingRecord,
+} from '../../src/objects/record.js';
+import { storedRows } from '../../src/objects/stored-attributes.js';
+import { attributeKind, CKA } from '../../src/pkcs11/attributes.js';
+import { attribute } from '../../src/pkcs11/template.js';
 import { MalformedFrame } from '../../src/wire/bytes.js';
+import { seeded } from '../support/seeded.js';
 
 const object: HsmObject = {
   handle: 0x140,
@@ -51,11 +61,123 @@ describe('the record of an object', () => {
       record('03', '070000000900'),
       record('03', '0700000002ff'),
       record('00', '07000000'),
-      record('04', '070000000201'),
+      record('05', '070000000201'),
       Buffer.concat([record('03', '070000000201'), Buffer.alloc(1)]),
       record('03', '070000000201').subarray(0, 14),
     ];
     for (const bytes of hostile)
       expect(() => decodeObject(bytes), bytes.toString('hex')).to.throw(MalformedFrame);
+  });
+
+  it('of version 4 is what an HSM stores: rows, flags, numbers and what has no row', () => {
+    const attributes = new Map<number, Buffer>();
+    const set = (type: number, value: boolean | number | string | Buffer): void =>
+      void attributes.set(type, attribute(type, value).value);
+    set(CKA.CKA_PRIVATE, true);
+    set(CKA.CKA_TOKEN, true);
+    set(CKA.CKA_MODIFIABLE, false);
+    set(CKA.CKA_KEY_TYPE, 0x1f);
+    set(CKA.CKA_VALUE_LEN, 0x100);
+    set(CKA.CKA_LABEL, 'key');
+    set(CKA.CKA_START_DATE, '');
+    set(0x8000_0001, 'x');
+    const stored = Buffer.from(
+      [
+        `04 c002 07 0201 05${Buffer.from('alice').toString('hex')}03${Buffer.from('bob').toString('hex')}00`,
+        // Seven bytes of rows: 0, 1 and 2 are flags; 20, 21, 23 and 26 are values.
+        `07 0700b004000000 03 1f 03${Buffer.from('key').toString('hex')} 8002 00`,
+        '01 8180808008 0178',
+        '02 0102',
+      ]
+        .join('')
+        .replaceAll(' ', ''),
+      'hex',
+    );
+    const written = { ...object, quorum, attributes };
+    expect(encodeStored(written).toString('hex')).to.equal(stored.toString('hex'));
+    expect(decodeObject(stored)).to.deep.equal(written);
+    for (let length = 0; length < stored.length; length++)
+      expect(() => decodeObject(stored.subarray(0, length)), `${length} bytes`).to.throw(MalformedFrame);
+    expect(() => decodeObject(Buffer.concat([stored, Buffer.alloc(1)]))).to.throw(MalformedFrame);
+  });
+
+  it('of version 4 keeps its rows for ever: new ones come behind them', () => {
+    const forms = storedRows.map(({ type, form }) => `${type.toString(16)}${form[0]}`).join(' ');
+    expect(forms).to.equal(
+      '1f 2f 170f 172f 171f 163f 103f 162f 165f 164f 104f 105f 106f 107f 108f 10af 10cf 86f 210f 0n 100n 3b 102b 161n 166n 90b 110b 111b 101b ' +
+        '180b 181b 120b 121n 122b 129b 109f 10bf 202f 40000211b 40000212b 40000213b 40000600b 8000061dn 11b 81b 82b 80n 87n 10b 12b',
+    );
+    expect(new Set(storedRows.map(({ type }) => type)).size).to.equal(storedRows.length);
+  });
+
+  it('travels as it always did, however it is stored', () => {
+    for (const one of [object, { ...object, quorum }]) {
+      expect(travellingRecord(encodeStored(one))).to.deep.equal(encodeObject(one));
+      expect(travellingRecord(encodeObject(one))).to.deep.equal(encodeObject(one));
+    }
+  });
+
+  describe('of any object', () => {
+    const below = seeded(4);
+    const types = [...Object.values(CKA), 0x8000_0000, 0xffff_ffff, 0x1234];
+    const anyBytes = (bound: number): Buffer =>
+      Buffer.from(Array.from({ length: below(bound) }, () => below(256)));
+    const ulong = (): Buffer => {
+      const value = Buffer.alloc(8);
+      value.writeUInt32LE(below(3) === 0 ? below(2 ** 31) * 2 + below(2) : below(300));
+      if (below(4) === 0) value.writeUInt32LE([1, 0x1f_ffff, 0x20_0000, 0xffff_ffff][below(4)]!, 4);
+      return value;
+    };
+    /** Mostly what attributes of that kind have, and now and then what none has. */
+    const valueLike = (type: number): Buffer => {
+      const kind = below(20) === 0 ? undefined : attributeKind(type);
+      if (kind === 'bool') return Buffer.from([below(2)]);
+      return kind === 'ulong' ? ulong() : anyBytes(below(10) === 0 ? 3000 : 20);
+    };
+    const anyObject = (): HsmObject => {
+      const attributes = new Map<number, Buffer>();
+      for (let left = below(40); left > 0; left--) {
+        const type = types[below(types.length)]!;
+        attributes.set(type, valueLike(type));
+      }
+      const made = {
+        handle: below(2 ** 31) * 2 ** below(23) + 1,
+        version: 1 + below(2 ** 31),
+        owner: `user${below(100)}`,
+        sharedWith: Array.from({ length: below(4) }, (_, at) => `other${at}#${below(9)}`),
+        attributes,
+        material: anyBytes(200),
+      };
+      return below(3) === 0 ? { ...made, quorum: { manage: 2, use: below(9) } } : made;
+    };
+
+    it('is read as it was written, and has the same digest', () => {
+      for (let round = 0; round < 2000; round++) {
+        const written = anyObject();
+        const stored = decodeObject(encodeStored(written));
+        const travelled = decodeObject(encodeObject(written));
+        for (const read of [stored, travelled]) {
+          expect(canonicalRecord(read).equals(canonicalRecord(written)), `round ${round}`).to.equal(true);
+          expect(read.sharedWith).to.deep.equal(written.sharedWith);
+        }
+        expect(encodeStored(stored).equals(encodeStored(written)), `round ${round}`).to.equal(true);
+      }
+    });
+
+    it('that was changed on the disk is refused, or another object', () => {
+      let refused = 0;
+      for (let round = 0; round < 5000; round++) {
+        const bytes = encodeStored(anyObject());
+        for (let left = 1 + below(3); left > 0; left--) bytes[below(Math.min(bytes.length, 64))] = below(256);
+        try {
+          const read = decodeObject(bytes);
+          expect(canonicalRecord(decodeObject(encodeObject(read)))).to.deep.equal(canonicalRecord(read));
+        } catch (error) {
+          expect(error).to.be.instanceOf(MalformedFrame);
+          refused++;
+        }
+      }
+      expect(refused).to.be.greaterThan(500);
+    });
   });
 });

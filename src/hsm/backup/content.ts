@@ -1,6 +1,7 @@
 import { setImmediate as otherWork } from 'node:timers/promises';
 import { ByteSource } from '../../backup/byte-source.js';
 import { limits } from '../../base/limits.js';
+import { travellingRecord } from '../../objects/record.js';
 import { type Snapshot, type TableName, tables } from '../../store/record-store.js';
 import { isSettingName, settingRows } from '../setting-rows.js';
 
@@ -52,7 +53,8 @@ export async function* recordsOf(snapshot: Snapshot): AsyncGenerator<ContentReco
     for (const key of snapshot.keys(table)) {
       if (!isContent(table, key)) continue;
       if (++count % AT_A_TIME === 0) await otherWork();
-      yield { table, key, value: snapshot.get(table, key)! };
+      const value = snapshot.get(table, key)!;
+      yield { table, key, value: table === 'objects' ? travellingRecord(value) : value };
     }
   }
 }

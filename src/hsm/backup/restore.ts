@@ -6,6 +6,7 @@ import { systemClock } from '../../base/clock.js';
 import { mayRestoreOn } from '../../base/cluster-kind.js';
 import { describeError, Failure } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { encodeStored } from '../../objects/record.js';
 import type { Change, RecordStore } from '../../store/record-store.js';
 import { byItself, minimal } from '../audit/entry.js';
 import { AuditTrail } from '../audit/trail.js';
@@ -81,11 +82,12 @@ function changesOf(record: CheckedRecord, maskingKey: MaskingKey | undefined): r
   if (object === undefined) return [{ table, key, value }];
   if (maskingKey === undefined) throw new Error('there is no masking key');
   const changes = [
-    { table, key, value },
+    { table, key, value: encodeStored(object) },
     ...indexChanges(object, true),
     versionChange(object, maskingKey.digest(object)),
   ];
   object.material.fill(0);
+  value.fill(0);
   return changes;
 }
 

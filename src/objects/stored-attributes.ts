@@ -1,0 +1,183 @@
+import { limits } from '../base/limits.js';
+import { type AttributeName, attributeKind, CKA } from '../pkcs11/attributes.js';
+import { boolBytes, sharedUlongBytes, ulongOf } from '../pkcs11/template.js';
+import { MalformedFrame, type Reader, type Writer } from '../wire/bytes.js';
+import type { Attributes } from './template-validator.js';
+
+/*
+ * The attributes of an object as an HSM stores them (docs/STORAGE.md, "Object records", version 4): which of the rows below there are,
+ * which of those flags are TRUE, and the values of the others in the order of the rows.
+ */
+
+/** THE rows: what has a bit of its own in records. Append only: a row's place is on disk. What has no row is stored with its number. */
+const names = [
+  'CKA_TOKEN',
+  'CKA_PRIVATE',
+  'CKA_MODIFIABLE',
+  'CKA_DESTROYABLE',
+  'CKA_COPYABLE',
+  'CKA_LOCAL',
+  'CKA_SENSITIVE',
+  'CKA_EXTRACTABLE',
+  'CKA_ALWAYS_SENSITIVE',
+  'CKA_NEVER_EXTRACTABLE',
+  'CKA_ENCRYPT',
+  'CKA_DECRYPT',
+  'CKA_WRAP',
+  'CKA_UNWRAP',
+  'CKA_SIGN',
+  'CKA_VERIFY',
+  'CKA_DERIVE',
+  'CKA_TRUSTED',
+  'CKA_WRAP_WITH_TRUSTED',
+  'CKA_CLASS',
+  'CKA_KEY_TYPE',
+  'CKA_LABEL',
+  'CKA_ID',
+  'CKA_VALUE_LEN',
+  'CKA_KEY_GEN_MECHANISM',
+  'CKA_CHECK_VALUE',
+  'CKA_START_DATE',
+  'CKA_END_DATE',
+  'CKA_SUBJECT',
+  'CKA_EC_PARAMS',
+  'CKA_EC_POINT',
+  'CKA_MODULUS',
+  'CKA_MODULUS_BITS',
+  'CKA_PUBLIC_EXPONENT',
+  'CKA_PUBLIC_KEY_INFO',
+  'CKA_SIGN_RECOVER',
+  'CKA_VERIFY_RECOVER',
+  'CKA_ALWAYS_AUTHENTICATE',
+  'CKA_WRAP_TEMPLATE',
+  'CKA_UNWRAP_TEMPLATE',
+  'CKA_DERIVE_TEMPLATE',
+  'CKA_ALLOWED_MECHANISMS',
+  'CKA_CLOUDHSM_PARAMETER_SET',
+  'CKA_VALUE',
+  'CKA_ISSUER',
+  'CKA_SERIAL_NUMBER',
+  'CKA_CERTIFICATE_TYPE',
+  'CKA_CERTIFICATE_CATEGORY',
+  'CKA_APPLICATION',
+  'CKA_OBJECT_ID',
+] as const satisfies readonly AttributeName[];
+
+/** How a value is written: a CK_BBOOL is one bit, a CK_ULONG a variable-length number, anything else its length and its bytes. */
+type Form = 'flag' | 'number' | 'bytes';
+
+const formOfKind: { readonly [kind: string]: Form } = { bool: 'flag', ulong: 'number' };
+
+/** The rows' types and forms, in order. */
+export const storedRows: readonly { readonly type: number; readonly form: Form }[] = names.map((name) => {
+  const type = CKA[name];
+  return { type, form: formOfKind[attributeKind(type)!] ?? 'bytes' };
+});
+
+const rowAt = new Map(storedRows.map(({ type }, at) => [type, at]));
+const ROW_BYTES = Math.ceil(storedRows.length / 8);
+
+const isFlag = (value: Buffer): boolean => value.length === 1 && value[0]! <= 1;
+const isNumber = (value: Buffer): boolean => value.length === 8 && Number.isSafeInteger(ulongOf(value));
+
+/** The place of the row that this value of an attribute fits. */
+function placeOf(type: number, value: Buffer): number | undefined {
+  const at = rowAt.get(type);
+  if (at === undefined) return undefined;
+  const { form } = storedRows[at]!;
+  const fits = form === 'flag' ? isFlag(value) : form === 'bytes' || isNumber(value);
+  return fits ? at : undefined;
+}
+
+function writeBytes(writer: Writer, value: Buffer): void {
+  writer.varint(value.length);
+  writer.bytes(value);
+}
+
+export function writeAttributes(writer: Writer, attributes: Attributes): void {
+  const present = Buffer.alloc(ROW_BYTES);
+  const isTrue = Buffer.alloc(ROW_BYTES);
+  const others: [number, Buffer][] = [];
+  let flags = 0;
+  for (const [type, value] of attributes) {
+    const at = placeOf(type, value);
+    if (at === undefined) others.push([type, value]);
+    else present[at >> 3]! |= 1 << (at & 7);
+  }
+  const written = storedRows.filter((_, at) => present[at >> 3]! & (1 << (at & 7)));
+  for (const { type, form } of written) {
+    if (form !== 'flag') continue;
+    if (attributes.get(type)![0] === 1) isTrue[flags >> 3]! |= 1 << (flags & 7);
+    flags++;
+  }
+  writer.u8(ROW_BYTES);
+  writer.bytes(present);
+  writer.bytes(isTrue.subarray(0, Math.ceil(flags / 8)));
+  for (const { type, form } of written) {
+    if (form === 'number') writer.varint(ulongOf(attributes.get(type)!));
+    if (form === 'bytes') writeBytes(writer, attributes.get(type)!);
+  }
+  writer.varint(others.length);
+  for (const [type, value] of others) {
+    writer.varint(type);
+    writeBytes(writer, value);
+  }
+}
+
+/** The rows of one pattern of presence, split by how they are written. */
+interface Shape {
+  readonly flags: readonly number[];
+  readonly values: readonly { readonly type: number; readonly isNumber: boolean }[];
+}
+
+/** Most objects of an HSM have one of a few shapes. */
+const shapes = new Map<string, Shape>();
+const KEPT_SHAPES = 256;
+
+function shapeOf(present: Buffer): Shape {
+  const name = present.toString('latin1');
+  const known = shapes.get(name);
+  if (known !== undefined) return known;
+  const flags: number[] = [];
+  const values: { type: number; isNumber: boolean }[] = [];
+  for (let bit = 0; bit < present.length * 8; bit++) {
+    if (!(present[bit >> 3]! & (1 << (bit & 7)))) continue;
+    const row = storedRows[bit];
+    if (row === undefined) throw new MalformedFrame(`an attribute of row ${bit}, of a later build`);
+    if (row.form === 'flag') flags.push(row.type);
+    else values.push({ type: row.type, isNumber: row.form === 'number' });
+  }
+  if (shapes.size < KEPT_SHAPES) shapes.set(name, { flags, values });
+  return { flags, values };
+}
+
+const MOST_ROW_BYTES = limits.templateAttributes / 8;
+
+function readBytes(reader: Reader): Buffer {
+  return Buffer.from(reader.bytes(reader.varint(limits.attributeBytes, 'bytes of an attribute')));
+}
+
+/** Throws MalformedFrame. */
+export function readAttributes(reader: Reader): Attributes {
+  const rowBytes = reader.u8();
+  if (rowBytes > MOST_ROW_BYTES) throw new MalformedFrame(`${rowBytes} bytes of rows`);
+  const { flags, values } = shapeOf(reader.bytes(rowBytes));
+  const attributes: Attributes = new Map();
+  let bits = 0;
+  for (let at = 0; at < flags.length; at++) {
+    bits = (at & 7) === 0 ? reader.u8() : bits >> 1;
+    attributes.set(flags[at]!, boolBytes((bits & 1) === 1));
+  }
+  for (const { type, isNumber: asNumber } of values) {
+    const value = asNumber
+      ? sharedUlongBytes(reader.varint(Number.MAX_SAFE_INTEGER, 'in a number'))
+      : readBytes(reader);
+    attributes.set(type, value);
+  }
+  for (let left = reader.varint(limits.templateAttributes, 'attributes'); left > 0; left--) {
+    const type = reader.varint(0xffff_ffff, 'for the type of an attribute');
+    if (attributes.has(type)) throw new MalformedFrame(`attribute ${type} is there twice`);
+    attributes.set(type, readBytes(reader));
+  }
+  return attributes;
+}
