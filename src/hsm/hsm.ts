@@ -1,6 +1,7 @@
 import type { BackupKeys } from '../backup/keys.js';
 import { systemClock } from '../base/clock.js';
 import type { ClusterKind } from '../base/cluster-kind.js';
+import { describeError } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import { type Log, silentLog } from '../base/log.js';
 import { randomBytes } from '../crypto/index.js';
@@ -30,6 +31,7 @@ import { LastingWrites } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
 import { MutualTls } from './mutual-tls.js';
+import { summaryChange, summaryIn } from './object-summary.js';
 import { guarded } from './quorum/guarded.js';
 import { Quorum } from './quorum/quorum.js';
 import { ObjectCounts, type Quota } from './quotas.js';
@@ -156,13 +158,14 @@ export class Hsm {
     const store = failingOnDemand(disk, () => hsm?.condition);
     const maskingKey = store.get('settings', MASKING_KEY);
     if (maskingKey === undefined) throw new Error(`${settings.id} is not provisioned`);
+    const summary = summaryIn(store);
     const handles = await HandleAllocator.open(store, settings.ordinal);
     const users = await UserTable.open(store, settings.hsmType, log);
     const counts = new ObjectCounts(settings.quota);
     const masking = new MaskingKey(maskingKey);
     maskingKey.fill(0);
-    const objects = new TokenObjects(store, counts, (object) => masking.digest(object));
-    await objects.versions.complete(objects.count, () => objects.all());
+    const objects = new TokenObjects(store, counts, (object) => masking.digest(object), summary);
+    if (summary === undefined) await objects.versions.complete(objects.count, () => objects.all());
     const trail = new AuditTrail(store, log, clock);
     hsm = new Hsm(
       settings,
@@ -377,7 +380,13 @@ export class Hsm {
   }
 
   async close(): Promise<void> {
+    const summary = await this.objects.end();
     await this.audit.close();
+    try {
+      await this.store.write([summaryChange(this.store, summary)]);
+    } catch (error) {
+      this.log.info({ hsm: this.settings.id }, `the next start takes longer: ${describeError(error)}`);
+    }
     await this.store.close();
   }
 }

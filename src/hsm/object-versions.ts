@@ -88,7 +88,11 @@ export class ObjectVersions {
   constructor(
     private readonly store: RecordStore,
     private readonly digestOf: (object: HsmObject) => Buffer,
+    /** What `digests` said when the store was closed; without it, all entries are read. */
+    digests?: Buffer,
   ) {
+    if (digests?.copy(this.#buckets) === this.#buckets.length) return;
+    this.#buckets.fill(0);
     for (const key of store.keys('versions')) this.#toggle(entryOf(key));
     for (const key of store.keys('tombstones')) this.#toggle(tombstoneOf(handleIn(key)));
     for (const key of store.keys('withdrawals')) this.#toggle(withdrawalIn(key));

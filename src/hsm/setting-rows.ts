@@ -13,6 +13,7 @@ export const settingRows = {
   /** An HSM that joins enforces what the others do. */
   'mutual-tls': { isContent: true },
   'audit-head': { isContent: false },
+  'object-summary': { isContent: false },
   /** The key pair that the cluster's certificate is for, and that certificate with its trust anchor: one for all HSMs and clones. */
   'cluster-key': { isContent: true },
   'cluster-trust': { isContent: true },

@@ -1,6 +1,6 @@
 import { Turns } from '../base/turns.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
-import { classOf, kindRows } from '../objects/kinds.js';
+import { classOf, kindRows, type ObjectKind } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
 import { decodeObject, encodeStored } from '../objects/record.js';
 import type { Attributes } from '../objects/template-validator.js';
@@ -11,6 +11,7 @@ import { type Template, ulongBytes } from '../pkcs11/template.js';
 import type { Change, RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
 import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
+import type { ObjectSummary } from './object-summary.js';
 import { DESTROYED, ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
 import type { Write } from './users.js';
@@ -42,25 +43,44 @@ export class TokenObjects {
   /** CKA_IDs on their way to the disk, by class. */
   readonly #claimedIds = new Set<string>();
   readonly #watchers = new Set<(handle: number) => void>();
-  #count = 0;
+  /** How many there are of each class. */
+  readonly #classCounts = new Map<number, number>();
+  #ended = false;
 
   constructor(
     private readonly store: RecordStore,
     private readonly counts: ObjectCounts,
     digestOf: (object: HsmObject) => Buffer,
+    summary?: ObjectSummary,
   ) {
     this.#index = new ObjectIndex(store);
-    this.versions = new ObjectVersions(store, digestOf);
-    this.#startCounts();
+    this.versions = new ObjectVersions(store, digestOf, summary?.digests);
+    for (const kind of countedKinds) {
+      const objectClass = classOf(kind);
+      // Over the keys of the index: no object is read for it.
+      const count = summary
+        ? (summary.counts.get(objectClass) ?? 0)
+        : this.#index.count(CKA.CKA_CLASS, ulongBytes(objectClass));
+      this.counts.start(kind, count);
+      this.#classCounts.set(objectClass, count);
+    }
   }
 
-  /** Once, over the keys of the index: no object is read for it. */
-  #startCounts(): void {
-    for (const kind of countedKinds) {
-      const count = this.#index.count(CKA.CKA_CLASS, ulongBytes(classOf(kind)));
-      this.counts.start(kind, count);
-      this.#count += count;
-    }
+  /** Lets no object change any more. Resolves, when what is under way has been done, with what the next start begins with. */
+  async end(): Promise<ObjectSummary> {
+    this.#ended = true;
+    await this.#turns.idle();
+    return { counts: this.#classCounts, digests: this.versions.digests() };
+  }
+
+  #turn<T>(handle: number, work: () => Promise<T>): Promise<T> {
+    if (this.#ended) return Promise.reject(ckr('CKR_DEVICE_REMOVED', 'the HSM is ending'));
+    return this.#turns.take(handle, work);
+  }
+
+  #counted(kind: ObjectKind, change: 1 | -1): void {
+    const objectClass = classOf(kind);
+    this.#classCounts.set(objectClass, this.#classCounts.get(objectClass)! + change);
   }
 
   /** Calls back when an object is no longer as it was, or there no longer, until it is told to stop: before whoever changed it is
@@ -71,7 +91,9 @@ export class TokenObjects {
   }
 
   get count(): number {
-    return this.#count;
+    let count = 0;
+    for (const ofClass of this.#classCounts.values()) count += ofClass;
+    return count;
   }
 
   get(handle: number): LoadedObject | undefined {
@@ -167,7 +189,7 @@ export class TokenObjects {
    * CKR_ACTION_PROHIBITED: an old copy must not undo what happened to it since. So are one too many
    * (quotas.ts) and, with `uniqueIds`, one whose CKA_ID is in use. */
   insert(object: HsmObject, uniqueIds = false, write?: Write): Promise<boolean> {
-    return this.#turns.take(object.handle, async () => {
+    return this.#turn(object.handle, async () => {
       const { handle } = object;
       // Another HSM's copy may have come first.
       if (this.versions.has(object)) return false;
@@ -183,7 +205,7 @@ export class TokenObjects {
         this.counts.release(kind);
         throw error;
       }
-      this.#count++;
+      this.#counted(kind, 1);
       return true;
     });
   }
@@ -195,7 +217,7 @@ export class TokenObjects {
     uniqueIds = false,
     write?: Write,
   ): Promise<void> {
-    return this.#turns.take(handle, async () => {
+    return this.#turn(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
       const changed = { ...object, ...change(object), version: object.version + 1, material };
@@ -206,7 +228,7 @@ export class TokenObjects {
 
   /** Removes an object that `check` lets go. Durable when it resolves. Throws CKR_OBJECT_HANDLE_INVALID. */
   remove(handle: number, check: (object: HsmObject) => void, write?: Write): Promise<void> {
-    return this.#turns.take(handle, async () => {
+    return this.#turn(handle, async () => {
       const loaded = this.#require(handle);
       check(loaded.object);
       await this.#bury(loaded, write);
@@ -231,7 +253,7 @@ export class TokenObjects {
     await this.versions.write(changes, object, undefined, write);
     this.#index.forget(object);
     this.#cache.delete(handle);
-    this.#count--;
+    this.#counted(kind, -1);
     this.counts.release(kind);
     loaded.destroy();
     for (const changed of this.#watchers) changed(handle);
@@ -239,7 +261,7 @@ export class TokenObjects {
 
   /** Takes back a new object that not all HSMs took, up to a version: another attempt has a later one. Durable when it resolves. */
   withdraw(handle: number, version?: number, write: Write = (all) => this.store.write(all)): Promise<void> {
-    return this.#turns.take(handle, async () => {
+    return this.#turn(handle, async () => {
       const present = version === undefined ? this.#require(handle) : this.get(handle);
       const upTo = version ?? present!.object.version;
       const known = this.versions.find(handle);
@@ -254,20 +276,21 @@ export class TokenObjects {
   /** Takes over what another HSM has of an object, if it is later than what is here. What it was allowed to become there it is
    * here: neither quotas nor unique ids are looked at. */
   adopt(object: HsmObject): Promise<void> {
-    return this.#turns.take(object.handle, async () => {
+    return this.#turn(object.handle, async () => {
       if (!this.versions.isNewer(object)) return;
       const present = this.get(object.handle);
       await this.#write(present?.object, object);
       if (present !== undefined) return;
-      this.counts.start(kindOf(object), 1);
-      this.#count++;
+      const kind = kindOf(object);
+      this.counts.start(kind, 1);
+      this.#counted(kind, 1);
     });
   }
 
   /** Destroys every key, and leaves no tombstones: the cluster's other HSMs still have them. */
   async zeroise(): Promise<void> {
     for (const handle of [...this.#index.candidates([])]) {
-      await this.#turns.take(handle, async () => {
+      await this.#turn(handle, async () => {
         const loaded = this.get(handle);
         if (loaded !== undefined) await this.#erase(loaded, []);
       });
@@ -276,7 +299,7 @@ export class TokenObjects {
 
   /** Another HSM has destroyed the object. */
   bury(handle: number): Promise<void> {
-    return this.#turns.take(handle, async () => {
+    return this.#turn(handle, async () => {
       if (this.versions.isBuried(handle)) return;
       const present = this.get(handle);
       if (present !== undefined) {
