@@ -1,12 +1,17 @@
-import { existsSync, statfsSync, utimesSync } from 'node:fs';
-import { constants } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { open } from 'lmdb';
+import { open, type Transaction } from 'lmdb';
 import { commandFailure, Failure } from '../base/errors.js';
 import { makeFolder, syncFolder } from '../base/files.js';
-import { type Change, endOfPrefix, type RecordStore, recordKey, type TableName } from './record-store.js';
+import { notWritten } from './disk-room.js';
+import { Journal } from './journal.js';
+import type { StoredChange } from './journal-frame.js';
+import { JournaledWrites } from './journaled-writes.js';
+import { mergedKeys, PendingChanges } from './pending.js';
+import { type Change, endOfPrefix, type RecordStore, recordKey } from './record-store.js';
 
+const NOTHING = Buffer.alloc(0);
 const reportedByBatch = (): void => undefined;
 
 /** lmdb's own promise behind an error of a failed commit. */
@@ -19,40 +24,10 @@ function failedCommit(error: unknown): Promise<unknown> | undefined {
 /** lmdb says what the system answered as soon as it has rejected the write. */
 const REASON_TIMEOUT_MS = 100;
 
-const readOnly = (cause: unknown): Failure =>
-  new Failure('CKR_TOKEN_WRITE_PROTECTED', 'the disk of the HSM has become read-only', { cause });
-
-/** Why a write failed, for whoever asked for it. */
-async function notWritten(error: unknown): Promise<Failure> {
+/** Why a commit failed, in the system's words where lmdb has them. */
+async function reasonOf(error: unknown): Promise<unknown> {
   const reason = failedCommit(error)?.catch((said: unknown) => said);
-  const said = await Promise.race([reason, sleep(REASON_TIMEOUT_MS)]);
-  return (said as { code?: unknown } | undefined)?.code === constants.errno.EROFS
-    ? readOnly(said)
-    : new Failure('CKR_DEVICE_MEMORY', 'the record could not be written to disk', { cause: said ?? error });
-}
-
-/*
- * A disk that will not take a write is found before: where the system refuses a page, lmdb 3.5.6 writes its message behind the
- * memory it has for it (`last_error` in its mdb.c), which can end the engine. The last of a disk's room is not for new keys, so
- * that an engine can still start and log.
- */
-const FREE_FOR_OBJECTS_BYTES = 1024 * 1024;
-const FREE_FOR_THE_REST_BYTES = 64 * 1024;
-
-const isOfObject = ({ table, value }: Change): boolean => table === 'objects' && value !== undefined;
-
-function requireWritable(directory: string, changes: readonly Change[]): void {
-  const now = new Date();
-  try {
-    utimesSync(directory, now, now);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EROFS') throw readOnly(error);
-  }
-  const { bavail, bsize } = statfsSync(directory);
-  const freeBytes = changes.some(isOfObject) ? FREE_FOR_OBJECTS_BYTES : FREE_FOR_THE_REST_BYTES;
-  if (bavail * bsize >= freeBytes) return;
-  const text = `the disk of the HSM is full: less than ${freeBytes / 1024} KiB are free in ${directory}`;
-  throw new Failure('CKR_DEVICE_MEMORY', text);
+  return (await Promise.race([reason, sleep(REASON_TIMEOUT_MS)])) ?? error;
 }
 
 /** What the system answered, as lmdb passes it on: no other error has a number for its code. */
@@ -67,16 +42,21 @@ export function isEchoOfFailedCommit(error: unknown): boolean {
   return commit !== undefined || isWordOfSystem(error);
 }
 
-/**
- * Opens the LMDB store in `directory`, which is made if need be (0700, its files 0600).
- *
- * `overlappingSync` is off: with it a write would be reported before it is on disk. Writes that come while another
- * one is being synced share the next commit, so concurrent clients pay for one sync together.
- *
- * Throws CORRUPT_STORE when the files there are no LMDB store.
- */
-export function openLmdbStore(directory: string): RecordStore {
+/** Up to which frame of the journal everything is in LMDB: u64. No table has the byte. */
+const APPLIED = Buffer.from([0]);
+
+const isOfObject = ({ table, value }: Change): boolean => table === 'objects' && value !== undefined;
+
+/** For the reads of a snapshot. */
+interface AtThatTime {
+  readonly transaction: Transaction;
+}
+
+type Database = ReturnType<typeof open<Buffer, Buffer>>;
+
+function openDatabase(directory: string): Database {
   makeFolder(directory, 0o700);
+  const isNew = !existsSync(join(directory, 'data.mdb'));
   const options = {
     path: directory,
     keyEncoding: 'binary',
@@ -85,15 +65,64 @@ export function openLmdbStore(directory: string): RecordStore {
     permissionsMode: 0o600,
     maxDbs: 1,
   } as const;
-  const isNew = !existsSync(join(directory, 'data.mdb'));
-  let db: ReturnType<typeof open<Buffer, Buffer>>;
+  const database = open<Buffer, Buffer>(options);
+  // lmdb syncs what is in its file, not that there is one.
+  if (isNew) syncFolder(directory);
+  return database;
+}
+
+/** A commit that has been synced when it resolves: `overlappingSync` is off. In the order of their keys pages are filled one after the
+ * other, and stay full. */
+async function commit(
+  db: Database,
+  changes: readonly StoredChange[],
+  applied: number | undefined,
+): Promise<void> {
+  const mark = Buffer.alloc(8);
+  mark.writeBigUInt64LE(BigInt(applied ?? 0));
   try {
-    db = open<Buffer, Buffer>(options);
-    // lmdb syncs what is in its file, not that there is one.
-    if (isNew) syncFolder(directory);
+    await db.batch(() => {
+      if (applied !== undefined) db.put(APPLIED, mark).catch(reportedByBatch);
+      for (const { key, value } of changes) {
+        if (value === undefined) db.remove(key).catch(reportedByBatch);
+        else db.put(key, value).catch(reportedByBatch);
+      }
+    });
   } catch (error) {
-    throw commandFailure('CORRUPT_STORE', `the store in ${directory} cannot be opened`, error);
+    throw notWritten(await reasonOf(error));
   }
+}
+
+/** What LMDB has, and what is in the journal and not there yet. */
+function openBoth(directory: string): { db: Database; pending: PendingChanges; writes: JournaledWrites } {
+  let db: Database | undefined;
+  try {
+    db = openDatabase(directory);
+    const applied = Number(db.getBinary(APPLIED)?.readBigUInt64LE() ?? 0);
+    const { journal, frames } = Journal.open(directory, applied);
+    const pending = new PendingChanges();
+    for (const { sequence, changes } of frames) pending.add(sequence, changes);
+    const database = db;
+    const writes = new JournaledWrites(directory, journal, pending, (changes, upTo) =>
+      commit(database, changes, upTo),
+    );
+    return { db, pending, writes };
+  } catch (error) {
+    db?.close().catch(reportedByBatch);
+    throw error instanceof Failure
+      ? error
+      : commandFailure('CORRUPT_STORE', `the store in ${directory} cannot be opened`, error);
+  }
+}
+
+/**
+ * Opens the store in `directory`, which is made if need be (0700, its files 0600): LMDB behind a journal (docs/STORAGE.md, "The
+ * journal"). A write is in the journal when it is reported, and in LMDB soon afterwards; readers see both.
+ *
+ * Throws CORRUPT_STORE when the files there are no such store.
+ */
+export function openLmdbStore(directory: string): RecordStore {
+  const { db, pending, writes } = openBoth(directory);
   let closed = false;
   let snapshots = 0;
   let released = (): void => undefined;
@@ -101,60 +130,53 @@ export function openLmdbStore(directory: string): RecordStore {
   const requireOpen = (): void => {
     if (closed) throw new Failure('CKR_DEVICE_REMOVED', `the store in ${directory} has been closed`);
   };
+  function* keysOf(start: Buffer, later: PendingChanges, then?: AtThatTime): Generator<Buffer> {
+    requireOpen();
+    const end = endOfPrefix(start);
+    // What is pending now: what becomes of it while somebody reads is in LMDB then, and has been passed or not.
+    for (const key of mergedKeys(db.getKeys({ start, end, ...then }), later.range(start, end))) {
+      yield Buffer.from(key.subarray(1));
+      requireOpen();
+    }
+  }
   return {
     get: (table, key) => {
       requireOpen();
-      return db.getBinary(recordKey(table, key));
+      const at = recordKey(table, key);
+      const change = pending.get(at);
+      if (change === undefined) return db.getBinary(at);
+      return change.value && Buffer.from(change.value);
     },
-    keys: function* (table: TableName, prefix = Buffer.alloc(0)) {
-      requireOpen();
-      const start = recordKey(table, prefix);
-      for (const key of db.getKeys({ start, end: endOfPrefix(start) })) {
-        yield Buffer.from(key.subarray(1));
-        requireOpen();
-      }
-    },
+    keys: (table, prefix = NOTHING) => keysOf(recordKey(table, prefix), pending),
     count: (table, prefix) => {
       requireOpen();
       const start = recordKey(table, prefix);
-      return db.getKeysCount({ start, end: endOfPrefix(start) });
+      const end = endOfPrefix(start);
+      let count = db.getKeysCount({ start, end });
+      for (const { key, value } of pending.range(start, end))
+        count += Number(value !== undefined) - Number(db.doesExist(key));
+      return count;
     },
     write: async (changes: readonly Change[]) => {
       requireOpen();
-      requireWritable(directory, changes);
-      // In the order of their keys pages are filled one after the other, and stay full; of changes to the same key the last one counts.
-      const ordered = changes
-        .map(({ table, key, value }) => ({ key: recordKey(table, key), value }))
-        .sort((one, other) => one.key.compare(other.key));
-      try {
-        await db.batch(() => {
-          for (const { key, value } of ordered) {
-            if (value === undefined) db.remove(key).catch(reportedByBatch);
-            else db.put(key, value).catch(reportedByBatch);
-          }
-        });
-      } catch (error) {
-        throw await notWritten(error);
-      }
+      if (changes.length === 0) return;
+      const stored = changes.map(({ table, key, value }) => ({ key: recordKey(table, key), value }));
+      await writes.write(stored, changes.some(isOfObject));
     },
     snapshot: () => {
       requireOpen();
       const transaction = db.useReadTransaction();
+      const then = pending.copy();
       snapshots++;
       return {
         get: (table, key) => {
           requireOpen();
-          const value = db.get(recordKey(table, key), { transaction });
+          const at = recordKey(table, key);
+          const change = then.get(at);
+          const value = change === undefined ? db.get(at, { transaction }) : change.value;
           return value && Buffer.from(value);
         },
-        keys: function* (table: TableName) {
-          requireOpen();
-          const start = recordKey(table, Buffer.alloc(0));
-          for (const key of db.getKeys({ start, end: endOfPrefix(start), transaction })) {
-            yield Buffer.from(key.subarray(1));
-            requireOpen();
-          }
-        },
+        keys: (table) => keysOf(recordKey(table, NOTHING), then, { transaction }),
         release: () => {
           transaction.done();
           snapshots--;
@@ -164,6 +186,7 @@ export function openLmdbStore(directory: string): RecordStore {
     },
     close: async () => {
       closed = true;
+      await writes.close();
       if (snapshots > 0)
         await new Promise<void>((resolve) => {
           released = resolve;

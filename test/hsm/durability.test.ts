@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
@@ -7,6 +8,8 @@ import pkcs11js from 'pkcs11js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { cloudhsmLocal, projectRoot, TestEngine } from '../support/engine.js';
+import { generateAes } from '../support/keys.js';
+import { recordsInLmdb } from '../support/lmdb.js';
 import { TestModule } from '../support/module.js';
 
 /** CLOUDHSM_LOCAL_KILLS lengthens it. */
@@ -60,6 +63,32 @@ describe('a token key whose creation returned', function () {
       for (const count of await tokenKeysOnEachHsm(engine)) expect(count).to.be.at.least(expected.size);
     }
     expect(expected.size).to.be.greaterThan(KILLS);
+    await engine.stop();
+  });
+
+  it('is there after kill -9 when only the journal has it', async () => {
+    const engine = await TestEngine.start();
+    const hsms = join(engine.home, 'hsms');
+    let onlyInJournal = 0;
+    let keys = 0;
+    for (let round = 0; round < 3; round++) {
+      const module = new TestModule(engine);
+      const session = module.openLoggedIn();
+      const label = { type: CKA.CKA_LABEL, value: `key ${round}` };
+      const key = generateAes(module, session, 32, [{ type: CKA.CKA_TOKEN, value: true }, label]);
+      keys++;
+      module.p11.C_SetAttributeValue(session, key, [{ type: CKA.CKA_LABEL, value: `changed ${round}` }]);
+      generateAes(module, session, 32, [{ type: CKA.CKA_TOKEN, value: true }]);
+      keys++;
+      await engine.kill();
+      module.close();
+      for (const hsm of readdirSync(hsms))
+        if ((await recordsInLmdb(join(hsms, hsm, 'store'), 'objects')) < keys) onlyInJournal++;
+      await engine.restart();
+      expect([...labelsInEngine(engine)]).to.include(`changed ${round}`);
+      expect(await tokenKeysOnEachHsm(engine)).to.deep.equal([keys, keys]);
+    }
+    expect(onlyInJournal).to.be.greaterThan(0);
     await engine.stop();
   });
 });

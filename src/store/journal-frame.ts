@@ -1,0 +1,108 @@
+import { digest } from '../crypto/index.js';
+
+/*
+ * A frame of the journal (docs/STORAGE.md, "The journal"): what one flush makes durable.
+ *
+ *   16 bytes  of the SHA-256 of all that follows
+ *   4 bytes   0xff "JN" 1
+ *   u32       length of the changes
+ *   u64       sequence number
+ *   u64       sequence number of the frame before it
+ *   changes:  u16 length of the key, u32 length of the value or 0xffffffff for a removal, key, value
+ */
+
+/** A change of LMDB's own keys, the table's byte included. */
+export interface StoredChange {
+  readonly key: Buffer;
+  /** undefined removes the record. */
+  readonly value: Buffer | undefined;
+}
+
+export interface Frame {
+  readonly sequence: number;
+  /** The frame that was durable when this one was written. */
+  readonly after: number;
+  /** In whole blocks. */
+  readonly lengthBytes: number;
+  /** Their bytes are the frame's own. */
+  readonly changes: readonly StoredChange[];
+}
+
+/** Frames begin at multiples of it: none shares what a disk writes as one thing with a frame that is durable already. */
+export const BLOCK_BYTES = 4096;
+
+/** No text has the first byte in it, and what is sealed has it by accident only. */
+const MAGIC = Buffer.from([0xff, 0x4a, 0x4e, 1]);
+const CHECKSUM_BYTES = 16;
+const LENGTH_AT = CHECKSUM_BYTES + MAGIC.length;
+const SEQUENCE_AT = LENGTH_AT + 4;
+const AFTER_AT = SEQUENCE_AT + 8;
+const HEADER_BYTES = AFTER_AT + 8;
+const CHANGE_BYTES = 2 + 4;
+const REMOVAL = 0xffff_ffff;
+/** What LMDB takes: a change that it would refuse later must not be accepted now. */
+export const LONGEST_KEY_BYTES = 1978;
+
+const roundedUp = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+
+const checksum = (frame: Buffer): Buffer =>
+  digest('sha256', frame.subarray(CHECKSUM_BYTES)).subarray(0, CHECKSUM_BYTES);
+
+/** The frame's bytes, in whole blocks, and its changes as copies that are part of them. */
+export function encodeFrame(
+  sequence: number,
+  after: number,
+  changes: readonly StoredChange[],
+): { bytes: Buffer; frame: Frame } {
+  let length = 0;
+  for (const { key, value } of changes) length += CHANGE_BYTES + key.length + (value?.length ?? 0);
+  const bytes = Buffer.alloc(roundedUp(HEADER_BYTES + length));
+  MAGIC.copy(bytes, CHECKSUM_BYTES);
+  bytes.writeUInt32LE(length, LENGTH_AT);
+  bytes.writeBigUInt64LE(BigInt(sequence), SEQUENCE_AT);
+  bytes.writeBigUInt64LE(BigInt(after), AFTER_AT);
+  let at = HEADER_BYTES;
+  for (const { key, value } of changes) {
+    bytes.writeUInt16LE(key.length, at);
+    bytes.writeUInt32LE(value?.length ?? REMOVAL, at + 2);
+    at += CHANGE_BYTES;
+    at += key.copy(bytes, at);
+    if (value !== undefined) at += value.copy(bytes, at);
+  }
+  checksum(bytes.subarray(0, at)).copy(bytes);
+  const own = changesIn(bytes.subarray(HEADER_BYTES, at));
+  return { bytes, frame: { sequence, after, lengthBytes: bytes.length, changes: own } };
+}
+
+function changesIn(body: Buffer): StoredChange[] {
+  const changes: StoredChange[] = [];
+  for (let at = 0; at < body.length; ) {
+    const keyAt = at + CHANGE_BYTES;
+    const valueAt = keyAt + body.readUInt16LE(at);
+    const valueLength = body.readUInt32LE(at + 2);
+    at = valueLength === REMOVAL ? valueAt : valueAt + valueLength;
+    if (at > body.length) throw new RangeError('a change is longer than its frame');
+    const value = valueLength === REMOVAL ? undefined : body.subarray(valueAt, at);
+    changes.push({ key: body.subarray(keyAt, valueAt), value });
+  }
+  return changes;
+}
+
+/** The frame that begins at a place, if a whole one does that is later than `applied`. Throws RangeError. */
+export function decodeFrame(bytes: Buffer, at: number, applied: number): Frame | undefined {
+  const header = bytes.subarray(at, at + HEADER_BYTES);
+  if (header.length < HEADER_BYTES || MAGIC.compare(header, CHECKSUM_BYTES, LENGTH_AT) !== 0)
+    return undefined;
+  const sequence = Number(header.readBigUInt64LE(SEQUENCE_AT));
+  const length = HEADER_BYTES + header.readUInt32LE(LENGTH_AT);
+  if (sequence <= applied || length > bytes.length - at) return undefined;
+  const whole = bytes.subarray(at, at + length);
+  if (checksum(whole).compare(whole, 0, CHECKSUM_BYTES) !== 0) return undefined;
+  const after = Number(header.readBigUInt64LE(AFTER_AT));
+  return {
+    sequence,
+    after,
+    lengthBytes: roundedUp(length),
+    changes: changesIn(whole.subarray(HEADER_BYTES)),
+  };
+}
