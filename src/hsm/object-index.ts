@@ -3,6 +3,7 @@ import type { HsmObject } from '../objects/hsm-object.js';
 import { CKA } from '../pkcs11/attributes.js';
 import type { Template } from '../pkcs11/template.js';
 import type { Change, RecordStore } from '../store/record-store.js';
+import { HandleTable } from './handle-table.js';
 
 /*
  * The search index of token objects: for each indexed attribute one entry without a value under
@@ -12,16 +13,22 @@ import type { Change, RecordStore } from '../store/record-store.js';
  * so a search by label costs the same among ten keys and among a hundred thousand.
  */
 
+interface IndexedAttribute {
+  readonly type: number;
+  /** A few values of very many objects. */
+  readonly isCommon?: true;
+}
+
 /** Indexed attributes, the most telling first: a search uses the first one its template has. */
-const indexed: readonly number[] = [
-  CKA.CKA_ID,
-  CKA.CKA_LABEL,
-  CKA.CKA_MODULUS,
-  CKA.CKA_EC_POINT,
-  CKA.CKA_VALUE,
-  CKA.CKA_SUBJECT,
-  CKA.CKA_KEY_TYPE,
-  CKA.CKA_CLASS,
+const indexed: readonly IndexedAttribute[] = [
+  { type: CKA.CKA_ID },
+  { type: CKA.CKA_LABEL },
+  { type: CKA.CKA_MODULUS },
+  { type: CKA.CKA_EC_POINT },
+  { type: CKA.CKA_VALUE },
+  { type: CKA.CKA_SUBJECT },
+  { type: CKA.CKA_KEY_TYPE, isCommon: true },
+  { type: CKA.CKA_CLASS, isCommon: true },
 ];
 
 const VALUE_HASH_BYTES = 16;
@@ -49,7 +56,7 @@ const PRESENT = Buffer.alloc(0);
 
 /** The index entries to write, or to remove, along with an object. */
 export function indexChanges(object: HsmObject, present: boolean): Change[] {
-  return indexed.flatMap((type) => {
+  return indexed.flatMap(({ type }) => {
     const value = object.attributes.get(type);
     if (value === undefined || value.length === 0) return [];
     const key = Buffer.concat([valuePrefix(type, value), handleKey(object.handle)]);
@@ -57,24 +64,42 @@ export function indexChanges(object: HsmObject, present: boolean): Change[] {
   });
 }
 
-/** Answers kept for the next search: so many, of so few handles, for values so short. */
-const KEPT_ANSWERS = 20_000;
-const KEPT_HANDLES = 16;
-const KEPT_VALUE_BYTES = 256;
+/** What is read of the index in one go while a table is filled: so many entries, about, and so many of 256 ranges. */
+const FILLED_ENTRIES = 300;
+const FILLED_RANGES = 16;
+const RANGES = 256;
 
-/** Finds token objects by their attributes. Programs search for the same few labels and ids again and again, so answers
- * are kept until an object that has the attribute comes, changes or goes. */
+/** The entries of one attribute in memory. */
+interface Table {
+  readonly type: number;
+  readonly handles: HandleTable;
+  /** The first byte of the hashes that are still to be read. */
+  next: number;
+}
+
+const hashIn = (entry: Buffer): number => entry.readUInt32BE(4);
+
+/**
+ * Finds token objects by their attributes. An attribute that has been asked for once is in memory soon, 16 to 32 bytes for each
+ * object that has it: until then, and for values of many objects, the store is asked.
+ */
 export class ObjectIndex {
-  readonly #answers = new Map<string, readonly number[]>();
+  readonly #tables = new Map<number, Table>();
+  #ended = false;
 
   constructor(private readonly store: RecordStore) {}
+
+  /** Reads nothing any more of its own accord. */
+  end(): void {
+    this.#ended = true;
+  }
 
   /** Handles of the token objects that may match: all those that have the template's most telling attribute, or all
    * there are. In ascending order. */
   candidates(template: Template): Iterable<number> {
-    for (const type of indexed) {
-      const entry = template.find((candidate) => candidate.type === type);
-      if (entry !== undefined && entry.value.length > 0) return this.#having(type, entry.value);
+    for (const attribute of indexed) {
+      const entry = template.find(({ type }) => type === attribute.type);
+      if (entry !== undefined && entry.value.length > 0) return this.#having(attribute, entry.value);
     }
     return this.#all();
   }
@@ -84,11 +109,14 @@ export class ObjectIndex {
     return this.store.count('index', valuePrefix(type, value));
   }
 
-  /** To be called when objects with these attributes have been written or removed. */
-  forget({ attributes }: HsmObject): void {
-    for (const type of indexed) {
+  /** To be called when an object has been written, or removed. */
+  note({ attributes, handle }: HsmObject, isPresent: boolean): void {
+    for (const { type, handles } of this.#tables.values()) {
       const value = attributes.get(type);
-      if (value !== undefined && value.length <= KEPT_VALUE_BYTES) this.#answers.delete(nameOf(type, value));
+      if (value === undefined || value.length === 0) continue;
+      const hash = hashIn(valuePrefix(type, value));
+      if (isPresent) handles.add(hash, handle);
+      else handles.remove(hash, handle);
     }
   }
 
@@ -96,26 +124,47 @@ export class ObjectIndex {
     for (const key of this.store.keys('objects')) yield handleAt(key, 0);
   }
 
-  #having(type: number, value: Buffer): Iterable<number> {
-    if (value.length > KEPT_VALUE_BYTES) return this.#read(type, value);
-    return this.#answers.get(nameOf(type, value)) ?? this.#readAndKeep(type, value);
-  }
-
-  *#read(type: number, value: Buffer): Iterable<number> {
-    for (const key of this.store.keys('index', valuePrefix(type, value)))
-      yield handleAt(key, 4 + VALUE_HASH_BYTES);
-  }
-
-  *#readAndKeep(type: number, value: Buffer): Iterable<number> {
-    const handles: number[] = [];
-    for (const handle of this.#read(type, value)) {
-      if (handles.length <= KEPT_HANDLES) handles.push(handle);
-      yield handle;
+  #having({ type, isCommon }: IndexedAttribute, value: Buffer): Iterable<number> {
+    const prefix = valuePrefix(type, value);
+    if (isCommon === undefined) {
+      const table = this.#tables.get(type) ?? this.#newTable(type);
+      const found = table.next === RANGES ? table.handles.find(hashIn(prefix)) : undefined;
+      if (found !== undefined) return found;
     }
-    if (handles.length > KEPT_HANDLES) return;
-    if (this.#answers.size >= KEPT_ANSWERS) this.#answers.delete(this.#answers.keys().next().value!);
-    this.#answers.set(nameOf(type, value), handles);
+    return this.#read(prefix);
+  }
+
+  *#read(prefix: Buffer): Iterable<number> {
+    for (const key of this.store.keys('index', prefix)) yield handleAt(key, 4 + VALUE_HASH_BYTES);
+  }
+
+  #newTable(type: number): Table {
+    const table = { type, handles: new HandleTable(), next: 0 };
+    this.#tables.set(type, table);
+    setImmediate(() => this.#fill(table));
+    return table;
+  }
+
+  /** Reads a part of an attribute's entries; others get their turn between the parts. */
+  #fill(table: Table): void {
+    if (this.#ended) return;
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(table.type);
+    let entries = 0;
+    try {
+      for (let left = FILLED_RANGES; left > 0 && table.next < RANGES && entries < FILLED_ENTRIES; left--) {
+        prefix[4] = table.next;
+        for (const key of this.store.keys('index', prefix)) {
+          table.handles.add(hashIn(key), handleAt(key, 4 + VALUE_HASH_BYTES));
+          entries++;
+        }
+        table.next++;
+      }
+    } catch {
+      // The store cannot be read now: whoever asks for something is told, and begins again.
+      this.#tables.delete(table.type);
+      return;
+    }
+    if (table.next < RANGES) setImmediate(() => this.#fill(table));
   }
 }
-
-const nameOf = (type: number, value: Buffer): string => `${type} ${value.toString('latin1')}`;

@@ -1,3 +1,4 @@
+import { ClockCache } from '../base/clock-cache.js';
 import { Turns } from '../base/turns.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, kindRows, type ObjectKind } from '../objects/kinds.js';
@@ -16,10 +17,8 @@ import { DESTROYED, ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
 import type { Write } from './users.js';
 
-/** Objects kept decoded and parsed. Beyond it the longest unused one is read again from the store when needed. */
+/** Objects kept decoded and parsed. Beyond it one that has not been used for long is read again from the store when needed. */
 const CACHED_OBJECTS = 20_000;
-/** Nobody needs to know the order of last use while there is room for many more. */
-const ORDERED_ABOVE = CACHED_OBJECTS / 2;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -33,8 +32,8 @@ export type ObjectChange = Partial<Pick<HsmObject, 'attributes' | 'sharedWith'>>
 
 /** The objects of one HSM that outlive sessions, restarts and crashes. */
 export class TokenObjects {
-  /** In the order of last use once it has filled up: a Map iterates in the order of insertion. */
-  readonly #cache = new Map<number, LoadedObject>();
+  /** What falls out is only forgotten: an operation under way may still use its key, which the addon cleanses when nobody holds it. */
+  readonly #cache = new ClockCache<number, LoadedObject>(CACHED_OBJECTS);
   readonly #index: ObjectIndex;
   /** What the other HSMs are told. */
   readonly versions: ObjectVersions;
@@ -69,6 +68,7 @@ export class TokenObjects {
   /** Lets no object change any more. Resolves, when what is under way has been done, with what the next start begins with. */
   async end(): Promise<ObjectSummary> {
     this.#ended = true;
+    this.#index.end();
     await this.#turns.idle();
     return { counts: this.#classCounts, digests: this.versions.digests() };
   }
@@ -100,10 +100,7 @@ export class TokenObjects {
     // A CK_ULONG beyond 2^53 is no handle of ours.
     if (!Number.isSafeInteger(handle)) return undefined;
     const cached = this.#cache.get(handle);
-    if (cached !== undefined) {
-      if (this.#cache.size > ORDERED_ABOVE) this.#moveToEnd(handle, cached);
-      return cached;
-    }
+    if (cached !== undefined) return cached;
     const record = this.store.get('objects', handleKey(handle));
     if (record === undefined) return undefined;
     const loaded = new LoadedObject(decodeObject(record));
@@ -112,17 +109,8 @@ export class TokenObjects {
     return loaded;
   }
 
-  #moveToEnd(handle: number, loaded: LoadedObject): void {
-    this.#cache.delete(handle);
-    this.#cache.set(handle, loaded);
-  }
-
   #remember(loaded: LoadedObject): void {
     this.#cache.set(loaded.object.handle, loaded);
-    if (this.#cache.size <= CACHED_OBJECTS) return;
-    const [oldest] = this.#cache.keys();
-    // Only forgotten: an operation under way may still use its key, which the addon cleanses when nobody holds it.
-    this.#cache.delete(oldest!);
   }
 
   /** Handles of the objects that may match the template, ascending. */
@@ -151,8 +139,8 @@ export class TokenObjects {
     ];
     await this.versions.write(changes, before, object, write);
     record.fill(0);
-    if (before !== undefined) this.#index.forget(before);
-    this.#index.forget(object);
+    if (before !== undefined) this.#index.note(before, false);
+    this.#index.note(object, true);
     this.#remember(new LoadedObject(object));
     if (before !== undefined) for (const changed of this.#watchers) changed(object.handle);
   }
@@ -251,7 +239,7 @@ export class TokenObjects {
       ...indexChanges(object, false),
     ];
     await this.versions.write(changes, object, undefined, write);
-    this.#index.forget(object);
+    this.#index.note(object, false);
     this.#cache.delete(handle);
     this.#counted(kind, -1);
     this.counts.release(kind);
