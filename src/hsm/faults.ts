@@ -13,13 +13,16 @@ export const faults = {
   slow: 'takes a second longer for everything',
   throttled: 'answers that it is busy',
   'half-synchronised': 'lacks every other token key',
-  tamper: 'has zeroised its keys and refuses all work',
+  tamper: 'has zeroised its keys, lost its sessions, and refuses all work',
   'read-only-disk': 'cannot write: nothing new is durable, what is there serves',
   'full-disk': 'has no room: nothing new is durable, what is there serves',
 } as const;
 
 export type Fault = keyof typeof faults;
 export const faultKinds = Object.keys(faults) as readonly Fault[];
+
+/** With them go the connections of clients, and session keys. */
+export const losesSessions: ReadonlySet<Fault> = new Set<Fault>(['unreachable', 'tamper']);
 
 /** Why an HSM does not simply do what it is told: a fault, or that it has still to catch up with the others. */
 export type Condition = Fault | 'joining';

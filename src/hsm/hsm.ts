@@ -24,7 +24,14 @@ import {
   deviceCertificatesChange,
   readDeviceCertificates,
 } from './device-certificates.js';
-import { type Condition, type Fault, failingOnDemand, faults, underCondition } from './faults.js';
+import {
+  type Condition,
+  type Fault,
+  failingOnDemand,
+  faults,
+  losesSessions,
+  underCondition,
+} from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
 import { LastingWrites } from './limited-writes.js';
@@ -285,8 +292,13 @@ export class Hsm {
 
   /** Under enforcement, connections that are none of mutual TLS end. */
   #dropUnadmitted(): void {
+    this.#dropClients(({ presented }) => !this.mutualTls.admits(presented));
+  }
+
+  /** Ends clients' connections, and session keys with them. */
+  #dropClients(which: (session: HsmSession) => boolean = () => true): void {
     for (const [session, dropped] of this.#openSessions) {
-      if (session.isPeer || this.mutualTls.admits(session.presented)) continue;
+      if (session.isPeer || !which(session)) continue;
       this.#closeSession(session);
       dropped();
     }
@@ -319,11 +331,14 @@ export class Hsm {
     if (this.#condition === 'joining') this.#condition = undefined;
   }
 
-  /** Makes something go wrong, until `heal`. */
+  /** Makes something go wrong, until `heal`. What went wrong before is healed first: it comes back with what it has missed. */
   async fail(fault: Fault): Promise<void> {
+    if (this.#condition === fault) return;
+    if (this.#condition !== undefined) await this.join();
     this.log.warn({ hsm: this.settings.id, fault }, faults[fault]);
-    if (fault === 'tamper') await this.objects.zeroise();
     this.#condition = fault;
+    if (fault === 'tamper') await this.objects.zeroise();
+    if (losesSessions.has(fault)) this.#dropClients();
     if (fault === 'tamper') this.onTampered?.();
   }
 

@@ -53,6 +53,36 @@ describe('faults on demand', function () {
     });
   }
 
+  for (const fault of ['tamper', 'unreachable'] as const)
+    it(`${fault} takes session keys along, also when it is healed before anybody has noticed`, async () => {
+      await start(1);
+      const [hsm] = cluster.hsms;
+      const key = await client.generateKey(CKM.CKM_AES_KEY_GEN, [
+        attribute(CKA.CKA_VALUE_LEN, 32),
+        attribute(CKA.CKA_ENCRYPT, true),
+      ]);
+      await encrypt(key);
+      await hsm!.fail(fault);
+      await hsm!.heal();
+      expect(await codeOf(() => encrypt(key))).to.equal('CKR_KEY_HANDLE_INVALID');
+    });
+
+  it('that follow each other: the HSM has what the others have before the next one', async () => {
+    await start(2);
+    const [first, second] = cluster.hsms;
+    const digest = ({ objects }: typeof first & object) => objects.versions.digests().toString('hex');
+    const keys = [await generate(), await generate()];
+    for (const fault of [...faultKinds, ...[...faultKinds].reverse()]) {
+      await first!.fail(fault);
+      expect(first!.condition).to.equal(fault);
+      if (fault === 'tamper') expect(first!.objects.count).to.equal(0);
+      else expect(digest(first!), fault).to.equal(digest(second!));
+    }
+    await first!.heal();
+    expect(digest(first!)).to.equal(digest(second!));
+    expect(first!.objects.count).to.equal(keys.length);
+  });
+
   /** What a program is answered when the only HSM has the fault: for a new key, and for the use of one. */
   const alone: readonly [Fault, string, string][] = [
     ['throttled', 'CKR_FUNCTION_FAILED', 'CKR_FUNCTION_FAILED'],
