@@ -82,17 +82,28 @@ export async function askRunning<T>(
   }
 }
 
-/** Asks whoever has the HSM: a process of its own, or the engine. */
+/** Asks whoever has the HSM: a process of its own, or the engine. Throws NOT_RUNNING, and BAD_CONFIGURATION for an HSM that is not here. */
 export async function askAboutHsm<T>(
   home: Home,
   hsmId: string,
   ask: (listener: Listener) => Promise<T>,
 ): Promise<T> {
+  const here = hsmsHere(home);
+  if (here.length > 0 && !here.includes(hsmId))
+    throw commandFailure('BAD_CONFIGURATION', `there is no HSM ${hsmId} here: there are ${here.join(', ')}`);
   try {
     return await ask(hsmListener(home, hsmId));
   } catch (error) {
     if (!isNotRunning(error)) throw error;
-    return ask(home);
+    return ask(home).catch((failure) => {
+      if (!isNotRunning(failure) || here.length === 0) throw failure;
+      const start = '`cloudhsm-local hsm` or `cloudhsm-local up` starts it';
+      throw commandFailure(
+        'NOT_RUNNING',
+        `${hsmId} of ${home.directory} does not run: ${start}`,
+        failure.cause,
+      );
+    });
   }
 }
 

@@ -89,6 +89,20 @@ describe('a home whose HSMs run in processes of their own', function () {
     expect(await succeeds('metrics')).to.match(new RegExp(`^HsmUnhealthy\\{.*${second}"\\} 0$`, 'm'));
   });
 
+  it('has the HSM named that does not run, or that it has not got', async () => {
+    const [first, second] = split.ids;
+    const refused = async (hsmId: string): Promise<string> => {
+      const { code, stderr } = await cloudhsmLocal(['fault', hsmId, 'slow', '--home', split.home]);
+      return `${code} ${stderr}`;
+    };
+    const all = `${first}, ${second}`;
+    for (const id of ['hsm-aaaaaaaaaaa', '../engine'])
+      expect(await refused(id)).to.equal(`6 cloudhsm-local: there is no HSM ${id} here: there are ${all}\n`);
+    await split.kill(second!);
+    expect(await refused(second!)).to.match(new RegExp(`^4 cloudhsm-local: ${second} of .* does not run: `));
+    await split.restart(second!);
+  });
+
   it('starts no engine and no second process beside them, and is neither ended nor forgotten in part', async () => {
     for (const words of [['up'], ['hsm', split.ids[0]!]]) {
       const { code, stderr } = await cloudhsmLocal([...words, '--home', split.home]);
