@@ -1,3 +1,4 @@
+import type { Failure } from '../../base/errors.js';
 import type { Eventually } from '../../base/eventually.js';
 import type { ClusterClient } from '../../cluster/cluster-client.js';
 import type { AnswerOf, CommandName, RequestOf } from '../../hsm/commands/index.js';
@@ -60,23 +61,40 @@ export class CliCluster {
     return new CliCluster(clusterId, access, group);
   }
 
+  /** HSMs that cannot be reached, and why. */
+  get missing(): readonly string[] {
+    return this.group.members.filter(({ connected }) => !connected).map(({ failure }) => failure);
+  }
+
   /**
    * Runs some work on every HSM. All must do it: an HSM that did not, makes it an error that says so ("failed on 1 of 3
-   * connections", section 6.8).
+   * connections", section 6.8). Nothing is begun while one of them cannot be reached: nobody would make up for it.
    */
   async onAll<T>(what: string, work: (connection: HsmConnection) => Eventually<T>): Promise<T[]> {
-    const results = await this.group.each((connection) => work(connection));
-    const failures = results.flatMap(({ result }) =>
-      result.status === 'rejected' ? [result.reason as unknown] : [],
-    );
+    const { missing } = this;
+    if (missing.length > 0) throw this.#partly(what, missing);
+    return this.onConnected(what, work);
+  }
+
+  /** The same, on those HSMs that can be reached. */
+  async onConnected<T>(what: string, work: (connection: HsmConnection) => Eventually<T>): Promise<T[]> {
+    const { connected } = this.group;
+    if (connected.length === 0) throw this.#partly(what, this.missing);
+    const results = await Promise.allSettled(connected.map(async ({ connection }) => work(connection)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
     if (failures.length === 0)
-      return results.flatMap(({ result }) => (result.status === 'fulfilled' ? [result.value] : []));
-    const reasons = [...new Set(failures.map(messageOf))];
+      return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const reasons = failures.map(messageOf);
     const [first] = failures;
-    if (failures.length === results.length && reasons.length === 1) throw first;
-    throw refused(
-      `${what} failed on ${failures.length} of ${results.length} connections: ${reasons.join('; ')}`,
-      first,
+    if (failures.length === this.group.members.length && new Set(reasons).size === 1) throw first;
+    throw this.#partly(what, reasons, first);
+  }
+
+  #partly(what: string, reasons: readonly string[], cause?: unknown): Failure {
+    const { length: all } = this.group.members;
+    return refused(
+      `${what} failed on ${reasons.length} of ${all} connections: ${[...new Set(reasons)].join('; ')}`,
+      cause,
     );
   }
 

@@ -50,10 +50,10 @@ interface Runner {
 async function requireRole(
   { roles }: CommandRow<CliContext>,
   cluster: CliCluster,
-  { single, env }: Runner,
+  { single, env, terminal }: Runner,
 ): Promise<void> {
   if (roles.length === 0) return;
-  if (single && cluster.login === undefined) await logIn(cluster, environmentLogin(env));
+  if (single && cluster.login === undefined) await logIn(cluster, terminal, environmentLogin(env));
   const role = cluster.login?.role;
   if (role === undefined) throw refused('this command needs a login: use the login command first');
   if (!roles.includes(roleOf(role))) {

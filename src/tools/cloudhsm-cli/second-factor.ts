@@ -24,7 +24,7 @@ export async function signChallenges(
   file: string,
 ): Promise<(connection: HsmConnection) => Buffer> {
   const challenges = new Map<HsmConnection, Buffer>();
-  await cluster.onAll('Token generation', async (connection) => {
+  await cluster.onConnected('Token generation', async (connection) => {
     challenges.set(connection, await connection.send('getChallenge', undefined));
   });
   writeChallenges(file, [...challenges.values()]);

@@ -7,6 +7,7 @@ import { answersOf, type CliOptions, dataOf, runCli } from '../../support/cli.js
 import { PASSWORD } from '../../support/in-process.js';
 import { NetworkCluster } from '../../support/network.js';
 import { TestPrefix } from '../../support/prefix.js';
+import { ScriptedTerminal } from '../../support/scripted-terminal.js';
 
 const USER = { pin: `crypto_user:${PASSWORD}` } as const;
 const ADMIN = { pin: `admin:${PASSWORD}`, role: 'admin' } as const;
@@ -81,7 +82,8 @@ describe('cloudhsm-cli: filters', () => {
   it('leave out a key that goes while keys are read', async () => {
     const clusters = new CliClusters(readSdk5Clusters(prefix.path('etc/cloudhsm-cli.cfg')));
     const cluster = await clusters.get();
-    await logIn(cluster, { username: 'crypto_user', role: 'crypto-user', password: PASSWORD });
+    const terminal = new ScriptedTerminal([], () => undefined);
+    await logIn(cluster, terminal, { username: 'crypto_user', role: 'crypto-user', password: PASSWORD });
     const handle = Number(reference);
     const keys = await readKeys(cluster, [handle, 1_000_000], {});
     expect(keys.map((key) => key.handle)).to.deep.equal([handle]);

@@ -181,6 +181,38 @@ describe('cloudhsm-cli: users', () => {
     expect(gone!.data).to.equal('there is no CO nobody');
   });
 
+  // "One HSM down: requests go to another HSM" (reference pkcs11-library, section 14.3); users are nobody's to make up for.
+  it('use their keys while an HSM is away, and are changed when it is back', async () => {
+    const user = { pin: `crypto_user:${PASSWORD}`, role: 'crypto-user' } as const;
+    const away = network.cluster.hsms[1]!.settings.id;
+    await network.cutOff(away);
+    const listed = await runCli(prefix, ['key', 'list'], user);
+    expect(listed.code).to.equal(0);
+    expect(listed.stderr).to.match(
+      /^warning: the HSM at 127\.0\.0\.1:\d+ cannot be reached: .*; users and quorums /,
+    );
+    const creation = [
+      'user',
+      'create',
+      '--username',
+      'meanwhile',
+      '--role',
+      'crypto-user',
+      '--password',
+      'password1',
+    ];
+    const refused = await runCli(prefix, creation, ADMIN);
+    expect(refused.code).to.equal(1);
+    expect(dataOf(refused)).to.match(
+      /^User create failed on 1 of 2 connections: the HSM at .* cannot be reached/,
+    );
+    expect(await usernames()).not.to.include('meanwhile');
+    await network.comeBack(away);
+    expect((await runCli(prefix, creation, ADMIN)).code).to.equal(0);
+    const { users } = dataOf(await runCli(prefix, ['user', 'list'])) as { users: object[] };
+    expect(users.at(-1)).to.deep.include({ username: 'meanwhile', 'cluster-coverage': 'full' });
+  });
+
   it('cannot be reached where no HSM answers: that is said, and the exit status tells', async () => {
     const nowhere = new TestPrefix([{ host: '127.0.0.1', port: 1 }], network.client);
     const run = await runCli(nowhere, ['user', 'list']);

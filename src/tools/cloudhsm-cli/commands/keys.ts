@@ -206,7 +206,9 @@ export const keyCommands = [
       const handle = await selectKey(cluster, words);
       await withApprovals(cluster, [approval], async () => {
         if (cluster.login?.role === 'admin')
-          await cluster.sendToAll('Set attribute', 'setKeyAttribute', { handle, attribute: entry });
+          await cluster.onConnected('Set attribute', (connection) =>
+            connection.send('setKeyAttribute', { handle, attribute: entry }),
+          );
         else await cluster.withClient((client) => client.setKeyAttribute(handle, entry));
       });
       return { message: 'Attribute set successfully' };

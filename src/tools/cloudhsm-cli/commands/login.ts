@@ -2,6 +2,7 @@ import type { HsmConnection } from '../../../hsm/hsm.js';
 import { HsmUnavailable } from '../../../hsm/unavailable.js';
 import { required, secret } from '../../command-row.js';
 import { refused } from '../../failure.js';
+import type { Terminal } from '../../terminal.js';
 import type { CliCluster, CliLogin } from '../cluster.js';
 import { command } from '../context.js';
 import type { Credentials } from '../environment.js';
@@ -10,9 +11,13 @@ import { roleKind, roleOf } from '../names.js';
 import { passwordFor } from '../passwords.js';
 import { signChallenges } from '../second-factor.js';
 
-/** Logs in on every HSM, or on none. `signatureOn` is there for users with a second factor. */
+/**
+ * Logs in on every HSM that can be reached, or on none: the others are left out, and named on the terminal. `signatureOn` is there for
+ * users with a second factor.
+ */
 export async function logIn(
   cluster: CliCluster,
+  terminal: Terminal,
   { username, role, password }: Credentials,
   signatureOn: (connection: HsmConnection) => Buffer | undefined = () => undefined,
 ): Promise<CliLogin> {
@@ -20,7 +25,7 @@ export async function logIn(
   const name = username.toLowerCase();
   const request = { name, password, role: roleOf(role) };
   try {
-    await cluster.onAll('Login', async (connection) => {
+    await cluster.onConnected('Login', async (connection) => {
       try {
         await connection.send('login', { ...request, signature: signatureOn(connection) });
       } catch (error) {
@@ -31,6 +36,8 @@ export async function logIn(
     await logOut(cluster);
     throw error;
   }
+  for (const missing of cluster.missing)
+    terminal.complain(`warning: ${missing}; users and quorums cannot be changed meanwhile`);
   cluster.login = { username: name, role };
   return cluster.login;
 }
@@ -60,7 +67,7 @@ export const loginCommands = [
     roles: [],
     options,
     run: async ({ cluster, terminal }, { username, role, password }) =>
-      logIn(cluster, { username, role, password: await passwordFor(terminal, password) }),
+      logIn(cluster, terminal, { username, role, password: await passwordFor(terminal, password) }),
   }),
   command({
     path: ['login', 'mfa-token-sign'],
@@ -73,7 +80,7 @@ export const loginCommands = [
     run: async ({ cluster, terminal }, { username, role, password: given, token }) => {
       const password = await passwordFor(terminal, given);
       const signatureOn = await signChallenges(cluster, terminal, token);
-      return logIn(cluster, { username, role, password }, signatureOn);
+      return logIn(cluster, terminal, { username, role, password }, signatureOn);
     },
   }),
   command({

@@ -29,9 +29,10 @@ async function bothEnds(context: CliContext, from: string, to: string): Promise<
   const source = await context.clusters.get(from);
   const destination = await context.clusters.get(to);
   await Promise.all([source.reconnect(), destination.reconnect()]);
-  if (context.single && source.login === undefined) await logIn(source, environmentLogin(context.env));
+  if (context.single && source.login === undefined)
+    await logIn(source, context.terminal, environmentLogin(context.env));
   if (context.single && destination.login === undefined)
-    await logIn(destination, environmentLogin(context.env, 'DESTINATION_'));
+    await logIn(destination, context.terminal, environmentLogin(context.env, 'DESTINATION_'));
   for (const { id, login } of [source, destination])
     if (login === undefined) throw refused(`nobody is logged in on ${id}: use login --cluster-id ${id}`);
   return { source, destination };
