@@ -11,8 +11,7 @@ import type { ClientSwitches, Members } from '../wire/hsm-frames.js';
 import { type PeerTimeouts, ServedConnection } from './served-connection.js';
 import { forShortMessages, hsmIdOf, presentedBy, type TlsIdentity, tlsOptions } from './tls.js';
 
-const DEFAULT_TIMEOUTS: PeerTimeouts = { helloMs: 10_000, frameMs: 30_000 };
-const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUTS: PeerTimeouts = { handshakeMs: 10_000, helloMs: 10_000, frameMs: 30_000 };
 /** Beyond the clients there are the other HSMs, and those who are still to be refused. */
 const MOST_CONNECTIONS = limits.applications + 1024;
 
@@ -116,11 +115,15 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   };
   const listen = (port: number): Promise<Server> => {
     const server = createServer(
-      { ...secureContext(), requestCert: true, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS },
+      { ...secureContext(), requestCert: true, handshakeTimeout: timeouts.handshakeMs },
       accept,
     );
     server.maxConnections = MOST_CONNECTIONS;
-    server.on('tlsClientError', (error) => log.debug({ hsm: hsmId }, `no client of ours: ${error.message}`));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      log.debug({ hsm: hsmId }, `no client of ours: ${error.message}`);
+      // Node keeps the connection of one that says nothing: it would stand in the way of those who come.
+      if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy();
+    });
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: eniIp, port, backlog: 1024 }, () => {

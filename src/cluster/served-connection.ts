@@ -28,8 +28,9 @@ import {
   writeMembers,
 } from '../wire/hsm-frames.js';
 
-/** How long a peer may take for its hello, and for a frame that it has begun. */
+/** How long a peer may take for TLS, for its hello, and for a frame that it has begun. */
 export interface PeerTimeouts {
+  readonly handshakeMs: number;
   readonly helloMs: number;
   readonly frameMs: number;
 }

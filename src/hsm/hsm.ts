@@ -13,7 +13,7 @@ import type { RecordStore } from '../store/record-store.js';
 import { SEALING_KEY_BYTES } from '../store/sealing.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
-import { type AuditDetails, type AuditEntry, byItself, minimal } from './audit/entry.js';
+import { type AuditDetails, type AuditEntry, byItself } from './audit/entry.js';
 import { firstRecords } from './audit/first-records.js';
 import { AuditTrail } from './audit/trail.js';
 import { backUp } from './backup/back-up.js';
@@ -39,6 +39,7 @@ import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
 import { MutualTls } from './mutual-tls.js';
 import { summaryChange, summaryIn } from './object-summary.js';
+import { OpenSessions } from './open-sessions.js';
 import { guarded } from './quorum/guarded.js';
 import { Quorum } from './quorum/quorum.js';
 import { ObjectCounts, type Quota } from './quotas.js';
@@ -126,8 +127,7 @@ export class Hsm {
   readonly #lastingWrites: LastingWrites;
   #throttle: Throttle | undefined;
   #sessions = 0;
-  /** With what tells their clients that they are ended. */
-  readonly #openSessions = new Map<HsmSession, () => void>();
+  readonly #openSessions: OpenSessions;
   readonly #commandCounts = new Float64Array(commandCount);
 
   private constructor(
@@ -147,6 +147,7 @@ export class Hsm {
     this.#lastingWrites = new LastingWrites(settings.id);
     // Whoever made it so has the answer first.
     mutualTls.watch(() => setImmediate(() => this.#dropUnadmitted()));
+    this.#openSessions = new OpenSessions(audit);
   }
 
   /** Makes the HSM a member of its cluster: in one write, so that a crash leaves a whole HSM or none. */
@@ -248,7 +249,7 @@ export class Hsm {
     const { sessionWrappingKeys = false } = switches;
     const options = { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys };
     const session = new HsmSession(this, new Gate(profile, allowed), handle, options, presented);
-    this.#openSessions.set(session, dropped);
+    this.#openSessions.add(session, dropped);
     return session;
   }
 
@@ -259,13 +260,13 @@ export class Hsm {
         this.#condition === undefined && this.#throttle === undefined
           ? this.#run(session, name, request, cause)
           : this.#runUnder(session, name, request, cause),
-      close: () => this.#closeSession(session),
+      close: () => this.#openSessions.close(session),
     };
   }
 
   /** Connections that are open now. */
   get openSessions(): number {
-    return this.#openSessions.size;
+    return this.#openSessions.count;
   }
 
   /** How often each command was given, those that never were left out. */
@@ -275,33 +276,9 @@ export class Hsm {
       .filter(([, count]) => count > 0);
   }
 
-  /** "Left without logout": session keys are dropped. */
-  #closeSession(session: HsmSession): void {
-    if (session.closed) return;
-    this.#openSessions.delete(session);
-    if (session.loggedIn && session.user.role !== 'AU') {
-      const left = {
-        timeUs: this.audit.nowUs(),
-        sessionHandle: session.handle,
-        response: 'SUCCESS',
-      } as const;
-      void this.audit.appendLazily({ ...left, ...minimal('CN_APP_FINALIZE') });
-    }
-    session.close();
-  }
-
   /** Under enforcement, connections that are none of mutual TLS end. */
   #dropUnadmitted(): void {
-    this.#dropClients(({ presented }) => !this.mutualTls.admits(presented));
-  }
-
-  /** Ends clients' connections, and session keys with them. */
-  #dropClients(which: (session: HsmSession) => boolean = () => true): void {
-    for (const [session, dropped] of this.#openSessions) {
-      if (session.isPeer || !which(session)) continue;
-      this.#closeSession(session);
-      dropped();
-    }
+    this.#openSessions.dropClients(({ presented }) => !this.mutualTls.admits(presented));
   }
 
   /** Catches up with the other HSMs, if it has been told how to and has not been tampered with. */
@@ -338,7 +315,7 @@ export class Hsm {
     this.log.warn({ hsm: this.settings.id, fault }, faults[fault]);
     this.#condition = fault;
     if (fault === 'tamper') await this.objects.zeroise();
-    if (losesSessions.has(fault)) this.#dropClients();
+    if (losesSessions.has(fault)) this.#openSessions.dropClients();
     if (fault === 'tamper') this.onTampered?.();
   }
 

@@ -54,7 +54,7 @@ describe('an HSM on the network', () => {
       ports: [0],
       members: () => ({ ...facts, hsms: [member()] }),
       log: silentLog,
-      timeouts: { helloMs: 150, frameMs: 150 },
+      timeouts: { handshakeMs: 500, helloMs: 150, frameMs: 150 },
       mostClients: 20,
     });
     client = await authority.identity('client');
@@ -192,6 +192,16 @@ describe('an HSM on the network', () => {
       const lone = await TestAuthority.make(`customer CA`);
       const identity = await lone.identity('client', 'client', authority);
       expect(await heard(identity, ...asks())).to.have.length(0);
+    });
+
+    it('that begins no TLS, and does not wait for it', async () => {
+      const silent = Array.from({ length: 20 }, () => connectTcp(endpoint()));
+      const ended = silent.map((socket) => {
+        socket.on('error', () => undefined).resume();
+        return new Promise((resolve) => socket.on('close', resolve));
+      });
+      await Promise.all(ended);
+      await works();
     });
 
     it('that speaks no TLS, or nothing at all', async () => {
