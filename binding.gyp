@@ -24,6 +24,8 @@
         "native/addon/crypto/pkey.cc",
         "native/addon/crypto/rsa-numbers.cc",
         "native/addon/crypto/rsa.cc",
+        "native/addon/tls/context.cc",
+        "native/addon/tls/stream.cc",
         "native/addon/transport/group.cc",
         "native/addon/transport/offer.cc",
         "native/addon/transport/transport.cc"

@@ -1,5 +1,5 @@
-import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { commandFailure } from '../base/errors.js';
+import { createServer, type Server, type Socket } from 'node:net';
+import { commandFailure, describeError } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
 import { certificateBlocks } from '../base/pem.js';
@@ -9,7 +9,8 @@ import { leadsTo } from '../hsm/mutual-tls.js';
 import type { DeviationListener } from '../objects/gate.js';
 import type { ClientSwitches, Members } from '../wire/hsm-frames.js';
 import { type PeerTimeouts, ServedConnection } from './served-connection.js';
-import { forShortMessages, hsmIdOf, presentedBy, type TlsIdentity, tlsOptions } from './tls.js';
+import { hsmIdOf, type TlsIdentity } from './tls.js';
+import { type TlsContext, TlsStream, tlsContext } from './tls-stream.js';
 
 const DEFAULT_TIMEOUTS: PeerTimeouts = { handshakeMs: 10_000, helloMs: 10_000, frameMs: 30_000 };
 /** Beyond the clients there are the other HSMs, and those who are still to be refused. */
@@ -67,25 +68,27 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const isMember = (id: string | undefined): boolean =>
     id !== undefined && (peerAnchor !== undefined || members().hsms.some((member) => member.id === id));
   /** Clients have certificates of the cluster's authority or of one that is registered for mutual TLS. */
-  const secureContext = () => ({
-    ...tlsOptions(identity),
-    ca: [
-      identity.trustAnchor,
+  const newContext = () =>
+    tlsContext('server', identity, [
       ...(peerAnchor === undefined ? [] : [peerAnchor]),
       ...hsm.mutualTls.anchors.map(({ certificate }) => certificate),
-    ],
-  });
+    ]);
+  let context: TlsContext;
+  try {
+    context = newContext();
+  } catch (error) {
+    throw commandFailure('START_FAILED', `${hsmId} cannot use its certificate`, error);
+  }
 
-  const accept = (socket: TLSSocket): void => {
+  const accept = (stream: TlsStream): void => {
     if (hsm.condition === 'unreachable') {
-      socket.destroy();
+      stream.destroy();
       return;
     }
-    forShortMessages(socket);
-    const presented = presentedBy(socket);
-    const isPeer = isMember(hsmIdOf(socket)) && isOfCluster(presented);
+    const { presented } = stream;
+    const isPeer = isMember(hsmIdOf(stream.certificate)) && isOfCluster(presented);
     if (dismissed && !isPeer) {
-      socket.destroy();
+      stream.destroy();
       return;
     }
     const served = {
@@ -100,30 +103,51 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
               ...switches,
               allowed: allowed as DeviationListener,
               presented,
-              dropped: () => socket.destroySoon(),
+              dropped: () => stream.end(),
             }),
       watchObjects: (changed: (handle: number) => void) => hsm.objects.watch(changed),
       admit: () => isPeer || clients() < mostClients,
     };
-    const connection = new ServedConnection(socket, served, log);
-    connections.add(connection);
-    hsm.traffic.add(socket);
-    socket.on('close', () => {
+    const connection = new ServedConnection(stream, served, log, () => {
       connections.delete(connection);
-      hsm.traffic.remove(socket);
+      hsm.traffic.remove(stream);
     });
+    connections.add(connection);
+    hsm.traffic.add(stream);
+  };
+  /** Peers that have still to show who they are. */
+  const strangers = new Set<TlsStream>();
+  const shakeHands = (socket: Socket): void => {
+    try {
+      const stream = new TlsStream(context, socket, {
+        opened: () => {
+          known();
+          try {
+            accept(stream);
+          } catch (error) {
+            log.warn({ hsm: hsmId }, `a client was not let in: ${describeError(error)}`);
+            stream.destroy();
+          }
+        },
+        closed: (why = 'it ended the handshake') => {
+          known();
+          log.debug({ hsm: hsmId }, `no client of ours: ${why}`);
+        },
+      });
+      const tooLong = setTimeout(() => stream.destroy(), timeouts.handshakeMs).unref();
+      const known = (): void => {
+        clearTimeout(tooLong);
+        strangers.delete(stream);
+      };
+      strangers.add(stream);
+    } catch (error) {
+      socket.destroy();
+      log.debug({ hsm: hsmId }, `a client is lost: ${describeError(error)}`);
+    }
   };
   const listen = (port: number): Promise<Server> => {
-    const server = createServer(
-      { ...secureContext(), requestCert: true, handshakeTimeout: timeouts.handshakeMs },
-      accept,
-    );
+    const server = createServer({ pauseOnConnect: true }, shakeHands);
     server.maxConnections = MOST_CONNECTIONS;
-    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      log.debug({ hsm: hsmId }, `no client of ours: ${error.message}`);
-      // Node keeps the connection of one that says nothing: it would stand in the way of those who come.
-      if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy();
-    });
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: eniIp, port, backlog: 1024 }, () => {
@@ -136,11 +160,12 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
 
   const servers: Server[] = [];
   const unwatch = hsm.mutualTls.watch(() => {
-    for (const server of servers) server.setSecureContext(secureContext());
+    context = newContext();
   });
   const close = async (): Promise<void> => {
     unwatch();
     const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    for (const stream of strangers) stream.destroy();
     for (const connection of connections) connection.end();
     await Promise.all(closed);
   };

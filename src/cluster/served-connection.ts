@@ -1,4 +1,3 @@
-import type { TLSSocket } from 'node:tls';
 import { describeError, Failure } from '../base/errors.js';
 import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
@@ -27,6 +26,7 @@ import {
   writeHsmWelcome,
   writeMembers,
 } from '../wire/hsm-frames.js';
+import type { TlsStream } from './tls-stream.js';
 
 /** How long a peer may take for TLS, for its hello, and for a frame that it has begun. */
 export interface PeerTimeouts {
@@ -54,7 +54,7 @@ const MOST_DESCRIBED = 20_000;
 
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
 
-/** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. */
+/** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. `closed` is told of its end. */
 export class ServedConnection {
   readonly #splitter = new FrameSplitter(limits.hsmStrangerFrameBytes);
   readonly #deviations = new Map<string, string[]>();
@@ -68,18 +68,24 @@ export class ServedConnection {
   #waiting: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly socket: TLSSocket,
+    private readonly stream: TlsStream,
     private readonly served: Served,
     private readonly log: Log,
+    closed: () => void,
   ) {
     this.#wait(served.timeouts.helloMs);
     this.#unwatch = served.watchObjects((handle) => {
       if (this.#described.delete(handle)) this.#send(framed(writeChanged(handle)));
     });
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('drain', () => this.#next());
-    socket.on('error', (error) => log.debug({ hsm: served.hsmId }, `a client is lost: ${error.message}`));
-    socket.on('close', () => this.#closed());
+    stream.events = {
+      received: (chunk) => this.#receive(chunk),
+      drained: () => this.#goOn(),
+      closed: (why) => {
+        if (why !== undefined) log.debug({ hsm: served.hsmId }, `a client is lost: ${why}`);
+        this.#closed();
+        closed();
+      },
+    };
   }
 
   get isPeer(): boolean {
@@ -96,7 +102,7 @@ export class ServedConnection {
   }
 
   end(): void {
-    this.socket.destroy();
+    this.stream.destroy();
   }
 
   #wait(timeoutMs: number): void {
@@ -110,7 +116,7 @@ export class ServedConnection {
 
   #fail(why: string): void {
     this.log.warn({ hsm: this.served.hsmId }, `a connection was ended: ${why}`);
-    this.socket.destroy();
+    this.stream.destroy();
   }
 
   #receive(chunk: Buffer): void {
@@ -124,12 +130,12 @@ export class ServedConnection {
 
   /** Serves what has arrived, for as long as the peer takes its answers away and has not too much under way. */
   #next(): void {
-    while (!this.socket.destroyed) {
-      if (this.socket.writableNeedDrain || this.#underWay >= limits.hsmRequestsInFlight) {
-        this.socket.pause();
+    while (!this.stream.over) {
+      if (this.stream.needsDrain || this.#underWay >= limits.hsmRequestsInFlight) {
+        this.stream.pause();
         return;
       }
-      this.socket.resume();
+      this.stream.resume();
       const frame = this.#splitter.next();
       if (frame === undefined) break;
       this.#stopWaiting();
@@ -145,10 +151,10 @@ export class ServedConnection {
       this.#send(framed(writeHsmWelcome({ status, hsmId: this.served.hsmId, text })));
     if (tableHash !== formsHash) {
       welcome('otherTables', 'the client and the HSM are of different versions');
-      this.socket.destroySoon();
+      this.stream.end();
     } else if (!watches && !this.served.admit()) {
       welcome('tooMany', 'the HSM has as many clients as it serves: end one of them first');
-      this.socket.destroySoon();
+      this.stream.end();
     } else {
       try {
         this.#session = this.served.connect(switches, (deviation, cause) =>
@@ -157,7 +163,7 @@ export class ServedConnection {
       } catch (error) {
         if (!(error instanceof NotAdmitted)) throw error;
         welcome('notAdmitted', error.message);
-        this.socket.destroySoon();
+        this.stream.end();
         return;
       }
       this.#admitted = true;
@@ -193,13 +199,13 @@ export class ServedConnection {
       void done.then((answer) => {
         this.#underWay--;
         cleanse();
-        this.#send(answer, true);
+        this.#send(answer);
         this.#goOn();
       });
       return;
     }
     cleanse();
-    this.#send(done, true);
+    this.#send(done);
   }
 
   #goOn(): void {
@@ -233,7 +239,7 @@ export class ServedConnection {
         }),
       (error) => {
         // Who cannot be reached says nothing.
-        if (error instanceof HsmUnavailable && error.reason === 'unreachable') this.socket.destroy();
+        if (error instanceof HsmUnavailable && error.reason === 'unreachable') this.stream.destroy();
         return this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error));
       },
     );
@@ -283,12 +289,9 @@ export class ServedConnection {
   }
 
   /** @param frame behind its header */
-  #send(frame: Buffer, secret = false): void {
-    if (this.socket.destroyed) {
-      frame.fill(0);
-      return;
-    }
-    this.socket.write(frame, secret ? () => frame.fill(0) : undefined);
+  #send(frame: Buffer): void {
+    this.stream.write(frame);
+    frame.fill(0);
   }
 
   #closed(): void {

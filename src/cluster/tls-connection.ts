@@ -1,5 +1,4 @@
-import type { OnReadOpts } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect } from 'node:net';
 import { describeError, Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
@@ -30,7 +29,8 @@ import {
   writeHsmHello,
 } from '../wire/hsm-frames.js';
 import { AnsweringAhead } from './answering-ahead.js';
-import { forShortMessages, hsmIdOf, isClusterCertificate, type TlsIdentity, tlsOptions } from './tls.js';
+import { hsmIdOf, isClusterCertificate, type TlsIdentity } from './tls.js';
+import { TlsStream, tlsContext } from './tls-stream.js';
 
 /** How long the way to an HSM may take, and how long it may be silent while it owes an answer. */
 export interface ReachTimeouts {
@@ -39,9 +39,6 @@ export interface ReachTimeouts {
 }
 
 const DEFAULT_TIMEOUTS: ReachTimeouts = { connectMs: 3_000, silenceMs: 6_000 };
-
-/** The longest record of TLS: nothing is read in larger pieces. */
-const TLS_RECORD_BYTES = 16 * 1024;
 
 export interface HsmEndpoint {
   readonly host: string;
@@ -84,17 +81,22 @@ class TlsConnection implements HsmConnection {
   hsmId = '';
 
   constructor(
-    private readonly socket: TLSSocket,
+    private readonly stream: TlsStream,
     private readonly options: TlsConnectionOptions,
     private readonly silenceMs: number,
   ) {
-    socket.on('error', (error) => this.#lose('the connection to the HSM broke', error));
-    socket.on('close', () => this.#lose('the HSM closed the connection'));
+    stream.events = {
+      received: (chunk) => this.#receive(chunk),
+      closed: (why) =>
+        why === undefined
+          ? this.#lose('the HSM closed the connection')
+          : this.#lose(`the connection to the HSM broke: ${why}`),
+    };
     this.#timer = setInterval(() => this.#listen(), Math.max(10, silenceMs / 6)).unref();
   }
 
   get certificate(): Buffer {
-    return this.socket.getPeerCertificate().raw;
+    return this.stream.certificate.der;
   }
 
   /** Says hello; the HSM's id. */
@@ -102,7 +104,7 @@ class TlsConnection implements HsmConnection {
     return new Promise((resolve, reject) => {
       this.#greeted = resolve;
       this.#pending.set(0, { name: 'logout', cause: undefined, resolve: () => undefined, reject });
-      this.socket.write(framed(writeHsmHello(formsHash, this.options.switches, this.options.watches)));
+      this.stream.write(framed(writeHsmHello(formsHash, this.options.switches, this.options.watches)));
     });
   }
 
@@ -111,11 +113,10 @@ class TlsConnection implements HsmConnection {
     if (this.#pending.size === 0) return;
     const silentMs = performance.now() - this.#heard.atMs;
     if (silentMs > this.silenceMs) this.#lose(`the HSM has been silent for ${Math.round(silentMs)} ms`);
-    else if (silentMs > this.silenceMs / 3) this.socket.write(framed(beat));
+    else if (silentMs > this.silenceMs / 3) this.stream.write(framed(beat));
   }
 
-  /** What has arrived, in memory of its own. */
-  receive(chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     this.#heard.atMs = performance.now();
     try {
       this.#splitter.push(chunk);
@@ -136,7 +137,8 @@ class TlsConnection implements HsmConnection {
       return;
     }
     // A certificate is one HSM's, which must not speak for another one, or the whole cluster's.
-    if (hsmId !== hsmIdOf(this.socket) && !isClusterCertificate(this.socket))
+    const { certificate } = this.stream;
+    if (hsmId !== hsmIdOf(certificate) && !isClusterCertificate(certificate))
       throw new MalformedFrame(`${hsmId} is not what the certificate says`);
     this.hsmId = hsmId;
     this.#greeted = undefined;
@@ -195,7 +197,8 @@ class TlsConnection implements HsmConnection {
       this.#nextId = (id % 0xffff_ffff) + 1;
       if (this.#pending.size === 0) this.#heard.atMs = performance.now();
       this.#pending.set(id, { name, cause, resolve: resolve as (answer: unknown) => void, reject });
-      this.socket.write(frame, () => frame.fill(0));
+      this.stream.write(frame);
+      frame.fill(0);
     });
   }
 
@@ -227,7 +230,7 @@ class TlsConnection implements HsmConnection {
     this.#lost = new HsmUnavailable('unreachable', text, { cause });
     clearInterval(this.#timer);
     this.#ahead.close();
-    this.socket.destroy();
+    this.stream.destroy();
     for (const { reject } of this.#pending.values()) reject(this.#lost);
     this.#pending.clear();
     if (this.hsmId !== '') this.options.onLost?.();
@@ -240,51 +243,45 @@ class TlsConnection implements HsmConnection {
   }
 }
 
-/** Hands on what arrives without a stream's machinery in between, which costs more than TLS does. */
-function readsInto(receive: (chunk: Buffer) => void): { readonly onread: OnReadOpts } {
-  const buffer = Buffer.alloc(TLS_RECORD_BYTES);
-  const callback = (lengthBytes: number): boolean => {
-    const chunk = Buffer.allocUnsafe(lengthBytes);
-    buffer.copy(chunk, 0, 0, lengthBytes);
-    buffer.fill(0, 0, lengthBytes);
-    receive(chunk);
-    return true;
-  };
-  return { onread: { buffer, callback } };
-}
-
 /** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
 export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
   const { endpoint, identity, timeouts = DEFAULT_TIMEOUTS } = options;
   const unreachable = (why: string, cause?: unknown): HsmUnavailable =>
     new HsmUnavailable('unreachable', `the HSM at ${endpoint.host}:${endpoint.port} ${why}`, { cause });
   return new Promise((resolve, reject) => {
-    let connection: TlsConnection | undefined;
-    const socket = connect({
-      ...tlsOptions(identity),
-      host: endpoint.host,
-      port: endpoint.port,
-      checkServerIdentity: () => undefined,
-      ...readsInto((chunk) => connection?.receive(chunk)),
-    });
-    forShortMessages(socket);
-    const tooLong = setTimeout(() => {
-      socket.destroy();
-      reject(unreachable(`did not answer within ${timeouts.connectMs} ms`));
-    }, timeouts.connectMs);
+    const { host, port } = endpoint;
+    const context = tlsContext('client', identity);
+    // Read by nobody but the TLS connection over it.
+    const socket = connect({ host, port }).pause();
+    let stream: TlsStream | undefined;
     const failed = (error: unknown): void => {
       clearTimeout(tooLong);
       reject(unreachable(`cannot be reached: ${describeError(error)}`));
     };
-    socket.once('error', failed);
-    socket.once('secureConnect', () => {
-      socket.off('error', failed);
-      const made = new TlsConnection(socket, options, timeouts.silenceMs);
-      connection = made;
+    const tooLong = setTimeout(() => {
+      if (stream === undefined) socket.destroy();
+      else stream.destroy();
+      reject(unreachable(`did not answer within ${timeouts.connectMs} ms`));
+    }, timeouts.connectMs);
+    const opened = (over: TlsStream): void => {
+      const made = new TlsConnection(over, options, timeouts.silenceMs);
       made
         .greet()
         .then(() => resolve(made), reject)
         .finally(() => clearTimeout(tooLong));
+    };
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      try {
+        const over = new TlsStream(context, socket, {
+          opened: () => opened(over),
+          closed: (why = 'the HSM closed the connection') => failed(why),
+        });
+        stream = over;
+      } catch (error) {
+        socket.destroy();
+        failed(error);
+      }
     });
   });
 }

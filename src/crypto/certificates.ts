@@ -12,6 +12,10 @@ export interface Certificate {
   readonly keyKind: string;
   /** It says that it may issue others (RFC 5280, section 4.2.1.9). */
   readonly isAuthority: boolean;
+  /** Of its subject. */
+  readonly commonName: string | undefined;
+  /** What else than its key usage says it may be used for (RFC 5280, section 4.2.1.12): object identifiers. */
+  readonly extendedKeyUsages: readonly string[];
   /** Whether `issuer` has signed it, and has the name it says. */
   isIssuedBy(issuer: Certificate): boolean;
 }
@@ -35,6 +39,15 @@ class OpenSslCertificate implements Certificate {
     this.notAfterMs = Date.parse(validTo);
     const { modulusLength, namedCurve } = publicKey.asymmetricKeyDetails ?? {};
     this.keyKind = `${publicKey.asymmetricKeyType?.toUpperCase()}-${modulusLength ?? namedCurve}`;
+  }
+
+  get commonName(): string | undefined {
+    const name: unknown = this.#x509.toLegacyObject().subject?.CN;
+    return typeof name === 'string' ? name : undefined;
+  }
+
+  get extendedKeyUsages(): readonly string[] {
+    return this.#x509.keyUsage ?? [];
   }
 
   isIssuedBy(issuer: OpenSslCertificate): boolean {

@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
 import { type HsmServer, serveHsm } from '../../src/cluster/hsm-server.js';
-import { type TlsIdentity, tlsOptions } from '../../src/cluster/tls.js';
+import type { TlsIdentity } from '../../src/cluster/tls.js';
 import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { commandNames, forms, formsHash } from '../../src/hsm/commands/forms.js';
 import type { Hsm, HsmConnection } from '../../src/hsm/hsm.js';
@@ -73,7 +73,7 @@ describe('an HSM on the network', () => {
 
   /** What a peer gets for what it sends before the connection ends. */
   async function heard(identity: Partial<TlsIdentity>, ...sent: Buffer[]): Promise<Buffer> {
-    const { ca, cert, key } = tlsOptions(identity as TlsIdentity);
+    const { trustAnchor: ca, certificate: cert, privateKey: key } = identity;
     const socket: TLSSocket = connect({ ...endpoint(), ca, cert, key, checkServerIdentity: () => undefined });
     const parts: Buffer[] = [];
     await new Promise<void>((resolve) => {

@@ -1,0 +1,329 @@
+#include "stream.h"
+
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "context.h"
+
+namespace tls {
+
+namespace {
+
+// A peer that takes nothing away is not written to beyond this: write() says so.
+constexpr size_t HIGH_WATER_BYTES = 64 * 1024;
+// Then others have their turn.
+constexpr int READS_AT_A_TIME = 4;
+
+const char* const BROKE = "the connection broke";
+
+void closeHandle(uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); }
+
+void addDer(const Napi::Array& chain, X509* certificate) {
+  const Napi::Env env = chain.Env();
+  const int length = i2d_X509(certificate, nullptr);
+  if (length <= 0) throw Napi::Error::New(env, lastComplaint());
+  const auto der = Napi::Buffer<uint8_t>::New(env, static_cast<size_t>(length));
+  uint8_t* end = der.Data();
+  i2d_X509(certificate, &end);
+  chain.Set(chain.Length(), der);
+}
+
+}  // namespace
+
+Stream::Stream(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      context_(info.Env(), "cloudhsm-local.tls"),
+      inbox_(Napi::Persistent(info[2].As<Napi::Buffer<uint8_t>>())),
+      onOpen_(Napi::Persistent(info[3].As<Napi::Function>())),
+      onData_(Napi::Persistent(info[4].As<Napi::Function>())),
+      onDrain_(Napi::Persistent(info[5].As<Napi::Function>())),
+      onClose_(Napi::Persistent(info[6].As<Napi::Function>())),
+      inboxBytes_(info[2].As<Napi::Buffer<uint8_t>>().Data()),
+      inboxLength_(std::min<size_t>(info[2].As<Napi::Buffer<uint8_t>>().Length(), INT_MAX)) {
+  const Napi::Env env = info.Env();
+  if (!Context::isOne(info[0])) throw Napi::TypeError::New(env, "a context is needed");
+  const Context* context = Context::Unwrap(info[0].As<Napi::Object>());
+  ERR_clear_error();
+  ssl_.reset(SSL_new(context->get()));
+  if (!ssl_) throw Napi::Error::New(env, lastComplaint());
+  descriptor_ = fcntl(info[1].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
+  if (descriptor_ < 0) throw Napi::Error::New(env, std::strerror(errno));
+  uv_loop_t* loop;
+  napi_get_uv_event_loop(env, &loop);
+  poll_ = new uv_poll_t;
+  const int failed = uv_poll_init(loop, poll_, descriptor_);
+  if (failed != 0 || SSL_set_fd(ssl_.get(), descriptor_) != 1) {
+    if (failed != 0) delete poll_;
+    else uv_close(reinterpret_cast<uv_handle_t*>(poll_), closeHandle);
+    poll_ = nullptr;
+    ::close(descriptor_);
+    throw Napi::Error::New(env, "the socket cannot be watched");
+  }
+  if (context->server()) SSL_set_accept_state(ssl_.get());
+  else SSL_set_connect_state(ssl_.get());
+  poll_->data = this;
+  again_ = true;
+  listen();
+  // Until it is closed the event loop may call it.
+  Ref();
+}
+
+// The environment ends: nobody is called any more.
+Stream::~Stream() {
+  if (poll_ == nullptr) return;
+  poll_->data = nullptr;
+  if (!closed_) uv_close(reinterpret_cast<uv_handle_t*>(poll_), closeHandle);
+  ::close(descriptor_);
+}
+
+void Stream::onPoll(uv_poll_t* handle, int status, int events) {
+  auto* self = static_cast<Stream*>(handle->data);
+  if (self == nullptr || self->closed_) return;
+  const Napi::Env env = self->Env();
+  const Napi::HandleScope scope(env);
+  try {
+    if (status < 0) self->close(self->socketError());
+    else self->step(events);
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
+  } catch (const std::exception& error) {
+    napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
+  }
+}
+
+void Stream::step(int events) {
+  again_ = false;
+  if ((events & UV_WRITABLE) != 0) wantsWrite_ = false;
+  if (!broken_ && !opened_ && !shakeHands() && !broken_) return listen();
+  if (closed_) return;
+  if (!broken_ && (!outbox_.empty() || full_ || ending_) && !flush()) return;
+  if (!broken_ && !paused_) read();
+  if (closed_) return;
+  if (broken_) return close(why_);
+  if (peerEnded_) return close("");
+  listen();
+}
+
+bool Stream::shakeHands() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result != 1) {
+    heed(result);
+    if (peerEnded_) {
+      broken_ = true;
+      why_ = "the peer ended the handshake";
+    }
+    return false;
+  }
+  opened_ = true;
+  call(onOpen_, {});
+  return true;
+}
+
+void Stream::read() {
+  for (int round = 0; round < READS_AT_A_TIME && !paused_ && !closed_; round++) {
+    size_t got = 0;
+    bool more = true;
+    while (more && got < inboxLength_) {
+      ERR_clear_error();
+      const int result = SSL_read(ssl_.get(), inboxBytes_ + got, static_cast<int>(inboxLength_ - got));
+      if (result <= 0) heed(result);
+      else got += static_cast<size_t>(result);
+      // Otherwise the socket says when there is more.
+      more = result > 0 && SSL_has_pending(ssl_.get()) == 1;
+    }
+    if (got > 0) {
+      call(onData_, {Napi::Number::New(Env(), static_cast<double>(got))});
+      // It may have held a key or a PIN.
+      std::memset(inboxBytes_, 0, got);
+    }
+    if (!more) return;
+  }
+  again_ = true;
+}
+
+void Stream::heed(int result) {
+  const int saved = errno;
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return;
+    case SSL_ERROR_WANT_WRITE:
+      wantsWrite_ = true;
+      return;
+    case SSL_ERROR_ZERO_RETURN:
+      peerEnded_ = true;
+      return;
+    case SSL_ERROR_SYSCALL:
+      broken_ = true;
+      why_ = saved == 0 ? BROKE : std::strerror(saved);
+      return;
+    default: {
+      broken_ = true;
+      const long verified = SSL_get_verify_result(ssl_.get());
+      why_ = verified == X509_V_OK ? lastComplaint() : X509_verify_cert_error_string(verified);
+    }
+  }
+}
+
+size_t Stream::writeSome(const uint8_t* bytes, size_t length) {
+  size_t done = 0;
+  while (done < length && !broken_) {
+    ERR_clear_error();
+    const int part = static_cast<int>(std::min<size_t>(length - done, INT_MAX));
+    const int result = SSL_write(ssl_.get(), bytes + done, part);
+    if (result <= 0) {
+      heed(result);
+      break;
+    }
+    done += static_cast<size_t>(result);
+  }
+  return done;
+}
+
+std::string Stream::socketError() const {
+  int error = 0;
+  socklen_t length = sizeof error;
+  getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &length);
+  return error == 0 ? BROKE : std::strerror(error);
+}
+
+bool Stream::flush() {
+  while (!outbox_.empty()) {
+    const size_t done = writeSome(outbox_.next(), outbox_.nextLength());
+    if (done == 0) break;
+    outbox_.take(done);
+  }
+  if (broken_ || !outbox_.empty()) return true;
+  if (ending_) {
+    close("");
+    return false;
+  }
+  if (full_) {
+    full_ = false;
+    call(onDrain_, {});
+  }
+  return !closed_;
+}
+
+Napi::Value Stream::write(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Buffer<uint8_t>>();
+  if (closed_ || broken_ || ending_) return Napi::Boolean::New(info.Env(), true);
+  const bool idle = opened_ && outbox_.empty();
+  const size_t done = idle ? writeSome(bytes.Data(), bytes.Length()) : 0;
+  if (done < bytes.Length() && !broken_) outbox_.add(bytes.Data() + done, bytes.Length() - done);
+  // What has failed is told from the event loop.
+  again_ = again_ || broken_;
+  if (!outbox_.empty() || again_) listen();
+  full_ = full_ || outbox_.bytes() > HIGH_WATER_BYTES;
+  return Napi::Boolean::New(info.Env(), !full_);
+}
+
+void Stream::pause(const Napi::CallbackInfo&) {
+  if (paused_ || closed_) return;
+  paused_ = true;
+  listen();
+}
+
+void Stream::resume(const Napi::CallbackInfo&) {
+  if (!paused_ || closed_) return;
+  paused_ = false;
+  // OpenSSL may have read it from the socket already.
+  again_ = true;
+  listen();
+}
+
+void Stream::end(const Napi::CallbackInfo&) {
+  if (closed_) return;
+  ending_ = true;
+  if (outbox_.empty()) close("");
+}
+
+void Stream::destroy(const Napi::CallbackInfo&) { close(""); }
+
+void Stream::listen() {
+  const bool writes = again_ || wantsWrite_ || (opened_ && !outbox_.empty());
+  const int events = (paused_ && opened_ ? 0 : UV_READABLE) | (writes ? UV_WRITABLE : 0);
+  if (events == listening_) return;
+  listening_ = events;
+  if (events == 0) uv_poll_stop(poll_);
+  else uv_poll_start(poll_, events, onPoll);
+}
+
+void Stream::close(const std::string& why) {
+  if (closed_) return;
+  closed_ = true;
+  why_ = why;
+  ERR_clear_error();
+  if (opened_ && !broken_ && outbox_.empty()) SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+  outbox_.clear();
+  uv_close(reinterpret_cast<uv_handle_t*>(poll_), [](uv_handle_t* handle) {
+    auto* self = static_cast<Stream*>(handle->data);
+    closeHandle(handle);
+    if (self != nullptr) self->finish();
+  });
+}
+
+void Stream::finish() {
+  poll_ = nullptr;
+  ::close(descriptor_);
+  const Napi::Env env = Env();
+  const Napi::HandleScope scope(env);
+  try {
+    call(onClose_, {why_.empty() ? env.Undefined() : Napi::String::New(env, why_)});
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
+  }
+  Unref();
+}
+
+void Stream::call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments) {
+  function.MakeCallback(Value(), arguments, context_);
+}
+
+Napi::Value Stream::peerChain(const Napi::CallbackInfo& info) {
+  const Napi::Array chain = Napi::Array::New(info.Env());
+  const STACK_OF(X509)* verified = SSL_get0_verified_chain(ssl_.get());
+  for (int at = 0; at < sk_X509_num(verified); at++) addDer(chain, sk_X509_value(verified, at));
+  const STACK_OF(X509)* presented = SSL_get_peer_cert_chain(ssl_.get());
+  for (int at = 0; at < sk_X509_num(presented); at++) {
+    X509* certificate = sk_X509_value(presented, at);
+    bool known = false;
+    for (int other = 0; other < sk_X509_num(verified); other++)
+      known = known || X509_cmp(certificate, sk_X509_value(verified, other)) == 0;
+    if (!known) addDer(chain, certificate);
+  }
+  return chain;
+}
+
+Napi::Value Stream::traffic(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Array both = Napi::Array::New(env, 2);
+  both.Set(0U, Napi::Number::New(env, static_cast<double>(BIO_number_read(SSL_get_rbio(ssl_.get())))));
+  both.Set(1U, Napi::Number::New(env, static_cast<double>(BIO_number_written(SSL_get_wbio(ssl_.get())))));
+  return both;
+}
+
+Napi::Function Stream::define(Napi::Env env) {
+  return DefineClass(env, "Stream",
+                     {InstanceMethod<&Stream::write>("write"), InstanceMethod<&Stream::pause>("pause"),
+                      InstanceMethod<&Stream::resume>("resume"), InstanceMethod<&Stream::end>("end"),
+                      InstanceMethod<&Stream::destroy>("destroy"), InstanceMethod<&Stream::peerChain>("peerChain"),
+                      InstanceMethod<&Stream::traffic>("traffic")});
+}
+
+Napi::Object exportTls(Napi::Env env) {
+  Napi::Object exports = Napi::Object::New(env);
+  exports.Set("Context", Context::define(env));
+  exports.Set("Stream", Stream::define(env));
+  return exports;
+}
+
+}  // namespace tls

@@ -1,0 +1,83 @@
+// One TLS connection over a connected socket, read and written from the event loop: without the streams of node:tls, whose machinery
+// costs more than TLS does.
+#pragma once
+
+#include <napi.h>
+#include <openssl/ssl.h>
+#include <uv.h>
+
+#include <initializer_list>
+#include <string>
+
+#include "../crypto/openssl.h"
+#include "outbox.h"
+
+namespace tls {
+
+Napi::Object exportTls(Napi::Env env);
+
+class Stream : public Napi::ObjectWrap<Stream> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  // new Stream(context, descriptor, inbox, onOpen, onData, onDrain, onClose): it has a duplicate of the descriptor, and shakes hands
+  // from the event loop. Nothing is called before that, and none of the functions may throw.
+  //   onOpen()       the peer has shown a certificate that the context trusts
+  //   onData(bytes)  so many bytes lie in the inbox, until it returns
+  //   onDrain()      everything is written, after write() answered false
+  //   onClose(why?)  the last call: the connection has ended; `why` unless this side or the peer has ended it
+  explicit Stream(const Napi::CallbackInfo& info);
+  ~Stream() override;
+
+  // write(Buffer) -> whether the peer takes away what is written; the buffer is not needed any more.
+  Napi::Value write(const Napi::CallbackInfo& info);
+  // Reads nothing more until resume(). What lies in the inbox is to be taken all the same.
+  void pause(const Napi::CallbackInfo& info);
+  void resume(const Napi::CallbackInfo& info);
+  // end(): tells the peer so when everything is written. destroy(): now.
+  void end(const Napi::CallbackInfo& info);
+  void destroy(const Napi::CallbackInfo& info);
+  // peerChain() -> DER: the peer's certificate, those that certify it up to one that is trusted, and what else it presents.
+  Napi::Value peerChain(const Napi::CallbackInfo& info);
+  // traffic() -> [bytes read, bytes written] of the socket.
+  Napi::Value traffic(const Napi::CallbackInfo& info);
+
+ private:
+  static void onPoll(uv_poll_t* handle, int status, int events);
+  void step(int events);
+  bool shakeHands();
+  void read();
+  // Whether it is still open.
+  bool flush();
+  std::string socketError() const;
+  // Encrypts and writes as much as the socket takes.
+  size_t writeSome(const uint8_t* bytes, size_t length);
+  // Notes what an operation of OpenSSL waits for, or that it has failed.
+  void heed(int result);
+  void listen();
+  void close(const std::string& why);
+  void finish();
+  void call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
+
+  Napi::AsyncContext context_;
+  Napi::Reference<Napi::Buffer<uint8_t>> inbox_;
+  Napi::FunctionReference onOpen_, onData_, onDrain_, onClose_;
+  uint8_t* inboxBytes_;
+  size_t inboxLength_;
+  std::unique_ptr<SSL, crypto::Release<SSL_free>> ssl_;
+  uv_poll_t* poll_ = nullptr;
+  int descriptor_ = -1;
+  int listening_ = 0;
+  Outbox outbox_;
+  std::string why_;
+  bool opened_ = false;
+  bool paused_ = false;
+  bool full_ = false;  // write() has answered false
+  bool ending_ = false;
+  bool broken_ = false;
+  bool peerEnded_ = false;
+  bool closed_ = false;
+  bool wantsWrite_ = false;  // OpenSSL waits for room in the socket
+  bool again_ = false;       // there may be something without the socket's becoming readable
+};
+
+}  // namespace tls

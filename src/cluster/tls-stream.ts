@@ -1,0 +1,204 @@
+import type { Socket } from 'node:net';
+import { DEFAULT_CIPHERS } from 'node:tls';
+import { addonPart } from '../base/addon.js';
+import { type Certificate, parseCertificate } from '../crypto/index.js';
+import type { CountsBytes } from '../hsm/traffic.js';
+import type { TlsIdentity } from './tls.js';
+
+/** native/addon/tls/stream.h */
+interface NativeStream {
+  write(bytes: Buffer): boolean;
+  pause(): void;
+  resume(): void;
+  end(): void;
+  destroy(): void;
+  peerChain(): Buffer[];
+  traffic(): [bytesRead: number, bytesWritten: number];
+}
+
+interface NativePart {
+  readonly Context: new (
+    server: boolean,
+    certificate: string,
+    privateKey: string,
+    authorities: string,
+    ciphers: string,
+    suites: string,
+  ) => object;
+  readonly Stream: new (
+    context: object,
+    socketFd: number,
+    inbox: Buffer,
+    onOpen: () => void,
+    onData: (lengthBytes: number) => void,
+    onDrain: () => void,
+    onClose: (why?: string) => void,
+  ) => NativeStream;
+}
+
+const native = addonPart<NativePart>('tls');
+
+/** What is read at a time: four of TLS's longest records. Nothing stays in it. */
+const inbox = Buffer.alloc(64 * 1024);
+
+/** Node's ciphers: those of TLS 1.3 have names of their own. */
+const isSuite = (name: string): boolean => name.startsWith('TLS_');
+const ciphers = DEFAULT_CIPHERS.split(':');
+const CIPHERS = ciphers.filter((name) => !isSuite(name)).join(':');
+const SUITES = ciphers.filter(isSuite).join(':');
+
+/** A peer that does not take away what it is told last is not waited for. */
+const ENDING_MS = 10_000;
+
+/** Who one end of connections is and whom it trusts, as OpenSSL has it. */
+export type TlsContext = { readonly context: object };
+
+/**
+ * TLS 1.2 or 1.3, with a certificate on each side: the peer's must lead to one of the authorities, and be what it is used as. Whose it
+ * is, is for the caller to look at. Throws what is wrong with the PEM.
+ * @param authorities PEM: whom it trusts beside the identity's trust anchor
+ */
+export function tlsContext(
+  end: 'client' | 'server',
+  { certificate, privateKey, trustAnchor }: TlsIdentity,
+  authorities: readonly string[] = [],
+): TlsContext {
+  const trusted = [trustAnchor, ...authorities].join('\n');
+  return {
+    context: new native.Context(end === 'server', certificate, privateKey, trusted, CIPHERS, SUITES),
+  };
+}
+
+/** What happens on a connection, in the event loop. None of it throws. */
+export interface TlsEvents {
+  /** The peer has shown a certificate that this end trusts. */
+  opened?(): void;
+  /** In memory of its own. */
+  received?(chunk: Buffer): void;
+  /** All is written, after `needsDrain`. */
+  drained?(): void;
+  /** The last one; `why` unless one of the ends wanted it. */
+  closed?(why?: string): void;
+}
+
+/** Requests wait for their answers: nothing is gained by waiting for more to send. */
+function forShortMessages(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 10_000);
+}
+
+/** The descriptor that net keeps to itself: there is no other way to read a socket without its stream. */
+function descriptorOf(socket: Socket): number {
+  const handle = (socket as { _handle?: { fd?: number } })._handle;
+  return handle?.fd ?? -1;
+}
+
+/**
+ * A TLS connection over a connected socket, which must never have been read and belongs to it from now on. node:tls does the same
+ * with streams, whose machinery costs more than TLS does (docs/PERFORMANCE.md).
+ */
+export class TlsStream implements CountsBytes {
+  readonly #native: NativeStream;
+  #over = false;
+  #needsDrain = false;
+  #paused = false;
+  #tooLong: NodeJS.Timeout | undefined;
+
+  /** Throws where the socket is gone already. */
+  constructor(
+    { context }: TlsContext,
+    private readonly socket: Socket,
+    public events: TlsEvents,
+  ) {
+    // Nobody reads it or writes to it, so that nothing happens there.
+    socket.on('error', () => undefined);
+    forShortMessages(socket);
+    this.#native = new native.Stream(
+      context,
+      descriptorOf(socket),
+      inbox,
+      () => this.events.opened?.(),
+      (lengthBytes) => this.#received(lengthBytes),
+      () => this.#drained(),
+      (why) => this.#closed(why),
+    );
+  }
+
+  #received(lengthBytes: number): void {
+    if (this.#over) return;
+    const chunk = Buffer.allocUnsafe(lengthBytes);
+    inbox.copy(chunk, 0, 0, lengthBytes);
+    this.events.received?.(chunk);
+  }
+
+  #drained(): void {
+    this.#needsDrain = false;
+    if (!this.#over) this.events.drained?.();
+  }
+
+  #closed(why?: string): void {
+    this.#over = true;
+    clearTimeout(this.#tooLong);
+    this.socket.destroy();
+    this.events.closed?.(why);
+  }
+
+  /** Nothing is received or written any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The peer does not take away what is written: there should be no more until it is `drained`. */
+  get needsDrain(): boolean {
+    return this.#needsDrain;
+  }
+
+  /** The bytes are not needed any more. After the end they are not written. */
+  write(bytes: Buffer): void {
+    if (!this.#over && !this.#native.write(bytes)) this.#needsDrain = true;
+  }
+
+  /** What has arrived already is received all the same. */
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#native.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#native.resume();
+  }
+
+  /** Ends the connection when all is written. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#tooLong = setTimeout(() => this.#native.destroy(), ENDING_MS).unref();
+    this.#native.end();
+  }
+
+  destroy(): void {
+    this.#over = true;
+    this.#native.destroy();
+  }
+
+  /** The certificates that the peer presents and those that they lead to, DER, its own first. Since it was opened. */
+  get presented(): Buffer[] {
+    return this.#native.peerChain();
+  }
+
+  /** The peer's own. */
+  get certificate(): Certificate {
+    return parseCertificate(this.presented[0]!);
+  }
+
+  get bytesRead(): number {
+    return this.#native.traffic()[0];
+  }
+
+  get bytesWritten(): number {
+    return this.#native.traffic()[1];
+  }
+}
