@@ -1,4 +1,4 @@
-import type { HsmObject } from '../objects/hsm-object.js';
+import type { HsmObject, VisibleObject } from '../objects/hsm-object.js';
 import { isTokenObject, kindOf } from '../objects/hsm-object.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { LoadedObject } from './loaded-object.js';
@@ -18,7 +18,7 @@ import type { User } from './user-records.js';
  * A CO has no keys and sees none; what a CO may set in a token key is a row of src/objects/key-settings.ts.
  */
 
-export function maySee(user: User, object: HsmObject): boolean {
+export function maySee(user: User, object: VisibleObject): boolean {
   if (user.role !== 'CU') return false;
   return (
     object.owner === user.identity ||

@@ -13,6 +13,7 @@ import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
 import { type Login, mayLoginSend } from './roles.js';
 import { SessionObjects } from './session-objects.js';
+import type { SeenObject } from './token-objects.js';
 import { nameOf } from './user-identity.js';
 import type { User } from './user-records.js';
 
@@ -204,7 +205,7 @@ export class HsmSession {
     return this.#sessionObjects.delete(handle);
   }
 
-  #maySee({ object, kind }: LoadedObject): boolean {
+  #maySee({ object, kind }: SeenObject): boolean {
     return maySee(this.user, object) && (kind !== 'certificate' || this.#showsCertificates);
   }
 
@@ -251,14 +252,14 @@ export class HsmSession {
 
   /** Handles of all objects that match, ascending: they tell which came first. */
   find(template: Template, cause: string | undefined): number[] {
-    const found: LoadedObject[] = [];
-    const finds = (loaded: LoadedObject): boolean =>
-      this.#maySee(loaded) && isFoundBy(template, loaded.object, loaded.kind, !this.gate.refuses);
+    const found: SeenObject[] = [];
+    const finds = (seen: SeenObject): boolean =>
+      this.#maySee(seen) && isFoundBy(template, seen.object, seen.kind, !this.gate.refuses);
     for (const loaded of this.#sessionObjects.values()) if (finds(loaded)) found.push(loaded);
     for (const handle of this.hsm.objects.candidates(template)) {
       if (this.#sessionObjects.has(handle)) continue;
-      const loaded = this.hsm.objects.get(handle);
-      if (loaded && finds(loaded)) found.push(loaded);
+      const seen = this.hsm.objects.seen(handle);
+      if (seen && finds(seen)) found.push(seen);
     }
     return this.#asCloudHsmFinds(found, template, cause)
       .map(({ object }) => object.handle)
@@ -267,18 +268,18 @@ export class HsmSession {
 
   /** Without what CloudHSM would not have found, if that is refused. */
   #asCloudHsmFinds(
-    found: readonly LoadedObject[],
+    found: readonly SeenObject[],
     template: Template,
     cause: string | undefined,
-  ): readonly LoadedObject[] {
-    const isKey = ({ kind }: LoadedObject): boolean => kind !== 'certificate';
+  ): readonly SeenObject[] {
+    const isKey = ({ kind }: SeenObject): boolean => kind !== 'certificate';
     if (this.options.certificateStorage === 'unstated' && !found.every(isKey)) {
       this.gate.permits('certificate-storage', cause);
     }
     // "CKA_PRIVATE=FALSE in a search template finds no keys" (reference section 13).
     const wantsPublic = templateBool(template, CKA.CKA_PRIVATE, true) === false && found.some(isKey);
     return wantsPublic && !this.gate.permits('search-private-false', cause)
-      ? found.filter((loaded) => !isKey(loaded))
+      ? found.filter((seen) => !isKey(seen))
       : found;
   }
 }

@@ -1,9 +1,9 @@
 import { ClockCache } from '../base/clock-cache.js';
 import { Turns } from '../base/turns.js';
-import { type HsmObject, kindOf } from '../objects/hsm-object.js';
+import { type HsmObject, kindOf, type VisibleObject } from '../objects/hsm-object.js';
 import { classOf, kindRows, type ObjectKind } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
-import { decodeObject, encodeStored } from '../objects/record.js';
+import { decodeObject, encodeStored, viewOf, visiblePart } from '../objects/record.js';
 import type { Attributes } from '../objects/template-validator.js';
 import { duplicateId, idClaim, sameIdTemplate } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
@@ -15,6 +15,7 @@ import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
 import type { ObjectSummary } from './object-summary.js';
 import { DESTROYED, ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
+import { RecordCache } from './record-cache.js';
 import type { Write } from './users.js';
 
 /** Objects kept decoded and parsed. Beyond it one that has not been used for long is read again from the store when needed. */
@@ -27,6 +28,12 @@ const countedKinds = [...new Map(kindRows.map((row) => [row.objectClass, row.kin
 
 const idOf = (object: HsmObject): Buffer | undefined => object.attributes.get(CKA.CKA_ID);
 
+/** An object as a search sees it. */
+export interface SeenObject {
+  readonly object: VisibleObject;
+  readonly kind: ObjectKind;
+}
+
 /** What of an object can be replaced; its handle, its owner and its key never are. */
 export type ObjectChange = Partial<Pick<HsmObject, 'attributes' | 'sharedWith'>>;
 
@@ -34,6 +41,8 @@ export type ObjectChange = Partial<Pick<HsmObject, 'attributes' | 'sharedWith'>>
 export class TokenObjects {
   /** What falls out is only forgotten: an operation under way may still use its key, which the addon cleanses when nobody holds it. */
   readonly #cache = new ClockCache<number, LoadedObject>(CACHED_OBJECTS);
+  /** What others look like is kept as well: of some 200,000, in 16 MiB at most. */
+  readonly #records = new RecordCache(256);
   readonly #index: ObjectIndex;
   /** What the other HSMs are told. */
   readonly versions: ObjectVersions;
@@ -103,10 +112,23 @@ export class TokenObjects {
     if (cached !== undefined) return cached;
     const record = this.store.get('objects', handleKey(handle));
     if (record === undefined) return undefined;
-    const loaded = new LoadedObject(decodeObject(record));
+    const object = decodeObject(record);
+    const visible = visiblePart(record, object);
+    if (visible !== undefined) this.#records.set(handle, visible);
     record.fill(0);
+    const loaded = new LoadedObject(object);
     this.#remember(loaded);
     return loaded;
+  }
+
+  /** The object for a search, which looks at little of it. */
+  seen(handle: number): SeenObject | undefined {
+    const cached = this.#cache.get(handle);
+    if (cached !== undefined) return cached;
+    const visible = this.#records.get(handle);
+    if (visible === undefined) return this.get(handle);
+    const object = viewOf(visible);
+    return { object, kind: kindOf(object) };
   }
 
   #remember(loaded: LoadedObject): void {
@@ -141,6 +163,7 @@ export class TokenObjects {
     record.fill(0);
     if (before !== undefined) this.#index.note(before, false);
     this.#index.note(object, true);
+    this.#records.delete(object.handle);
     this.#remember(new LoadedObject(object));
     if (before !== undefined) for (const changed of this.#watchers) changed(object.handle);
   }
@@ -150,8 +173,8 @@ export class TokenObjects {
     if (this.#claimedIds.has(claim)) return true;
     const template = sameIdTemplate(attributes);
     for (const handle of this.candidates(template)) {
-      const loaded = handle === except ? undefined : this.get(handle);
-      if (loaded !== undefined && matches(loaded.object, template)) return true;
+      const seen = handle === except ? undefined : this.seen(handle);
+      if (seen !== undefined && matches(seen.object, template)) return true;
     }
     return false;
   }
@@ -241,6 +264,7 @@ export class TokenObjects {
     await this.versions.write(changes, object, undefined, write);
     this.#index.note(object, false);
     this.#cache.delete(handle);
+    this.#records.delete(handle);
     this.#counted(kind, -1);
     this.counts.release(kind);
     loaded.destroy();

@@ -23,17 +23,22 @@ export interface HsmObject {
   readonly material: Buffer;
 }
 
-export function boolAttribute(object: Pick<HsmObject, 'attributes'>, type: number): boolean {
+/** What searches look at of an object, and whoever decides who may see it. */
+export interface VisibleObject extends Pick<HsmObject, 'handle' | 'owner' | 'sharedWith'> {
+  readonly attributes: Pick<Attributes, 'get'>;
+}
+
+export function boolAttribute(object: Pick<VisibleObject, 'attributes'>, type: number): boolean {
   return object.attributes.get(type)?.[0] === 1;
 }
 
-export function ulongAttribute(object: HsmObject, type: number): number | undefined {
+export function ulongAttribute(object: VisibleObject, type: number): number | undefined {
   const value = object.attributes.get(type);
   return value && ulongOf(value);
 }
 
 /** An object without a kind cannot come into being; a record that yields one is corrupt. */
-export function kindOf(object: HsmObject): ObjectKind {
+export function kindOf(object: VisibleObject): ObjectKind {
   const kind = objectKind(
     ulongAttribute(object, CKA.CKA_CLASS) ?? -1,
     ulongAttribute(object, CKA.CKA_KEY_TYPE),
@@ -42,6 +47,6 @@ export function kindOf(object: HsmObject): ObjectKind {
   return kind;
 }
 
-export function isTokenObject(object: Pick<HsmObject, 'attributes'>): boolean {
+export function isTokenObject(object: Pick<VisibleObject, 'attributes'>): boolean {
   return boolAttribute(object, CKA.CKA_TOKEN);
 }

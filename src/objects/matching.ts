@@ -1,11 +1,11 @@
 import { attributeKind } from '../pkcs11/attributes.js';
 import { boolBytes, type Template } from '../pkcs11/template.js';
-import type { HsmObject } from './hsm-object.js';
+import type { VisibleObject } from './hsm-object.js';
 import type { ObjectKind } from './kinds.js';
 import { readRule } from './rules.js';
 
 /** Whether every attribute of the template is one of the object's, with the very same bytes. */
-export function matches(object: HsmObject, template: Template): boolean {
+export function matches(object: VisibleObject, template: Template): boolean {
   return template.every(({ type, value, nested }) => {
     const own = object.attributes.get(type);
     return nested === undefined && own !== undefined && own.equals(value);
@@ -21,7 +21,7 @@ const FALSE = boolBytes(false);
  */
 export function isFoundBy(
   template: Template,
-  object: HsmObject,
+  object: VisibleObject,
   kind: ObjectKind,
   beyondCloudHsm: boolean,
 ): boolean {

@@ -1,9 +1,9 @@
 import { limits } from '../base/limits.js';
 import { boolBytes, sharedUlongBytes, ulongOf } from '../pkcs11/template.js';
 import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
-import type { HsmObject } from './hsm-object.js';
+import type { HsmObject, VisibleObject } from './hsm-object.js';
 import { isKeyQuorum, type KeyQuorum, NO_KEY_QUORUM } from './key-quorum.js';
-import { readAttributes, writeAttributes } from './stored-attributes.js';
+import { readAttributes, StoredAttributes, writeAttributes } from './stored-attributes.js';
 import type { Attributes } from './template-validator.js';
 
 function attributeValue(reader: Reader): Buffer {
@@ -138,6 +138,19 @@ export function encodeStored(object: HsmObject): Buffer {
   return writer.finish();
 }
 
+function readNames(reader: Reader): Pick<HsmObject, 'owner' | 'sharedWith'> {
+  const names: string[] = [];
+  for (;;) {
+    const lengthBytes = reader.u8();
+    if (lengthBytes === 0) break;
+    if (names.length > limits.usersPerHsm) throw new MalformedFrame('a share list without end');
+    names.push(reader.text(lengthBytes, 'utf8'));
+  }
+  const [owner, ...sharedWith] = names;
+  if (owner === undefined) throw new MalformedFrame('an object without an owner');
+  return { owner, sharedWith };
+}
+
 /** The object in a record of any version. Throws MalformedFrame for anything that is not exactly one. */
 export function decodeObject(record: Buffer): HsmObject {
   const reader = new Reader(record);
@@ -145,21 +158,28 @@ export function decodeObject(record: Buffer): HsmObject {
   const form = formOf.get(recordVersion);
   if (form === undefined) throw new MalformedFrame(`object record of version ${recordVersion}`);
   const { handle, version, quorum } = form.head(reader);
-  const names: string[] = [];
-  for (;;) {
-    const lengthBytes = reader.u8();
-    if (lengthBytes === 0) break;
-    if (names.length > limits.usersPerHsm) throw new MalformedFrame('a share list without end');
-    names.push(reader.bytes(lengthBytes).toString('utf8'));
-  }
-  const [owner, ...sharedWith] = names;
-  if (owner === undefined) throw new MalformedFrame('an object without an owner');
+  const { owner, sharedWith } = readNames(reader);
   const attributes = form.attributes(reader);
   const materialBytes = form.lengthBytes(reader, limits.attributeBytes, 'bytes of key material');
   const material = Buffer.from(reader.bytes(materialBytes));
   reader.end();
   const object = { handle, version, owner, sharedWith, attributes, material };
   return quorum === undefined ? object : { ...object, quorum };
+}
+
+/** What of a record is no secret: all but the key of the object in it. Undefined of records of earlier builds. */
+export function visiblePart(record: Buffer, { material }: HsmObject): Buffer | undefined {
+  if (record[0] !== forms.stored.version) return undefined;
+  return record.subarray(0, record.length - material.length);
+}
+
+/** The object in a visible part, for somebody who looks at little of it. */
+export function viewOf(visible: Buffer): VisibleObject {
+  const reader = new Reader(visible);
+  reader.u8();
+  const { handle } = forms.stored.head(reader);
+  const { owner, sharedWith } = readNames(reader);
+  return { handle, owner, sharedWith, attributes: new StoredAttributes(visible, reader.at) };
 }
 
 /** The record as `encodeObject` makes it, of a record of any version. */

@@ -1,7 +1,7 @@
 import { limits } from '../base/limits.js';
 import { type AttributeName, attributeKind, CKA } from '../pkcs11/attributes.js';
 import { boolBytes, sharedUlongBytes, ulongOf } from '../pkcs11/template.js';
-import { MalformedFrame, type Reader, type Writer } from '../wire/bytes.js';
+import { MalformedFrame, Reader, type Writer } from '../wire/bytes.js';
 import type { Attributes } from './template-validator.js';
 
 /*
@@ -78,14 +78,14 @@ const rowAt = new Map(storedRows.map(({ type }, at) => [type, at]));
 const ROW_BYTES = Math.ceil(storedRows.length / 8);
 
 const isFlag = (value: Buffer): boolean => value.length === 1 && value[0]! <= 1;
-const isNumber = (value: Buffer): boolean => value.length === 8 && Number.isSafeInteger(ulongOf(value));
+const isUlong = (value: Buffer): boolean => value.length === 8 && Number.isSafeInteger(ulongOf(value));
 
 /** The place of the row that this value of an attribute fits. */
 function placeOf(type: number, value: Buffer): number | undefined {
   const at = rowAt.get(type);
   if (at === undefined) return undefined;
   const { form } = storedRows[at]!;
-  const fits = form === 'flag' ? isFlag(value) : form === 'bytes' || isNumber(value);
+  const fits = form === 'flag' ? isFlag(value) : form === 'bytes' || isUlong(value);
   return fits ? at : undefined;
 }
 
@@ -126,6 +126,9 @@ export function writeAttributes(writer: Writer, attributes: Attributes): void {
 
 /** The rows of one pattern of presence, split by how they are written. */
 interface Shape {
+  /** Which flag, or which value, a type is. */
+  readonly flagAt: ReadonlyMap<number, number>;
+  readonly valueAt: ReadonlyMap<number, number>;
   readonly flags: readonly number[];
   readonly values: readonly { readonly type: number; readonly isNumber: boolean }[];
 }
@@ -134,10 +137,11 @@ interface Shape {
 const shapes = new Map<string, Shape>();
 const KEPT_SHAPES = 256;
 
-function shapeOf(present: Buffer): Shape {
-  const name = present.toString('latin1');
+/** @param name the bits of its rows, a character per byte */
+function shapeOf(name: string): Shape {
   const known = shapes.get(name);
   if (known !== undefined) return known;
+  const present = Buffer.from(name, 'latin1');
   const flags: number[] = [];
   const values: { type: number; isNumber: boolean }[] = [];
   for (let bit = 0; bit < present.length * 8; bit++) {
@@ -147,8 +151,11 @@ function shapeOf(present: Buffer): Shape {
     if (row.form === 'flag') flags.push(row.type);
     else values.push({ type: row.type, isNumber: row.form === 'number' });
   }
-  if (shapes.size < KEPT_SHAPES) shapes.set(name, { flags, values });
-  return { flags, values };
+  const flagAt = new Map(flags.map((type, at) => [type, at]));
+  const valueAt = new Map(values.map(({ type }, at) => [type, at]));
+  const shape = { flags, values, flagAt, valueAt };
+  if (shapes.size < KEPT_SHAPES) shapes.set(name, shape);
+  return shape;
 }
 
 const MOST_ROW_BYTES = limits.templateAttributes / 8;
@@ -157,27 +164,75 @@ function readBytes(reader: Reader): Buffer {
   return Buffer.from(reader.bytes(reader.varint(limits.attributeBytes, 'bytes of an attribute')));
 }
 
-/** Throws MalformedFrame. */
-export function readAttributes(reader: Reader): Attributes {
+function readShape(reader: Reader): Shape {
   const rowBytes = reader.u8();
   if (rowBytes > MOST_ROW_BYTES) throw new MalformedFrame(`${rowBytes} bytes of rows`);
-  const { flags, values } = shapeOf(reader.bytes(rowBytes));
+  return shapeOf(reader.text(rowBytes, 'latin1'));
+}
+
+function readValue(reader: Reader, isNumber: boolean): Buffer {
+  return isNumber
+    ? sharedUlongBytes(reader.varint(Number.MAX_SAFE_INTEGER, 'in a number'))
+    : readBytes(reader);
+}
+
+/** Throws MalformedFrame. */
+export function readAttributes(reader: Reader): Attributes {
+  const { flags, values } = readShape(reader);
   const attributes: Attributes = new Map();
   let bits = 0;
   for (let at = 0; at < flags.length; at++) {
     bits = (at & 7) === 0 ? reader.u8() : bits >> 1;
     attributes.set(flags[at]!, boolBytes((bits & 1) === 1));
   }
-  for (const { type, isNumber: asNumber } of values) {
-    const value = asNumber
-      ? sharedUlongBytes(reader.varint(Number.MAX_SAFE_INTEGER, 'in a number'))
-      : readBytes(reader);
-    attributes.set(type, value);
-  }
+  for (const { type, isNumber } of values) attributes.set(type, readValue(reader, isNumber));
   for (let left = reader.varint(limits.templateAttributes, 'attributes'); left > 0; left--) {
     const type = reader.varint(0xffff_ffff, 'for the type of an attribute');
     if (attributes.has(type)) throw new MalformedFrame(`attribute ${type} is there twice`);
     attributes.set(type, readBytes(reader));
   }
   return attributes;
+}
+
+/** Attributes that stay as they are stored until they are asked for: to look at one or two of many objects. */
+export class StoredAttributes implements Pick<Attributes, 'get'> {
+  readonly #shape: Shape;
+  readonly #flagsAt: number;
+  readonly #valuesAt: number;
+
+  /** @param at where they begin in the record, which has been read to its end before */
+  constructor(
+    private readonly record: Buffer,
+    at: number,
+  ) {
+    const reader = new Reader(record, at);
+    this.#shape = readShape(reader);
+    this.#flagsAt = reader.at;
+    this.#valuesAt = this.#flagsAt + Math.ceil(this.#shape.flags.length / 8);
+  }
+
+  get(type: number): Buffer | undefined {
+    const { flagAt, valueAt, values } = this.#shape;
+    const flag = flagAt.get(type);
+    if (flag !== undefined)
+      return boolBytes(((this.record[this.#flagsAt + (flag >> 3)]! >> (flag & 7)) & 1) === 1);
+    const place = valueAt.get(type) ?? values.length;
+    const reader = new Reader(this.record, this.#valuesAt);
+    for (let at = 0; at < place; at++) skipValue(reader, values[at]!.isNumber);
+    return place < values.length ? readValue(reader, values[place]!.isNumber) : otherOf(reader, type);
+  }
+}
+
+function skipValue(reader: Reader, isNumber: boolean): void {
+  const number = reader.varint(Number.MAX_SAFE_INTEGER, 'in a number');
+  if (!isNumber) reader.skip(number);
+}
+
+/** The value of an attribute among those that have no row. */
+function otherOf(reader: Reader, type: number): Buffer | undefined {
+  for (let left = reader.varint(limits.templateAttributes, 'attributes'); left > 0; left--) {
+    if (reader.varint(0xffff_ffff, 'for the type of an attribute') === type) return readBytes(reader);
+    skipValue(reader, false);
+  }
+  return undefined;
 }

@@ -31,9 +31,19 @@ function bounded(value: number, bound: number, what: string): number {
 
 /** Reads a frame from front to back. Every read is checked against the end of the frame first. */
 export class Reader {
-  #at = 0;
+  #at: number;
 
-  constructor(private readonly frame: Buffer) {}
+  /** @param at where it begins */
+  constructor(
+    private readonly frame: Buffer,
+    at = 0,
+  ) {
+    this.#at = at;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
 
   get remaining(): number {
     return this.frame.length - this.#at;
@@ -99,6 +109,16 @@ export class Reader {
   bytes(lengthBytes: number): Buffer {
     const at = this.#take(lengthBytes);
     return this.frame.subarray(at, at + lengthBytes);
+  }
+
+  skip(lengthBytes: number): void {
+    this.#take(lengthBytes);
+  }
+
+  /** As text, without a view. */
+  text(lengthBytes: number, encoding: 'utf8' | 'latin1'): string {
+    const at = this.#take(lengthBytes);
+    return this.frame.toString(encoding, at, at + lengthBytes);
   }
 
   end(): void {

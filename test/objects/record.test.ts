@@ -6,6 +6,8 @@ import {
   encodeObject,
   encodeStored,
   travellingRecord,
+  viewOf,
+  visiblePart,
 } from '../../src/objects/record.js';
 import { storedRows } from '../../src/objects/stored-attributes.js';
 import { attributeKind, CKA } from '../../src/pkcs11/attributes.js';
@@ -162,6 +164,23 @@ describe('the record of an object', () => {
         }
         expect(encodeStored(stored).equals(encodeStored(written)), `round ${round}`).to.equal(true);
       }
+    });
+
+    it('shows a search what it is, and nothing of its key', () => {
+      for (let round = 0; round < 1000; round++) {
+        const written = { ...anyObject(), material: Buffer.alloc(40, 0xa5) };
+        const visible = visiblePart(encodeStored(written), written)!;
+        expect(visible.includes(written.material)).to.equal(false);
+        const view = viewOf(visible);
+        expect([view.handle, view.owner, view.sharedWith]).to.deep.equal([
+          written.handle,
+          written.owner,
+          written.sharedWith,
+        ]);
+        for (const type of types)
+          expect(view.attributes.get(type)).to.deep.equal(written.attributes.get(type));
+      }
+      expect(visiblePart(encodeObject(object), object)).to.equal(undefined);
     });
 
     it('that was changed on the disk is refused, or another object', () => {
