@@ -169,14 +169,14 @@ export class HsmSession {
 
   /** Throws CKR_DEVICE_MEMORY when there are too many keys. */
   addSessionObject(object: HsmObject): void {
-    const loaded = new LoadedObject(object);
+    const loaded = LoadedObject.of(object);
     this.hsm.counts.take(loaded.kind);
     if (loaded.kind !== 'certificate') this.hsm.counts.sessionKeys++;
     this.#sessionObjects.set(loaded);
   }
 
   replaceSessionObject(object: HsmObject): void {
-    this.#sessionObjects.set(new LoadedObject(object));
+    this.#sessionObjects.set(LoadedObject.of(object));
   }
 
   /** A session key becomes a token key once: CKR_ACTION_PROHIBITED while it does. The number of the attempt is the token key's

@@ -12,17 +12,51 @@ import {
 import { KEY_TYPE_EDWARDS, type UsableKey } from '../mechanisms/mechanism.js';
 import { type HsmObject, kindOf } from '../objects/hsm-object.js';
 import { classOf, keyTypeOf, type ObjectKind } from '../objects/kinds.js';
+import { decodeObject } from '../objects/record.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { CKK, CKO } from '../pkcs11/constants.js';
 
-/** An object with its kind looked up and its key parsed, once, when it is first used. */
+/** An object with its kind looked up, decoded once, when it is first looked at, and its key parsed once, when that is first used. */
 export class LoadedObject {
-  readonly kind: ObjectKind;
+  #object: HsmObject | undefined;
+  /** What it is decoded from when somebody needs it. */
+  #record: Buffer | undefined;
   #key: UsableKey | undefined;
   #gone = false;
 
-  constructor(readonly object: HsmObject) {
-    this.kind = kindOf(object);
+  private constructor(
+    readonly handle: number,
+    readonly kind: ObjectKind,
+  ) {}
+
+  static of(object: HsmObject): LoadedObject {
+    const loaded = new LoadedObject(object.handle, kindOf(object));
+    loaded.#object = object;
+    return loaded;
+  }
+
+  /** @param record its own from now on; cleansed when it has been decoded */
+  static ofRecord(record: Buffer, handle: number, kind: ObjectKind): LoadedObject {
+    const loaded = new LoadedObject(handle, kind);
+    loaded.#record = record;
+    return loaded;
+  }
+
+  get isDecoded(): boolean {
+    return this.#object !== undefined;
+  }
+
+  get object(): HsmObject {
+    return this.#object ?? this.#decode();
+  }
+
+  #decode(): HsmObject {
+    const record = this.#record!;
+    const object = decodeObject(record);
+    record.fill(0);
+    this.#record = undefined;
+    this.#object = object;
+    return object;
   }
 
   /** Destroyed while somebody still held it. */
@@ -66,6 +100,7 @@ export class LoadedObject {
     this.#gone = true;
     this.#key?.native.destroy();
     this.#key = undefined;
-    this.object.material.fill(0);
+    this.#record?.fill(0);
+    this.#object?.material.fill(0);
   }
 }

@@ -108,31 +108,30 @@ export class TokenObjects {
   get(handle: number): LoadedObject | undefined {
     // A CK_ULONG beyond 2^53 is no handle of ours.
     if (!Number.isSafeInteger(handle)) return undefined;
-    const cached = this.#cache.get(handle);
-    if (cached !== undefined) return cached;
+    return this.#cache.get(handle) ?? this.#load(handle);
+  }
+
+  #load(handle: number): LoadedObject | undefined {
     const record = this.store.get('objects', handleKey(handle));
     if (record === undefined) return undefined;
-    const object = decodeObject(record);
-    const visible = visiblePart(record, object);
-    if (visible !== undefined) this.#records.set(handle, visible);
-    record.fill(0);
-    const loaded = new LoadedObject(object);
-    this.#remember(loaded);
-    return loaded;
+    const view = viewOf(record);
+    if (view === undefined) return this.#remember(LoadedObject.of(decodeObject(record)));
+    this.#records.set(handle, visiblePart(record, view));
+    return this.#remember(LoadedObject.ofRecord(record, handle, kindOf(view)));
   }
 
-  /** The object for a search, which looks at little of it. */
+  /** The object for a search, which looks at little of it: nothing is decoded for that. */
   seen(handle: number): SeenObject | undefined {
     const cached = this.#cache.get(handle);
-    if (cached !== undefined) return cached;
-    const visible = this.#records.get(handle);
-    if (visible === undefined) return this.get(handle);
-    const object = viewOf(visible);
-    return { object, kind: kindOf(object) };
+    if (cached?.isDecoded) return cached;
+    const visible = this.#records.get(handle) ?? (this.get(handle) && this.#records.get(handle));
+    const object = visible && viewOf(visible);
+    return object === undefined ? this.get(handle) : { object, kind: kindOf(object) };
   }
 
-  #remember(loaded: LoadedObject): void {
-    this.#cache.set(loaded.object.handle, loaded);
+  #remember(loaded: LoadedObject): LoadedObject {
+    this.#cache.set(loaded.handle, loaded);
+    return loaded;
   }
 
   /** Handles of the objects that may match the template, ascending. */
@@ -164,7 +163,7 @@ export class TokenObjects {
     if (before !== undefined) this.#index.note(before, false);
     this.#index.note(object, true);
     this.#records.delete(object.handle);
-    this.#remember(new LoadedObject(object));
+    this.#remember(LoadedObject.of(object));
     if (before !== undefined) for (const changed of this.#watchers) changed(object.handle);
   }
 

@@ -167,20 +167,24 @@ export function decodeObject(record: Buffer): HsmObject {
   return quorum === undefined ? object : { ...object, quorum };
 }
 
-/** What of a record is no secret: all but the key of the object in it. Undefined of records of earlier builds. */
-export function visiblePart(record: Buffer, { material }: HsmObject): Buffer | undefined {
-  if (record[0] !== forms.stored.version) return undefined;
-  return record.subarray(0, record.length - material.length);
+/** An object whose attributes are read when they are asked for. */
+export interface ObjectView extends VisibleObject {
+  readonly attributes: StoredAttributes;
 }
 
-/** The object in a visible part, for somebody who looks at little of it. */
-export function viewOf(visible: Buffer): VisibleObject {
-  const reader = new Reader(visible);
-  reader.u8();
+/** The object in a record or its visible part, which has to stay as it is, for somebody who looks at little of it. Undefined of records of
+ * earlier builds. Throws MalformedFrame, or later, for what is none. */
+export function viewOf(record: Buffer): ObjectView | undefined {
+  if (record[0] !== forms.stored.version) return undefined;
+  const reader = new Reader(record, 1);
   const { handle } = forms.stored.head(reader);
   const { owner, sharedWith } = readNames(reader);
-  return { handle, owner, sharedWith, attributes: new StoredAttributes(visible, reader.at) };
+  return { handle, owner, sharedWith, attributes: new StoredAttributes(record, reader.at) };
 }
+
+/** What of a viewed record is no secret: all but the key. */
+export const visiblePart = (record: Buffer, { attributes }: ObjectView): Buffer =>
+  record.subarray(0, attributes.end);
 
 /** The record as `encodeObject` makes it, of a record of any version. */
 export function travellingRecord(record: Buffer): Buffer {

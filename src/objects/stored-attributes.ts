@@ -200,7 +200,7 @@ export class StoredAttributes implements Pick<Attributes, 'get'> {
   readonly #flagsAt: number;
   readonly #valuesAt: number;
 
-  /** @param at where they begin in the record, which has been read to its end before */
+  /** @param at where they begin in the record */
   constructor(
     private readonly record: Buffer,
     at: number,
@@ -221,6 +221,14 @@ export class StoredAttributes implements Pick<Attributes, 'get'> {
     for (let at = 0; at < place; at++) skipValue(reader, values[at]!.isNumber);
     return place < values.length ? readValue(reader, values[place]!.isNumber) : otherOf(reader, type);
   }
+
+  /** Where they end. */
+  get end(): number {
+    const reader = new Reader(this.record, this.#valuesAt);
+    for (const { isNumber } of this.#shape.values) skipValue(reader, isNumber);
+    otherOf(reader, undefined);
+    return reader.at;
+  }
 }
 
 function skipValue(reader: Reader, isNumber: boolean): void {
@@ -229,7 +237,7 @@ function skipValue(reader: Reader, isNumber: boolean): void {
 }
 
 /** The value of an attribute among those that have no row. */
-function otherOf(reader: Reader, type: number): Buffer | undefined {
+function otherOf(reader: Reader, type: number | undefined): Buffer | undefined {
   for (let left = reader.varint(limits.templateAttributes, 'attributes'); left > 0; left--) {
     if (reader.varint(0xffff_ffff, 'for the type of an attribute') === type) return readBytes(reader);
     skipValue(reader, false);

@@ -48,10 +48,12 @@ export function unseal(key: SecretKey, identity: Buffer, sealed: Buffer): Buffer
  */
 export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: string): RecordStore {
   const key = importSecretKey(sealingKey);
-  const identityOf = (at: Buffer): Buffer => Buffer.concat([Buffer.from(`${hsmId}\0`), at]);
+  const owner = Buffer.from(`${hsmId}\0`);
+  const identityOf = (table: TableName, recordAt: Buffer): Buffer =>
+    Buffer.concat([owner, recordKey(table, recordAt)]);
   const opened = (table: TableName, recordAt: Buffer, value: Buffer | undefined): Buffer | undefined => {
     if (value === undefined || !tables[table].sealed) return value;
-    const plaintext = unseal(key, identityOf(recordKey(table, recordAt)), value);
+    const plaintext = unseal(key, identityOf(table, recordAt), value);
     if (plaintext === undefined) {
       throw commandFailure('CORRUPT_STORE', `a record of table ${table} of ${hsmId} was damaged or moved`);
     }
@@ -66,7 +68,7 @@ export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: strin
         changes.map((change) =>
           change.value === undefined || !tables[change.table].sealed
             ? change
-            : { ...change, value: seal(key, identityOf(recordKey(change.table, change.key)), change.value) },
+            : { ...change, value: seal(key, identityOf(change.table, change.key), change.value) },
         ),
       ),
     snapshot: () => {
