@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readServers } from '../../src/cli/servers.js';
+import type { TlsIdentity } from '../../src/cluster/tls.js';
 import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { codeOf } from '../support/codes.js';
 import { cloudhsmLocal } from '../support/engine.js';
 import { until } from '../support/network.js';
 import { SplitCluster } from '../support/split.js';
+import { TestAuthority } from '../support/tls.js';
 
 describe('a home whose HSMs run in processes of their own', function () {
   this.timeout(120_000);
@@ -119,11 +121,16 @@ describe('a home whose HSMs run in processes of their own', function () {
 
 describe('where a client finds its HSMs', () => {
   let folder: string;
+  let identity: TlsIdentity;
 
+  before(async () => {
+    identity = await (await TestAuthority.make()).identity('client');
+  });
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'chl-'));
-    for (const name of ['ca.crt', 'client.crt', 'client.key'])
-      writeFileSync(join(folder, name), `PEM ${name}`);
+    writeFileSync(path('ca.crt'), identity.trustAnchor);
+    writeFileSync(path('client.crt'), identity.certificate);
+    writeFileSync(path('client.key'), identity.privateKey);
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -133,11 +140,6 @@ describe('where a client finds its HSMs', () => {
     return path;
   };
   const path = (name: string): string => join(folder, name);
-  const identity = {
-    certificate: 'PEM client.crt',
-    privateKey: 'PEM client.key',
-    trustAnchor: 'PEM ca.crt',
-  };
 
   it("is in SDK 3's cloudhsm_client.cfg: an HSM, the certificates, and on how many HSMs a key must be", () => {
     const config = {
@@ -171,6 +173,35 @@ describe('where a client finds its HSMs', () => {
       client: { retries: false },
       availabilityCheck: true,
     });
+  });
+
+  it('is with the files that belong together: the one that is something else is named', async () => {
+    const other = await (await TestAuthority.make()).identity('client');
+    writeFileSync(path('other.key'), other.privateKey);
+    const refusal = (certificate: string, pkey: string, anchor: string): string => {
+      const ssl = { certificate: path(certificate), pkey: path(pkey) };
+      const client = { e2e_owner_crt_path: path(anchor) };
+      try {
+        readServers(file({ client, ssl, server: { hostname: '10.0.0.9' } }));
+        return 'taken';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const notItsKey = (key: string) => `${path(key)} is not the private key of ${path('client.crt')}`;
+    expect(refusal('client.key', 'client.crt', 'ca.crt')).to.equal(
+      `${path('client.key')} has no certificate in PEM`,
+    );
+    expect(refusal('client.crt', 'other.key', 'ca.crt')).to.equal(notItsKey('other.key'));
+    expect(refusal('client.crt', 'ca.crt', 'ca.crt')).to.equal(notItsKey('ca.crt'));
+    expect(refusal('client.crt', 'client.key', 'client.key')).to.equal(
+      `${path('client.key')} has no certificate in PEM`,
+    );
+    writeFileSync(
+      path('client.crt'),
+      `Certificate:\n    Data: as openssl x509 -text has it\n${identity.certificate}`,
+    );
+    expect(refusal('client.crt', 'client.key', 'ca.crt')).to.equal('taken');
   });
 
   for (const [what, config] of [

@@ -54,7 +54,7 @@ describe('an HSM on the network', () => {
       ports: [0],
       members: () => ({ ...facts, hsms: [member()] }),
       log: silentLog,
-      timeouts: { handshakeMs: 500, helloMs: 150, frameMs: 150 },
+      timeouts: { handshakeMs: 2_000, helloMs: 150, frameMs: 150 },
       mostClients: 20,
     });
     client = await authority.identity('client');

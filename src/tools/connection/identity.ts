@@ -24,10 +24,21 @@ export interface IdentityFiles {
   readonly trustAnchor: string;
 }
 
-/** Who a tool is to an HSM. Throws REFUSED, naming the file that is missing. */
-export function readIdentity({ certificate, privateKey, trustAnchor }: IdentityFiles): TlsIdentity {
-  const pem = (path: string): string => readNamedFile(path).toString('utf8');
-  return { certificate: pem(certificate), privateKey: pem(privateKey), trustAnchor: pem(trustAnchor) };
+/** The text of a file with a certificate in it, as OpenSSL reads it: other text around is left alone. Throws REFUSED. */
+function readCertificates(path: string): string {
+  const text = readNamedFile(path).toString('utf8');
+  if (!/^-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/m.test(text))
+    throw refused(`${path} has no certificate in PEM`);
+  return text;
+}
+
+/** Who a tool is to an HSM. Throws REFUSED, naming the file that is missing or something else. */
+export function readIdentity(files: IdentityFiles): TlsIdentity {
+  const certificate = readCertificates(files.certificate);
+  const privateKey = readNamedFile(files.privateKey).toString('utf8');
+  if (!certifiesKey(certificate, privateKey))
+    throw refused(`${files.privateKey} is not the private key of ${files.certificate}`);
+  return { certificate, privateKey, trustAnchor: readCertificates(files.trustAnchor) };
 }
 
 /**
