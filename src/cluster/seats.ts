@@ -42,6 +42,15 @@ const isMissing = (error: unknown): boolean => error instanceof Failure && missi
 const isBusy = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason === 'throttled';
 const isLoss = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
 
+/** What one HSM refused that others took: it has another user, or the user another password, and somebody has to know which. */
+function refusedBy({ hsmId }: Seat, error: unknown): unknown {
+  if (!(error instanceof Failure)) return error;
+  const repair = 'set the password on all HSMs';
+  return new Failure(error.code, `${hsmId} refuses the login that others take, ${repair}: ${error.message}`, {
+    cause: error.cause,
+  });
+}
+
 /**
  * The HSMs that one application uses: connections that are made again when they are lost, and the choice among them.
  *
@@ -350,7 +359,7 @@ export class Seats {
           continue;
         }
         for (const other of done) void other.logout();
-        throw error;
+        throw done.length > 0 ? refusedBy(seat, error) : error;
       }
     }
     if (done.length === 0) throw lost;

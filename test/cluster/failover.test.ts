@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Failure } from '../../src/base/errors.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import type { RemoteCluster } from '../../src/cluster/remote-cluster.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
@@ -176,6 +177,26 @@ describe('a client of HSMs in other processes', function () {
     await client.logout();
     await client.login('crypto_user', PASSWORD);
     await encrypt(handle);
+  });
+
+  it('is told which HSM refuses a login that others take, and is logged in nowhere', async () => {
+    await client.logout();
+    const second = network.cluster.hsms[1]!;
+    const admin = second.connect();
+    await admin.send('login', { name: 'admin', password: PASSWORD, role: 'CO' });
+    await admin.send('changePassword', { name: 'crypto_user', role: 'CU', password: 'another-one' });
+    admin.close();
+    const refusal = await client.login('crypto_user', PASSWORD).then(
+      () => undefined,
+      (error: Failure) => error,
+    );
+    expect(refusal?.code).to.equal('CKR_PIN_INCORRECT');
+    expect(refusal?.message).to.match(
+      /^hsm-2 refuses the login that others take, set the password on all HSMs: /,
+    );
+    expect(await codeOf(() => generate())).to.equal('CKR_USER_NOT_LOGGED_IN');
+    const onAll = await client.login('crypto_user', 'wrong').catch((error: Failure) => error.message);
+    expect(onAll).to.equal('the password is wrong');
   });
 
   it('notices HSMs that join and leave the cluster', async () => {
