@@ -5,6 +5,7 @@ import { makeFolder, readFileIfPresent, writeWholeFile } from '../base/files.js'
 import { packagedDaemonConfig, packagedManagementConfig } from '../tools/configure/sdk3.js';
 import { packagedConfig } from '../tools/configure/sdk5.js';
 import { root } from './installation.js';
+import { shellWord } from './shell.js';
 
 /*
  * The tree that AWS's packages install (reference management-tools, section 0.1): programs and scripts that name its files run as
@@ -37,14 +38,12 @@ const programs = [
 /** Folders that programs write into. */
 const folders = ['bin', 'lib', 'include', 'etc', 'etc/certs', 'run'] as const;
 
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 function launcher(prefix: string, program: string): string {
   const script = join(root, 'bin', `${program}.mjs`);
   return `#!/bin/sh
-CLOUDHSM_LOCAL_PREFIX=${quoted(prefix)}
+CLOUDHSM_LOCAL_PREFIX=${shellWord(prefix)}
 export CLOUDHSM_LOCAL_PREFIX
-exec ${quoted(process.execPath)} ${quoted(script)} "$@"
+exec ${shellWord(process.execPath)} ${shellWord(script)} "$@"
 `;
 }
 

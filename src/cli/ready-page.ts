@@ -1,5 +1,6 @@
 import type { Home } from './home.js';
 import { modulePath, sampleFolder } from './installation.js';
+import { shellWord } from './shell.js';
 import type { EngineStatus } from './status.js';
 import { bold, dim } from './terminal.js';
 
@@ -9,7 +10,7 @@ export function readyPage(home: Home, { clusters, profile }: EngineStatus): stri
     ({ id, hsms, hsmType, mode }) => `${id}: ${hsms.length} × ${hsmType}, ${mode}, profile ${profile}`,
   );
   const lines: [string, string][] = [
-    ['Shell', `eval "$(npx cloudhsm-local env --home '${home.directory}')"`],
+    ['Shell', `eval "$(npx cloudhsm-local env --home ${shellWord(home.directory)})"`],
     [
       'OpenSC',
       `pkcs11-tool --module "$PKCS11_MODULE_PATH" --login --pin "$CLOUDHSM_PIN" \\
@@ -17,7 +18,7 @@ export function readyPage(home: Home, { clusters, profile }: EngineStatus): stri
     ],
     [
       'OpenSSL',
-      `OPENSSL_CONF='${sampleFolder}/openssl-engine.cnf' openssl req -new -x509 -subj /CN=localhost \\
+      `OPENSSL_CONF=${shellWord(`${sampleFolder}/openssl-engine.cnf`)} openssl req -new -x509 -subj /CN=localhost \\
              -engine pkcs11 -keyform engine -key "pkcs11:token=hsm1;object=my-key;type=private?pin-value=$CLOUDHSM_PIN"`,
     ],
     [
@@ -28,9 +29,12 @@ export function readyPage(home: Home, { clusters, profile }: EngineStatus): stri
     [
       'Java',
       `keytool -list -J-Dcloudhsm.module="$PKCS11_MODULE_PATH" -keystore NONE -storetype PKCS11 \\
-             -addprovider SunPKCS11 -providerarg '${sampleFolder}/java-sunpkcs11.cfg' -storepass "$CLOUDHSM_PIN"`,
+             -addprovider SunPKCS11 -providerarg ${shellWord(`${sampleFolder}/java-sunpkcs11.cfg`)} -storepass "$CLOUDHSM_PIN"`,
     ],
-    ['Node', `node '${sampleFolder}/node-graphene.mjs' my-ec-key   or pkcs11js, as in the README`],
+    [
+      'Node',
+      `node ${shellWord(`${sampleFolder}/node-graphene.mjs`)} my-ec-key   or pkcs11js, as in the README`,
+    ],
   ];
   return [
     bold(`CloudHSM is running: ${running}`),

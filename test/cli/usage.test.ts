@@ -53,6 +53,14 @@ describe('cloudhsm-local, used in a way that cannot work', () => {
     expect(readdirSync(folder)).to.deep.equal(['file']);
   });
 
+  it('shows a home as a shell takes it, whatever its name', async () => {
+    const home = join(folder, "it's $HOME");
+    const { code, stdout } = await cloudhsmLocal(['init', '--hsms', '1', '--home', home]);
+    expect(code).to.equal(0);
+    const [, shown] = /--home (.*)$/m.exec(stdout) ?? [];
+    expect((await run('sh', ['-c', `printf %s ${shown}`])).stdout).to.equal(home);
+  });
+
   it('says once that an address is taken', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));

@@ -4,11 +4,7 @@ import { pinOf, readCredentials } from '../credentials.js';
 import { readEndpoint } from '../endpoint.js';
 import type { Home } from '../home.js';
 import { headersFolder, modulePath } from '../installation.js';
-
-/** A word that a POSIX shell takes as it is. */
-function quoted(value: string): string {
-  return `'${value.replaceAll("'", `'\\''`)}'`;
-}
+import { shellWord } from '../shell.js';
 
 export function envCommand(home: Home): void {
   const credentials = readCredentials(home);
@@ -33,5 +29,5 @@ export function envCommand(home: Home): void {
   ];
   const endpoint = readEndpoint(home)?.origin;
   if (endpoint !== undefined) variables.push(['AWS_ENDPOINT_URL_CLOUDHSM_V2', endpoint]);
-  for (const [name, value] of variables) console.log(`export ${name}=${quoted(value)}`);
+  for (const [name, value] of variables) console.log(`export ${name}=${shellWord(value)}`);
 }

@@ -4,6 +4,7 @@ import { takeLock } from '../engine.js';
 import type { Home } from '../home.js';
 import { addHsm, removeHsm } from '../membership.js';
 import { membersOf } from '../network.js';
+import { shellWord } from '../shell.js';
 import { bold, progressLine } from '../terminal.js';
 
 interface Options {
@@ -22,7 +23,7 @@ export async function addHsmCommand(home: Home, { config: file }: Options): Prom
   console.log(
     [
       bold(`${cluster.id} has ${cluster.hsms.length} HSMs: ${member.id} is new, at ${eniIp}:${port}`),
-      `  cloudhsm-local hsm ${member.id} --home '${home.directory}'`,
+      `  cloudhsm-local hsm ${member.id} --home ${shellWord(home.directory)}`,
     ].join('\n'),
   );
 }

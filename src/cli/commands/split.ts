@@ -10,6 +10,7 @@ import { startHsm } from '../hsm-process.js';
 import { clientConfigOf, membersOf } from '../network.js';
 import { readyPage } from '../ready-page.js';
 import { sayReady, untilStopped } from '../run.js';
+import { shellWord } from '../shell.js';
 import { bold, progressLine, table } from '../terminal.js';
 
 interface ConfigOption {
@@ -35,8 +36,8 @@ export async function initCommand(
       bold(`${cluster.id} is made: ${cluster.hsms.length} × ${cluster.hsmType}, ${cluster.mode}`),
       table([['HSM', 'ADDRESS'], ...members]),
       '',
-      ...cluster.hsms.map(({ id }) => `  cloudhsm-local hsm ${id} --home '${home.directory}'`),
-      `  cloudhsm-local client --servers '${servers}' --home CLIENT-HOME`,
+      ...cluster.hsms.map(({ id }) => `  cloudhsm-local hsm ${id} --home ${shellWord(home.directory)}`),
+      `  cloudhsm-local client --servers ${shellWord(servers)} --home CLIENT-HOME`,
     ].join('\n'),
   );
 }
