@@ -167,6 +167,12 @@ const notRunning = (home: Listening, cause: unknown): Failure =>
     cause,
   );
 
+const silent = (home: Listening, timeoutMs: number): Failure =>
+  commandFailure(
+    'ALREADY_RUNNING',
+    `what runs on ${home.directory} has not answered within ${timeoutMs / 1000} s: try again, or end its process`,
+  );
+
 const notOurs = ({ directory }: Listening, cause: unknown): Failure =>
   commandFailure(
     'BAD_CONFIGURATION',
@@ -185,13 +191,16 @@ function ask(home: Listening, method: string, path: string, timeoutMs: number): 
       response.on('error', failed);
       response.on('end', () => resolve({ code: response.statusCode, body: Buffer.concat(parts) }));
     });
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    asked.on('timeout', () => {
+      reject(silent(home, timeoutMs));
+      asked.destroy();
+    });
     asked.on('error', failed);
     asked.end();
   });
 }
 
-/** Asks the engine that runs on `home`. Throws NOT_RUNNING. */
+/** Asks the engine that runs on `home`. Throws NOT_RUNNING, and ALREADY_RUNNING when it runs and does not answer. */
 export async function askEngineText(
   home: Listening,
   method: 'GET' | 'POST' | 'DELETE',

@@ -147,16 +147,23 @@ export async function startClient(
   const log = await takeHome(home, config);
   progress('connecting to the HSMs');
   const clusters: RemoteCluster[] = [];
+  const closeAll = (): void => {
+    for (const cluster of clusters) cluster.close();
+  };
   const lists = readServers(clientConfig);
-  for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log }));
+  try {
+    for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log }));
+  } catch (error) {
+    // Connections to the others would keep the process.
+    closeAll();
+    throw error;
+  }
   const backing: Backing = {
     clusters: () => clusters,
     addressesOf: (cluster) => (cluster as RemoteCluster).members.map(({ eniIp }) => eniIp),
     local: () => [],
     status: () => Promise.all(clusters.map(remoteStatus)),
-    close: async () => {
-      for (const cluster of clusters) cluster.close();
-    },
+    close: async () => closeAll(),
   };
   const unchecked = lists.every(({ availabilityCheck }) => !availabilityCheck);
   const { keyAvailabilityCheck = unchecked ? false : undefined } = config;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
+import { describeError } from '../base/errors.js';
 import { openLog } from '../base/log.js';
 import { requireSocketPath } from '../base/sockets.js';
 import { Synchronizer } from '../cluster/synchronizer.js';
@@ -37,11 +38,19 @@ export async function startHsm(home: Home, config: Config, idOrOrdinal: string):
   const server = await listen(home, hsm, members, config.hsmPorts);
   await joined;
   synchronizer.start(SYNCHRONISATION_MS);
+  let complaint: string | undefined;
   const watch = setInterval(() => {
-    const now = readClusterFile(home);
-    if (now === undefined || (now.version ?? 1) <= (file.version ?? 1)) return;
-    file = now;
-    server.announce();
+    try {
+      const now = readClusterFile(home);
+      complaint = undefined;
+      if (now === undefined || (now.version ?? 1) <= (file.version ?? 1)) return;
+      file = now;
+      server.announce();
+    } catch (error) {
+      // The HSM goes on with the list that it has: a file that somebody damages, or no file handle to spare, ends no HSM.
+      if (complaint !== describeError(error)) log.warn({ hsm: member.id }, describeError(error));
+      complaint = describeError(error);
+    }
   }, CLUSTER_FILE_POLL_MS);
   const { id, hsmType, mode } = file;
   const settings = { id, hsmType, mode };

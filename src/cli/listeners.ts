@@ -59,6 +59,9 @@ export function lockHsm(home: Home, hsmId: string): void {
 export const isNotRunning = (error: unknown): boolean =>
   error instanceof Failure && error.code === 'NOT_RUNNING';
 
+/** It runs, and does not answer: it hangs, or has much to do. */
+const isSilent = (error: unknown): boolean => error instanceof Failure && error.code === 'ALREADY_RUNNING';
+
 /** Asks what runs on the home: the engine or, where there is none, the processes of its HSMs. By HSM the answers of those that are
  * there; the engine's is for all of them, under no id. Throws NOT_RUNNING when nobody answers. */
 export async function askRunning<T>(
@@ -70,14 +73,16 @@ export async function askRunning<T>(
   } catch (error) {
     if (!isNotRunning(error)) throw error;
     const answers = new Map<string, T>();
+    let failed = error;
     for (const id of hsmsHere(home)) {
       try {
         answers.set(id, await ask(hsmListener(home, id)));
       } catch (failure) {
-        if (!isNotRunning(failure)) throw failure;
+        if (isSilent(failure)) failed = failure;
+        else if (!isNotRunning(failure)) throw failure;
       }
     }
-    if (answers.size === 0) throw error;
+    if (answers.size === 0) throw failed;
     return answers;
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
 import { makeFolder, moveWhole, readFileIfPresent, writePrivateFile } from '../base/files.js';
@@ -21,13 +22,7 @@ import { openHsm, settingsOf } from './cluster-home.js';
 import { askForBackup } from './control.js';
 import type { Home } from './home.js';
 import { hsmListener, hsmsHere, lockHsm, stopHsm } from './listeners.js';
-import {
-  clientConfigOf,
-  issueCertificateFor,
-  membersOf,
-  remotePeers,
-  removeCertificateOf,
-} from './network.js';
+import { issueCertificateFor, membersOf, remotePeers, removeCertificateOf, serversOf } from './network.js';
 
 /*
  * HSMs that come to the cluster of a home and leave it, while the others run. cluster.json says which there are; its HSMs look at it
@@ -77,16 +72,24 @@ function freeOrdinal({ id, hsms }: ClusterFile): number {
   );
 }
 
-/** Its list of HSMs, for programs that start later; the rest of the file may be somebody's. */
+const clientConfigSchema = z.looseObject({
+  clusters: z.tuple([z.looseObject({ cluster: z.looseObject({}) })], z.unknown()),
+});
+
+/** Its list of HSMs, for programs that start later; the rest of the file may be somebody's, and one that is no longer of that form is
+ * left as it is. */
 function updateClientConfig(home: Home, file: ClusterFile, config: Config): void {
   const path = join(home.certificatesDirectory, 'cloudhsm-pkcs11.cfg');
   const contents = readFileIfPresent(path);
   if (contents === undefined) return;
-  type Known = { clusters: [{ cluster: { servers: unknown } }] };
-  const known = JSON.parse(contents.toString('utf8')) as Known;
-  known.clusters[0].cluster.servers = (
-    clientConfigOf(home, file, config) as Known
-  ).clusters[0].cluster.servers;
+  let known: z.infer<typeof clientConfigSchema>;
+  try {
+    known = clientConfigSchema.parse(JSON.parse(contents.toString('utf8')));
+  } catch {
+    console.error(`warning: ${path} has been changed and is left as it is: enter the servers by hand`);
+    return;
+  }
+  known.clusters[0].cluster['servers'] = serversOf(file, config);
   writePrivateFile(path, `${JSON.stringify(known, null, 2)}\n`);
 }
 

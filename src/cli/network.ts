@@ -108,6 +108,10 @@ function identityOf(home: Home, name: string): TlsIdentity {
   );
 }
 
+/** Where a client finds the HSMs, in the form of CloudHSM's own file. */
+export const serversOf = (file: ClusterFile, network: Network): object[] =>
+  membersOf(file, network).hsms.map(({ eniIp, port }) => ({ hostname: eniIp, port, enable: true }));
+
 /** What a client beside the HSMs needs to find them, in the form of CloudHSM's own file. */
 export function clientConfigOf(home: Home, file: ClusterFile, network: Network): object {
   const cluster = {
@@ -115,11 +119,7 @@ export function clientConfigOf(home: Home, file: ClusterFile, network: Network):
     hsm_ca_file: certificateFile(home, 'customerCA.crt'),
     client_cert_path: certificateFile(home, 'client.crt'),
     client_key_path: certificateFile(home, 'client.key'),
-    servers: membersOf(file, network).hsms.map(({ eniIp, port }) => ({
-      hostname: eniIp,
-      port,
-      enable: true,
-    })),
+    servers: serversOf(file, network),
     options: { disable_key_availability_check: file.hsms.length < 2 },
   };
   return { clusters: [{ type: 'hsm1', cluster }] };

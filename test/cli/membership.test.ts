@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { cloudhsmLocal } from '../support/engine.js';
@@ -24,6 +24,7 @@ describe('HSMs that come to a home’s cluster and leave it', function () {
     expect(code, stderr).to.equal(0);
     return stdout;
   };
+  const config = () => join(split.home, 'certificates', 'cloudhsm-pkcs11.cfg');
   /** A running program relies on so many, and on no other. */
   const reliedOn = (ids: readonly string[]) =>
     until(async () => {
@@ -54,10 +55,40 @@ describe('HSMs that come to a home’s cluster and leave it', function () {
     expect(await wrongKeys(check)).to.deep.equal([]);
 
     expect(existsSync(join(split.home, 'hsms.removed', first, 'store', 'data.mdb'))).to.equal(true);
-    const config = join(split.home, 'certificates', 'cloudhsm-pkcs11.cfg');
-    const { servers } = JSON.parse(readFileSync(config, 'utf8')).clusters[0].cluster;
+    const { servers } = JSON.parse(readFileSync(config(), 'utf8')).clusters[0].cluster;
     expect(servers).to.have.length(2);
     expect((await command('hsm', first)).code, 'it starts no more').to.equal(6);
+  });
+
+  it('leave a client configuration alone that somebody has made into something else', async () => {
+    const [first] = split.ids;
+    for (const text of ['{', '{"clusters":[]}', 'null']) writeFileSync(config(), text);
+    const { code, stderr } = await command('add-hsm');
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.equal(
+      `warning: ${config()} has been changed and is left as it is: enter the servers by hand\n`,
+    );
+    expect(readFileSync(config(), 'utf8')).to.equal('null');
+    await split.startNew();
+    await succeeds('remove-hsm', first!);
+    expect(split.ids).to.have.length(2);
+  });
+
+  it('go on with the list that they have while cluster.json cannot be read', async () => {
+    const file = join(split.home, 'cluster.json');
+    const before = readFileSync(file, 'utf8');
+    const [first] = split.ids;
+    writeFileSync(file, '{');
+    await until(async () =>
+      readFileSync(join(split.home, 'logs', `${first}.log`), 'utf8').includes('not a cluster file'),
+    );
+    writeFileSync(file, before);
+    await succeeds('add-hsm');
+    const third = await split.startNew();
+    await split.startClient();
+    await until(async () => (await split.ask('/status')).clusters[0].hsms.length === 3);
+    expect(split.ids).to.include(third);
+    expect((await command('status')).stdout).not.to.contain('STOPPED');
   });
 
   it('may stand still meanwhile: what one of them has comes with it all the same', async () => {

@@ -105,6 +105,36 @@ describe('a home whose HSMs run in processes of their own', function () {
     await split.restart(second!);
   });
 
+  it('has a client that ends when one of several clusters cannot be reached', async () => {
+    const config = JSON.parse(readFileSync(join(split.home, 'certificates', 'cloudhsm-pkcs11.cfg'), 'utf8'));
+    const [reached] = config.clusters;
+    const nowhere = { ...reached.cluster, servers: [{ hostname: '127.0.0.1', port: 1 }] };
+    const servers = join(split.clientHome, 'two.cfg');
+    writeFileSync(servers, JSON.stringify({ clusters: [reached, { ...reached, cluster: nowhere }] }));
+    const { code, stderr } = await cloudhsmLocal([
+      ...['client', '--servers', servers],
+      ...['--home', split.clientHome],
+    ]);
+    expect(code, stderr).to.equal(5);
+  });
+
+  it('says of an HSM that hangs that it does not answer, and of the others what they say', async () => {
+    const [first, second] = split.ids;
+    const pid = split.pid(second!);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const [{ hsms }] = (await status()).clusters;
+      const states = hsms.map(({ id, state }: { id: string; state: string }) => [id, state]);
+      expect(Object.fromEntries(states)).to.deep.equal({ [first!]: 'ACTIVE', [second!]: 'STOPPED' });
+      const { code, stderr } = await cloudhsmLocal(['heal', second!, '--home', split.home]);
+      expect(stderr).to.match(/^cloudhsm-local: what runs on .* has not answered within 5 s: /);
+      expect(code).to.equal(3);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await succeeds('heal', second!);
+  });
+
   it('starts no engine and no second process beside them, and is neither ended nor forgotten in part', async () => {
     for (const words of [['up'], ['hsm', split.ids[0]!]]) {
       const { code, stderr } = await cloudhsmLocal([...words, '--home', split.home]);

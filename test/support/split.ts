@@ -38,6 +38,10 @@ class Member {
     if (!ready) throw new Error(`${this.words.join(' ')} did not start: ${complaint}`);
   }
 
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
   async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -110,6 +114,10 @@ export class SplitCluster {
 
   kill(id: string): Promise<void> {
     return this.#hsms.get(id)!.end('SIGKILL');
+  }
+
+  pid(id: string): number {
+    return this.#hsms.get(id)!.pid;
   }
 
   restart(id: string): Promise<void> {
