@@ -83,6 +83,10 @@ interface Marked {
 
 export class ObjectVersions {
   readonly #buckets = Buffer.alloc(BUCKETS * OBJECT_DIGEST_BYTES);
+  /** Objects do not change: what changes is another object. */
+  readonly #entries = new WeakMap<HsmObject, ObjectVersion>();
+  /** Few, and asked for with each new object; read when that happens first. */
+  #withdrawals: Map<number, ObjectVersion> | undefined;
 
   /** `digestOf`: a digest of an object that only the cluster's HSMs can make. */
   constructor(
@@ -104,8 +108,12 @@ export class ObjectVersions {
   }
 
   #entry(object: HsmObject): ObjectVersion {
+    const known = this.#entries.get(object);
+    if (known !== undefined) return known;
     const { handle, version } = object;
-    return { handle, version, digest: this.digestOf(object).subarray(0, OBJECT_DIGEST_BYTES) };
+    const entry = { handle, version, digest: this.digestOf(object).subarray(0, OBJECT_DIGEST_BYTES) };
+    this.#entries.set(object, entry);
+    return entry;
   }
 
   /** Stores written before there were versions get theirs. */
@@ -148,8 +156,15 @@ export class ObjectVersions {
   }
 
   withdrawn(handle: number): ObjectVersion | undefined {
-    for (const key of this.store.keys('withdrawals', handleKey(handle))) return withdrawalIn(key);
-    return undefined;
+    return this.#allWithdrawals().get(handle);
+  }
+
+  #allWithdrawals(): Map<number, ObjectVersion> {
+    if (this.#withdrawals === undefined) {
+      const entries = [...this.store.keys('withdrawals')].map(withdrawalIn);
+      this.#withdrawals = new Map(entries.map((entry) => [entry.handle, entry]));
+    }
+    return this.#withdrawals;
   }
 
   /** What leaves an object withdrawn up to a version. */
@@ -160,6 +175,7 @@ export class ObjectVersions {
       changes: [...changes, { table: 'withdrawals', key: withdrawalKey(entry), value: NOTHING }],
       done: () => {
         done();
+        this.#allWithdrawals().set(handle, entry);
         this.#toggle(entry);
       },
     };
@@ -169,7 +185,13 @@ export class ObjectVersions {
     const entry = this.withdrawn(handle);
     if (entry === undefined) return { changes: [], done: () => undefined };
     const changes: Change[] = [{ table: 'withdrawals', key: withdrawalKey(entry), value: undefined }];
-    return { changes, done: () => this.#toggle(entry) };
+    return {
+      changes,
+      done: () => {
+        this.#allWithdrawals().delete(handle);
+        this.#toggle(entry);
+      },
+    };
   }
 
   isBuried(handle: number): boolean {

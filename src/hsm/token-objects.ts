@@ -202,9 +202,10 @@ export class TokenObjects {
     return this.#turn(object.handle, async () => {
       const { handle } = object;
       // Another HSM's copy may have come first.
-      if (this.versions.has(object)) return false;
+      const isHere = this.get(handle) !== undefined;
+      if (isHere && this.versions.has(object)) return false;
       const withdrawn = this.versions.withdrawn(handle)?.version ?? 0;
-      if (this.get(handle) !== undefined || this.versions.isBuried(handle) || object.version <= withdrawn) {
+      if (isHere || this.versions.isBuried(handle) || object.version <= withdrawn) {
         throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
       }
       const kind = kindOf(object);

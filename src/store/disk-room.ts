@@ -31,3 +31,35 @@ export function requireWritable(directory: string, leastFreeBytes: number): numb
   const text = `the disk of the HSM is full: less than ${Math.ceil(leastFreeBytes / 1024)} KiB are free in ${directory}`;
   throw new Failure('CKR_DEVICE_MEMORY', text);
 }
+
+/** The disk is looked at again after so long, and after so much has been written. */
+const LOOKED_AT_MS = 20;
+const LOOKED_AT_BYTES = 64 * 1024;
+
+/** Looking at a disk costs as much as sealing a record: of writes that follow one another closely the first one does. */
+export class WritableDisk {
+  #freeBytes = 0;
+  #tookBytes = 0;
+  #untilMs = 0;
+
+  constructor(private readonly directory: string) {}
+
+  /** As `requireWritable`. */
+  require(leastFreeBytes: number): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#untilMs && this.#tookBytes < LOOKED_AT_BYTES && this.#freeBytes >= leastFreeBytes)
+      return;
+    this.#untilMs = 0;
+    this.#freeBytes = requireWritable(this.directory, leastFreeBytes);
+    this.#tookBytes = 0;
+    this.#untilMs = nowMs + LOOKED_AT_MS;
+  }
+
+  took(bytes: number): void {
+    this.#tookBytes += bytes;
+  }
+
+  hasFailed(): void {
+    this.#untilMs = 0;
+  }
+}

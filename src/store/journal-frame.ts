@@ -18,14 +18,42 @@ export interface StoredChange {
   readonly value: Buffer | undefined;
 }
 
+/** A change that is in a frame: it stays there, and is looked at when somebody asks. */
+export class FrameChange implements StoredChange {
+  constructor(
+    readonly sequence: number,
+    private readonly body: Buffer,
+    private readonly keyAt: number,
+    private readonly valueAt: number,
+    /** -1 of a removal. */
+    private readonly end: number,
+  ) {}
+
+  /** The key, as a string whose order is the byte order. */
+  get name(): string {
+    return this.body.toString('latin1', this.keyAt, this.valueAt);
+  }
+
+  get key(): Buffer {
+    return this.body.subarray(this.keyAt, this.valueAt);
+  }
+
+  get value(): Buffer | undefined {
+    return this.end < 0 ? undefined : this.body.subarray(this.valueAt, this.end);
+  }
+
+  get isRemoval(): boolean {
+    return this.end < 0;
+  }
+}
+
 export interface Frame {
   readonly sequence: number;
   /** The frame that was durable when this one was written. */
   readonly after: number;
   /** In whole blocks. */
   readonly lengthBytes: number;
-  /** Their bytes are the frame's own. */
-  readonly changes: readonly StoredChange[];
+  readonly changes: readonly FrameChange[];
 }
 
 /** Frames begin at multiples of it: none shares what a disk writes as one thing with a frame that is durable already. */
@@ -48,42 +76,49 @@ const roundedUp = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BL
 const checksum = (frame: Buffer): Buffer =>
   digest('sha256', frame.subarray(CHECKSUM_BYTES)).subarray(0, CHECKSUM_BYTES);
 
-/** The frame's bytes, in whole blocks, and its changes as copies that are part of them. */
+/**
+ * The frame's bytes, in whole blocks: in `space`, if they fit, which is for nothing else then until they are written. Its changes are
+ * copies.
+ */
 export function encodeFrame(
+  space: Buffer,
   sequence: number,
   after: number,
   changes: readonly StoredChange[],
 ): { bytes: Buffer; frame: Frame } {
-  let length = 0;
+  let length = HEADER_BYTES;
   for (const { key, value } of changes) length += CHANGE_BYTES + key.length + (value?.length ?? 0);
-  const bytes = Buffer.alloc(roundedUp(HEADER_BYTES + length));
+  const lengthBytes = roundedUp(length);
+  const bytes = lengthBytes <= space.length ? space.subarray(0, lengthBytes) : Buffer.alloc(lengthBytes);
   MAGIC.copy(bytes, CHECKSUM_BYTES);
-  bytes.writeUInt32LE(length, LENGTH_AT);
+  bytes.writeUInt32LE(length - HEADER_BYTES, LENGTH_AT);
   bytes.writeBigUInt64LE(BigInt(sequence), SEQUENCE_AT);
   bytes.writeBigUInt64LE(BigInt(after), AFTER_AT);
   let at = HEADER_BYTES;
   for (const { key, value } of changes) {
     bytes.writeUInt16LE(key.length, at);
     bytes.writeUInt32LE(value?.length ?? REMOVAL, at + 2);
-    at += CHANGE_BYTES;
-    at += key.copy(bytes, at);
-    if (value !== undefined) at += value.copy(bytes, at);
+    bytes.set(key, at + CHANGE_BYTES);
+    at += CHANGE_BYTES + key.length;
+    if (value === undefined) continue;
+    bytes.set(value, at);
+    at += value.length;
   }
+  bytes.fill(0, at);
   checksum(bytes.subarray(0, at)).copy(bytes);
-  const own = changesIn(bytes.subarray(HEADER_BYTES, at));
-  return { bytes, frame: { sequence, after, lengthBytes: bytes.length, changes: own } };
+  const own = Buffer.from(bytes.subarray(HEADER_BYTES, at));
+  return { bytes, frame: { sequence, after, lengthBytes, changes: changesIn(own, sequence) } };
 }
 
-function changesIn(body: Buffer): StoredChange[] {
-  const changes: StoredChange[] = [];
+function changesIn(body: Buffer, sequence: number): FrameChange[] {
+  const changes: FrameChange[] = [];
   for (let at = 0; at < body.length; ) {
     const keyAt = at + CHANGE_BYTES;
     const valueAt = keyAt + body.readUInt16LE(at);
     const valueLength = body.readUInt32LE(at + 2);
     at = valueLength === REMOVAL ? valueAt : valueAt + valueLength;
     if (at > body.length) throw new RangeError('a change is longer than its frame');
-    const value = valueLength === REMOVAL ? undefined : body.subarray(valueAt, at);
-    changes.push({ key: body.subarray(keyAt, valueAt), value });
+    changes.push(new FrameChange(sequence, body, keyAt, valueAt, valueLength === REMOVAL ? -1 : at));
   }
   return changes;
 }
@@ -103,6 +138,6 @@ export function decodeFrame(bytes: Buffer, at: number, applied: number): Frame |
     sequence,
     after,
     lengthBytes: roundedUp(length),
-    changes: changesIn(whole.subarray(HEADER_BYTES)),
+    changes: changesIn(whole.subarray(HEADER_BYTES), sequence),
   };
 }

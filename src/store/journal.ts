@@ -7,6 +7,8 @@ import { BLOCK_BYTES, decodeFrame, encodeFrame, type Frame, type StoredChange } 
 /** A file is left for the other one when it is so long. */
 const FILE_BYTES = 1024 * 1024;
 
+const SPACE_BYTES = 16 * 1024;
+
 const { O_CREAT, O_DSYNC, O_RDWR } = fs.constants;
 /** On macOS only an fdatasync reaches the disk, as Node makes it. */
 const WRITES_ARE_SYNCED = process.platform === 'linux';
@@ -67,6 +69,8 @@ function chainOf(found: readonly FoundFrame[], applied: number, directory: strin
 export class Journal {
   readonly #directory: string;
   readonly #files: readonly JournalFile[];
+  /** For most frames, one after the other. */
+  readonly #space = Buffer.alloc(SPACE_BYTES);
   #active = 0;
   /** The last frame that is durable. */
   #last: number;
@@ -122,7 +126,7 @@ export class Journal {
    * @returns false where there is no room before more is released
    */
   append(changes: readonly StoredChange[], done: Done): boolean {
-    const { bytes, frame } = encodeFrame(this.#sequence + 1, this.#last, changes);
+    const { bytes, frame } = encodeFrame(this.#space, this.#sequence + 1, this.#last, changes);
     const file = this.#fileWithRoom(bytes.length);
     if (file === undefined) return false;
     this.#sequence = frame.sequence;

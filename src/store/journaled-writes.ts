@@ -1,11 +1,11 @@
 import { Failure } from '../base/errors.js';
-import { notWritten, requireWritable } from './disk-room.js';
+import { notWritten, requireWritable, WritableDisk } from './disk-room.js';
 import type { Journal } from './journal.js';
 import { BLOCK_BYTES, type Frame, LONGEST_KEY_BYTES, type StoredChange } from './journal-frame.js';
 import type { PendingChanges } from './pending.js';
 
 /** What is pending goes to LMDB when it is so much in the journal, or this old. */
-const CHECKPOINT_BYTES = 256 * 1024;
+const CHECKPOINT_BYTES = 512 * 1024;
 const CHECKPOINT_MS = 150;
 /** After one that failed. */
 const RETRY_MS = 1000;
@@ -49,6 +49,7 @@ export class JournaledWrites {
   /** What the journal has got since the last checkpoint began. */
   #bytes = 0;
   #rest = nothing;
+  readonly #disk: WritableDisk;
 
   constructor(
     private readonly directory: string,
@@ -56,13 +57,14 @@ export class JournaledWrites {
     private readonly pending: PendingChanges,
     private readonly commit: Commit,
   ) {
+    this.#disk = new WritableDisk(directory);
     if (pending.size > 0) this.#checkpointIn(CHECKPOINT_MS);
   }
 
   /** Durable, and to be seen, when it resolves. */
   write(changes: readonly StoredChange[], areObjects: boolean): Promise<void> {
     return new Promise((done, failed) => {
-      requireWritable(this.directory, areObjects ? FREE_FOR_OBJECTS_BYTES : FREE_FOR_THE_REST_BYTES);
+      this.#disk.require(areObjects ? FREE_FOR_OBJECTS_BYTES : FREE_FOR_THE_REST_BYTES);
       requireKeys(changes);
       this.#waiting.push({ changes, done, failed });
       if (!this.#flushing) this.#flush();
@@ -89,11 +91,13 @@ export class JournaledWrites {
 
   #flushed(group: readonly Waiting[], error: unknown, frame: Frame): void {
     if (error === undefined) {
-      this.pending.add(frame.sequence, frame.changes);
+      this.pending.add(frame.changes);
       this.#bytes += frame.lengthBytes;
+      this.#disk.took(frame.lengthBytes);
       for (const { done } of group) done();
       this.#checkpointInTime();
     } else {
+      this.#disk.hasFailed();
       fail(group, error);
     }
     this.#flush();

@@ -101,7 +101,7 @@ function openBoth(directory: string): { db: Database; pending: PendingChanges; w
     const applied = Number(db.getBinary(APPLIED)?.readBigUInt64LE() ?? 0);
     const { journal, frames } = Journal.open(directory, applied);
     const pending = new PendingChanges();
-    for (const { sequence, changes } of frames) pending.add(sequence, changes);
+    for (const { changes } of frames) pending.add(changes);
     const database = db;
     const writes = new JournaledWrites(directory, journal, pending, (changes, upTo) =>
       commit(database, changes, upTo),
@@ -145,7 +145,8 @@ export function openLmdbStore(directory: string): RecordStore {
       const at = recordKey(table, key);
       const change = pending.get(at);
       if (change === undefined) return db.getBinary(at);
-      return change.value && Buffer.from(change.value);
+      const { value } = change;
+      return value && Buffer.from(value);
     },
     keys: (table, prefix = NOTHING) => keysOf(recordKey(table, prefix), pending),
     count: (table, prefix) => {
@@ -153,8 +154,8 @@ export function openLmdbStore(directory: string): RecordStore {
       const start = recordKey(table, prefix);
       const end = endOfPrefix(start);
       let count = db.getKeysCount({ start, end });
-      for (const { key, value } of pending.range(start, end))
-        count += Number(value !== undefined) - Number(db.doesExist(key));
+      for (const { key, isRemoval } of pending.range(start, end))
+        count += Number(!isRemoval) - Number(db.doesExist(key));
       return count;
     },
     write: async (changes: readonly Change[]) => {

@@ -1,9 +1,4 @@
-import type { StoredChange } from './journal-frame.js';
-
-/** A change, and the frame of the journal that it is in. */
-export interface PendingChange extends StoredChange {
-  readonly sequence: number;
-}
+import type { FrameChange } from './journal-frame.js';
 
 /** So few are put into their places one by one; more are sorted with all others. */
 const FEW = 32;
@@ -12,11 +7,11 @@ const nameOf = (key: Buffer): string => key.toString('latin1');
 
 /** What is durable in the journal and not in LMDB yet, by key: what readers see before they look there. */
 export class PendingChanges {
-  readonly #changes: Map<string, PendingChange>;
+  readonly #changes: Map<string, FrameChange>;
   /** Their names in ascending order, which for latin1 is the byte order. */
   #names: string[];
 
-  constructor(changes = new Map<string, PendingChange>(), names: string[] = []) {
+  constructor(changes = new Map<string, FrameChange>(), names: string[] = []) {
     this.#changes = changes;
     this.#names = names;
   }
@@ -25,12 +20,12 @@ export class PendingChanges {
     return this.#names.length;
   }
 
-  add(sequence: number, changes: readonly StoredChange[]): void {
+  add(changes: readonly FrameChange[]): void {
     const added: string[] = [];
-    for (const { key, value } of changes) {
-      const name = nameOf(key);
+    for (const change of changes) {
+      const { name } = change;
       if (!this.#changes.has(name)) added.push(name);
-      this.#changes.set(name, { key, value, sequence });
+      this.#changes.set(name, change);
     }
     if (added.length > FEW) this.#names = this.#names.concat(added).sort();
     else for (const name of added) this.#names.splice(this.#placeOf(name), 0, name);
@@ -48,19 +43,19 @@ export class PendingChanges {
   }
 
   /** The last change of a key, if one is pending. */
-  get(key: Buffer): PendingChange | undefined {
+  get(key: Buffer): FrameChange | undefined {
     return this.size === 0 ? undefined : this.#changes.get(nameOf(key));
   }
 
   /** The last changes of the keys from `start` on and before `end`, in byte order: a copy. */
-  range(start: Buffer, end: Buffer): PendingChange[] {
+  range(start: Buffer, end: Buffer): FrameChange[] {
     if (this.size === 0) return [];
     const names = this.#names.slice(this.#placeOf(nameOf(start)), this.#placeOf(nameOf(end)));
     return names.map((name) => this.#changes.get(name)!);
   }
 
   /** In byte order. */
-  all(): PendingChange[] {
+  all(): FrameChange[] {
     return this.#names.map((name) => this.#changes.get(name)!);
   }
 
@@ -79,18 +74,18 @@ export class PendingChanges {
 }
 
 /** Keys in byte order: those of LMDB with the changes that are pending. */
-export function* mergedKeys(stored: Iterable<Buffer>, pending: readonly PendingChange[]): Generator<Buffer> {
+export function* mergedKeys(stored: Iterable<Buffer>, pending: readonly FrameChange[]): Generator<Buffer> {
   let at = 0;
   for (const key of stored) {
     let isChanged = false;
     for (; at < pending.length; at++) {
-      const change = pending[at]!;
-      const order = change.key.compare(key);
+      const { key: changed, isRemoval } = pending[at]!;
+      const order = changed.compare(key);
       if (order > 0) break;
       if (order === 0) isChanged = true;
-      if (change.value !== undefined) yield change.key;
+      if (!isRemoval) yield changed;
     }
     if (!isChanged) yield key;
   }
-  for (; at < pending.length; at++) if (pending[at]!.value !== undefined) yield pending[at]!.key;
+  for (; at < pending.length; at++) if (!pending[at]!.isRemoval) yield pending[at]!.key;
 }

@@ -54,7 +54,10 @@ export interface RecordStore {
 
 /** A record's key on disk: the table's byte, then its own. */
 export function recordKey(table: TableName, key: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([tables[table].prefix]), key]);
+  const at = Buffer.allocUnsafe(1 + key.length);
+  at[0] = tables[table].prefix;
+  at.set(key, 1);
+  return at;
 }
 
 /** The first key behind all keys that start with `prefix`. */
