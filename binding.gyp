@@ -25,6 +25,7 @@
         "native/addon/crypto/rsa-numbers.cc",
         "native/addon/crypto/rsa.cc",
         "native/addon/tls/context.cc",
+        "native/addon/tls/lookout.cc",
         "native/addon/tls/stream.cc",
         "native/addon/transport/group.cc",
         "native/addon/transport/offer.cc",

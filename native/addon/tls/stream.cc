@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstring>
 
+#include "../addon-data.h"
 #include "context.h"
 
 namespace tls {
@@ -57,6 +58,9 @@ Stream::Stream(const Napi::CallbackInfo& info)
   if (descriptor_ < 0) throw Napi::Error::New(env, std::strerror(errno));
   uv_loop_t* loop;
   napi_get_uv_event_loop(env, &loop);
+  auto& lookout = env.GetInstanceData<AddonData>()->lookout;
+  if (!lookout) lookout = std::make_unique<Lookout>(loop);
+  lookout_ = lookout.get();
   poll_ = new uv_poll_t;
   const int failed = uv_poll_init(loop, poll_, descriptor_);
   if (failed != 0 || SSL_set_fd(ssl_.get(), descriptor_) != 1) {
@@ -140,6 +144,7 @@ void Stream::read() {
       more = result > 0 && SSL_has_pending(ssl_.get()) == 1;
     }
     if (got > 0) {
+      lookout_->found();
       call(onData_, {Napi::Number::New(Env(), static_cast<double>(got))});
       // It may have held a key or a PIN.
       std::memset(inboxBytes_, 0, got);
@@ -221,6 +226,7 @@ Napi::Value Stream::write(const Napi::CallbackInfo& info) {
   // What has failed is told from the event loop.
   again_ = again_ || broken_;
   if (!outbox_.empty() || again_) listen();
+  if (outbox_.empty()) lookout_->begin();
   full_ = full_ || outbox_.bytes() > HIGH_WATER_BYTES;
   return Napi::Boolean::New(info.Env(), !full_);
 }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "../crypto/openssl.h"
+#include "lookout.h"
 #include "outbox.h"
 
 namespace tls {
@@ -67,6 +68,7 @@ class Stream : public Napi::ObjectWrap<Stream> {
   uv_poll_t* poll_ = nullptr;
   int descriptor_ = -1;
   int listening_ = 0;
+  Lookout* lookout_;  // the environment's
   Outbox outbox_;
   std::string why_;
   bool opened_ = false;
