@@ -45,16 +45,23 @@ interface Sorted {
   readonly given: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Tells the words that name the command from its options. A value may begin with a dash only behind `=`. */
+/**
+ * Tells the words that name the command from its options. A value may begin with a dash only behind `=`. What stands behind a password
+ * and is no word of a command may be the rest of it, and is not quoted.
+ */
 function sortWords(
   words: readonly string[],
   optionOf: (written: string) => readonly [string, Option<unknown>] | undefined,
+  isOfPath: (word: string) => boolean,
 ): Sorted {
   const path: string[] = [];
   const given = new Map<string, string[]>();
+  let behindSecret: string | undefined;
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
     if (!isOption(word)) {
+      if (behindSecret !== undefined && !isOfPath(word))
+        throw usage(`'${behindSecret}' takes one word: put one with spaces in it between quotation marks`);
       path.push(word);
       continue;
     }
@@ -62,6 +69,7 @@ function sortWords(
     const found = optionOf(written);
     if (found === undefined) throw usage(`unexpected argument '${shown(written)}' found`);
     const [name, option] = found;
+    behindSecret = option.secret && dashed(name);
     const values = attached === undefined ? [] : [attached];
     const most = option.value === undefined ? 0 : option.many ? Number.POSITIVE_INFINITY : 1;
     if (values.length > most) throw usage(`'${dashed(name)}' takes no value`);
@@ -100,7 +108,11 @@ export function parseWords<Context, Result>(
   const named = optionsAt < 0 ? words : words.slice(0, optionsAt);
   const asksHelp = named.includes('help') || words.includes('-h') || words.includes('--help');
   if (asksHelp) return { is: 'help', path: pathOfHelp(rows, named) };
-  const { path, given } = sortWords(words, (written) => names.get(written));
+  const { path, given } = sortWords(
+    words,
+    (written) => names.get(written),
+    (word) => rows.some((row) => row.path.includes(word)),
+  );
   const row = rows.find((one) => one.path.length === path.length && startsWith(path, one.path));
   if (row === undefined) {
     if (path.length === 0) throw usage('a command is missing');

@@ -82,6 +82,19 @@ describe("a tool's commands", () => {
     expect(valuesOf('key --token f list all')).to.deep.equal(['key list all', { token: 'f' }]);
   });
 
+  it('do not quote what may be the rest of a password', () => {
+    for (const line of [
+      'user create --username b --role admin --password my secret',
+      'user create --password=my secret --username b --role admin',
+      'user create --password my secret words --username b --role admin',
+    ])
+      expect(() => valuesOf(line), line)
+        .to.throw(`'--password' takes one word`)
+        .with.property('message')
+        .not.matches(/secret|words/);
+    expect(valuesOf('user --password x create --username b --role admin')).to.include('user create');
+  });
+
   for (const [line, problem] of [
     ['', 'a command is missing'],
     ['user destroy', "unrecognized subcommand 'destroy'"],
