@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -79,6 +82,43 @@ describe('configure-* with the API of an engine', () => {
     expect(none.code).to.equal(1);
     expect(none.stderr).to.contain('cluster-aaaaaaaaaaa').and.not.to.contain('example-secret');
     expect(clustersOf('cli')).to.deep.equal(before);
+  });
+
+  it('shows nothing of a name and a password in the endpoint', async () => {
+    const words = ['--cluster-id', cluster.id, '--endpoint', 'http://someone:hidden@127.0.0.1:1/'];
+    const refused = await tool('configure-cli', words, credentials);
+    expect(refused.code).to.equal(1);
+    expect(refused.stderr).to.contain('the endpoint has a name or a password in it');
+    expect(refused.stderr).not.to.match(/someone|hidden/);
+  });
+
+  it('shows what the API answers, and reads no answer without end', async () => {
+    const answers: [number, string][] = [
+      [400, JSON.stringify({ __type: 'CloudHsmAccessDeniedException', Message: 'Not today.' })],
+      [200, 'x'.repeat(2 * 1024 * 1024)],
+    ];
+    const said: string[] = [];
+    for (const [status, body] of answers) {
+      const server = createServer((_, response) => response.writeHead(status).end(body)).listen(
+        0,
+        '127.0.0.1',
+      );
+      await once(server, 'listening');
+      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const words = ['--cluster-id', cluster.id, '--endpoint', endpoint];
+      said.push((await tool('configure-cli', words, credentials)).stderr);
+      server.close();
+    }
+    expect(said[0]).to.contain('status 400 CloudHsmAccessDeniedException Not today.');
+    expect(said[1]).to.contain('it answers more than 1048576 bytes');
+  });
+
+  it('reads profiles from files only: /dev/null and a folder have none', async () => {
+    for (const file of ['/dev/null', prefix]) {
+      const more = { ...credentials, AWS_CONFIG_FILE: file, AWS_SHARED_CREDENTIALS_FILE: file };
+      const configured = await tool('configure-cli', ['--cluster-id', cluster.id], more);
+      expect(configured.code, configured.stderr).to.equal(0);
+    }
   });
 
   it('takes credentials and region from a profile', async () => {

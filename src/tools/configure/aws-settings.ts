@@ -1,6 +1,7 @@
+import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { readFileIfPresent } from '../../base/files.js';
+import { readNamedFile } from '../connection/identity.js';
 import { refused } from '../failure.js';
 import type { AwsCredentials } from './aws-signature.js';
 
@@ -8,9 +9,13 @@ import type { AwsCredentials } from './aws-signature.js';
 
 type Profile = Readonly<Record<string, string>>;
 
-/** One section of an INI file of ~/.aws. */
+/** Hundreds of accounts have a profile each. */
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/** One section of an INI file of ~/.aws; none where there is no such file, or /dev/null. Throws REFUSED. */
 function readProfile(file: string, section: string): Profile {
-  const text = readFileIfPresent(file)?.toString('utf8') ?? '';
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  const text = isFile ? readNamedFile(file, MOST_BYTES).toString('utf8') : '';
   const values: Record<string, string> = {};
   let current = '';
   for (const line of text.split(/\r?\n/)) {
@@ -60,5 +65,7 @@ export function endpointFrom(option: string | undefined, region: string, env: No
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !['http:', 'https:'].includes(url.protocol))
     throw refused('the endpoint is no http or https URL');
+  if (url.username !== '' || url.password !== '')
+    throw refused('the endpoint has a name or a password in it: leave them out, requests are signed');
   return url;
 }

@@ -7,6 +7,8 @@ import { signedHeaders } from './aws-signature.js';
 
 /** How long the API may take. */
 const TIMEOUT_MS = 15_000;
+/** One cluster with its HSMs and certificates has some KiB. */
+const MOST_BYTES = 1024 * 1024;
 
 const answer = z.looseObject({
   Clusters: z.array(
@@ -46,7 +48,7 @@ export async function hsmAddresses(
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' });
     status = response.status;
-    text = await response.text();
+    text = await readText(response);
   } catch (error) {
     throw refused(`DescribeClusters at ${url.origin} failed: ${describeError(error)}`, error);
   }
@@ -64,6 +66,18 @@ export async function hsmAddresses(
   return addresses;
 }
 
+/** Whoever listens there may say anything, for as long as he likes. */
+async function readText(response: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    bytes += part.length;
+    if (bytes > MOST_BYTES) throw new Error(`it answers more than ${MOST_BYTES} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -74,8 +88,13 @@ function parsed(text: string): unknown {
 
 function errorOf(text: string, status: number): string {
   const error = z
-    .looseObject({ __type: z.string().optional(), message: z.string().optional() })
+    .looseObject({
+      __type: z.string().optional(),
+      message: z.string().optional(),
+      // Of the errors that the service's model has.
+      Message: z.string().optional(),
+    })
     .safeParse(parsed(text));
-  const { __type = '', message = '' } = error.success ? error.data : {};
+  const { __type = '', Message = '', message = Message } = error.success ? error.data : {};
   return [`status ${status}`, __type.split('#').at(-1), message].filter(Boolean).join(' ').slice(0, 500);
 }
