@@ -79,6 +79,17 @@ export async function runManagementTool(
 ): Promise<void> {
   const servers = configured.map((server, index) => new Server(index, server));
   const session = new Session(terminal, servers);
+  try {
+    await converse(session);
+  } finally {
+    // Whatever happened: connections would keep the process.
+    for (const server of servers) server.close();
+    terminal.close();
+  }
+}
+
+async function converse(session: Session): Promise<void> {
+  const { terminal, servers } = session;
   session.print(E2E_IGNORED, CONNECTING);
   for (const [at, server] of servers.entries()) {
     if (at > 0) session.print('');
@@ -95,6 +106,4 @@ export async function runManagementTool(
       session.ended = true;
     }
   }
-  for (const server of servers) server.close();
-  terminal.close();
 }

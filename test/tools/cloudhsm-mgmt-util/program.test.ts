@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { runManagementTool } from '../../../src/tools/cloudhsm-mgmt-util/tool.js';
+import { readManagedServers } from '../../../src/tools/connection/cluster-access.js';
 import { projectRoot } from '../../support/engine.js';
-import { NetworkCluster } from '../../support/network.js';
+import { NetworkCluster, until } from '../../support/network.js';
 import { TestPrefix } from '../../support/prefix.js';
+import { ScriptedTerminal } from '../../support/scripted-terminal.js';
 
 interface Ended {
   readonly output: string;
@@ -54,6 +57,16 @@ describe('the program cloudhsm_mgmt_util', () => {
     listsBoth(await run([], 'listUsers\nquit\n'));
     const addresses = network.endpoints.map(({ host, port }) => `${host}:${port}`);
     listsBoth(await run(['-server', ...addresses], 'listUsers\nquit\n'));
+  });
+
+  it('lets go of the HSMs whatever happens: they would keep it from ending', async () => {
+    const terminal = new ScriptedTerminal([], () => {
+      throw new Error('the terminal is gone');
+    });
+    const servers = readManagedServers(prefix.path('etc/cloudhsm_mgmt_util.cfg'));
+    const failed = await runManagementTool(terminal, servers).catch((error: Error) => error.message);
+    expect(failed).to.equal('the terminal is gone');
+    await until(() => network.cluster.hsms.every(({ openSessions }) => openSessions === 0));
   });
 
   it('ends with its input', async () => {
