@@ -10,6 +10,7 @@ import { isUsage, refused, usage } from '../failure.js';
 import { helpText } from '../help.js';
 import { parseWords } from '../parsing.js';
 import { prefixPath } from '../prefix.js';
+import { requireAddress } from './addresses.js';
 
 /* `configure` of Client SDK 3 (reference management-tools, section 3.1): the files of its daemon and of cloudhsm_mgmt_util. */
 
@@ -121,7 +122,7 @@ const managementFile = (): string => etc('cloudhsm_mgmt_util.cfg');
 const readDaemon = () => readJson(daemonFile(), sections, packagedDaemonConfig() as never);
 
 function setAddress(hostname: string, { print }: Context): void {
-  if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(hostname)) throw usage(`'${hostname.slice(0, 64)}' is no address`);
+  requireAddress(hostname);
   const daemon = readDaemon();
   write(daemonFile(), { ...daemon, server: { ...daemon['server'], hostname } }, print);
   write(managementFile(), packagedManagementConfig([hostname]), print);

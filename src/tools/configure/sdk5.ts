@@ -9,6 +9,7 @@ import { flag, many, type Options, oneOf, optional, required, rowsFor, shown, wo
 import { CLIENT_PORT } from '../connection/cluster-access.js';
 import { refused, usage } from '../failure.js';
 import { prefixPath } from '../prefix.js';
+import { requireAddress } from './addresses.js';
 import { isPlaceholder, PLACEHOLDER, readDraft, writeConfig } from './config-file.js';
 import { hsmAddresses } from './describe-clusters.js';
 
@@ -148,9 +149,11 @@ function setTls(cluster: Cluster, values: PlainValues): void {
 function servers(addresses: readonly string[]) {
   if (addresses.length > limits.hsmsPerCluster)
     throw usage(`a cluster has at most ${limits.hsmsPerCluster} HSMs`);
-  for (const address of addresses)
-    if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(address)) throw usage(`'${address.slice(0, 64)}' is no address`);
-  return addresses.map((hostname) => ({ hostname, port: CLIENT_PORT, enable: true }));
+  return addresses.map((address) => ({
+    hostname: requireAddress(address),
+    port: CLIENT_PORT,
+    enable: true,
+  }));
 }
 
 /** A file as the package installs it: without servers, with what stands for them until somebody configures it. */

@@ -81,6 +81,15 @@ async function exported(session: KeySession, given: Given): Promise<Buffer | und
   return plain;
 }
 
+/** Writes what an exported key is to be in its file; its bytes are cleansed, also where they cannot be written. */
+function writeKeyFile(given: Given, plain: Buffer, contents: Buffer | string): void {
+  try {
+    writeGivenFile(given.text('-out'), contents);
+  } finally {
+    plain.fill(0);
+  }
+}
+
 const exportFlags = {
   '-k': handle,
   '-w': wrappingKey,
@@ -116,8 +125,7 @@ const exSymKey: KeyCommandRow = {
     if (!(await requireClass(session, given.number('-k'), CKO.CKO_SECRET_KEY, 'Cfm3WrapKey'))) return;
     const plain = await exported(session, given);
     if (plain === undefined) return;
-    writeGivenFile(given.text('-out'), plain);
-    plain.fill(0);
+    writeKeyFile(given, plain, plain);
     session.print('', `Wrapped Symmetric Key written to file "${given.text('-out')}"`, '');
   },
 };
@@ -132,8 +140,7 @@ const exportPrivateKey: KeyCommandRow = {
     if (!(await requireClass(session, given.number('-k'), CKO.CKO_PRIVATE_KEY, 'Cfm3WrapKey'))) return;
     const plain = await exported(session, given);
     if (plain === undefined) return;
-    writeGivenFile(given.text('-out'), pem('PRIVATE KEY', plain));
-    plain.fill(0);
+    writeKeyFile(given, plain, pem('PRIVATE KEY', plain));
     session.print('', `PEM formatted private key is written to ${given.text('-out')}`, '');
   },
 };
@@ -151,10 +158,10 @@ async function bringIn(
   given: Given,
   { plain, objectClass, keyType, title }: Incoming,
 ): Promise<void> {
-  requireDoable(session, given);
   const handle = given.number('-w');
   const keyFile = given.find('-wk');
   try {
+    requireDoable(session, given);
     const access = await newKeyAccess(session, given);
     const wrapped =
       keyFile === undefined
