@@ -42,10 +42,6 @@ export class LoadedObject {
     return loaded;
   }
 
-  get isDecoded(): boolean {
-    return this.#object !== undefined;
-  }
-
   get object(): HsmObject {
     return this.#object ?? this.#decode();
   }

@@ -77,6 +77,8 @@ interface Table {
   next: number;
 }
 
+/** What a table has of a value's hash, and an entry of the index. */
+const hashOf = (value: Buffer): number => digest('sha256', value).readUInt32BE(0);
 const hashIn = (entry: Buffer): number => entry.readUInt32BE(4);
 
 /**
@@ -114,7 +116,7 @@ export class ObjectIndex {
     for (const { type, handles } of this.#tables.values()) {
       const value = attributes.get(type);
       if (value === undefined || value.length === 0) continue;
-      const hash = hashIn(valuePrefix(type, value));
+      const hash = hashOf(value);
       if (isPresent) handles.add(hash, handle);
       else handles.remove(hash, handle);
     }
@@ -125,13 +127,12 @@ export class ObjectIndex {
   }
 
   #having({ type, isCommon }: IndexedAttribute, value: Buffer): Iterable<number> {
-    const prefix = valuePrefix(type, value);
     if (isCommon === undefined) {
       const table = this.#tables.get(type) ?? this.#newTable(type);
-      const found = table.next === RANGES ? table.handles.find(hashIn(prefix)) : undefined;
+      const found = table.next === RANGES ? table.handles.find(hashOf(value)) : undefined;
       if (found !== undefined) return found;
     }
-    return this.#read(prefix);
+    return this.#read(valuePrefix(type, value));
   }
 
   *#read(prefix: Buffer): Iterable<number> {

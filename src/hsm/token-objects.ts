@@ -120,10 +120,10 @@ export class TokenObjects {
     return this.#remember(LoadedObject.ofRecord(record, handle, kindOf(view)));
   }
 
-  /** The object for a search, which looks at little of it: nothing is decoded for that. */
+  /** The object for a search, which looks at little of it: it is decoded only for the second one soon after. */
   seen(handle: number): SeenObject | undefined {
     const cached = this.#cache.get(handle);
-    if (cached?.isDecoded) return cached;
+    if (cached !== undefined) return cached;
     const visible = this.#records.get(handle) ?? (this.get(handle) && this.#records.get(handle));
     const object = visible && viewOf(visible);
     return object === undefined ? this.get(handle) : { object, kind: kindOf(object) };
