@@ -29,6 +29,7 @@
         "native/addon/tls/stream.cc",
         "native/addon/transport/group.cc",
         "native/addon/transport/offer.cc",
+        "native/addon/transport/repeats.cc",
         "native/addon/transport/transport.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

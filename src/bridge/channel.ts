@@ -1,14 +1,15 @@
+import type { Socket } from 'node:net';
 import { andThen, type Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { Application } from '../cryptoki/application.js';
-import { dispatch } from '../cryptoki/dispatch.js';
+import { dispatch, repeatThrough } from '../cryptoki/dispatch.js';
 import { MAIN_THREAD } from '../cryptoki/library-log.js';
 import { MalformedFrame } from '../wire/bytes.js';
 import { readHello, TOKEN_BYTES, type Welcome, writeWelcome } from '../wire/handshake.js';
 import { tableHash } from '../wire/table-hash.js';
 import type { Applications } from './applications.js';
 import { HandshakeRefused } from './applications.js';
-import { sharedChannels } from './shared-memory.js';
+import { repeated, repeaterFor, type SharedGroup, sharedChannels, shareMemory } from './shared-memory.js';
 
 /**
  * One connection of a module, whatever carries its frames: the first frame is the hello, every further one a request.
@@ -32,12 +33,22 @@ export class Channel {
     return this.#application !== undefined;
   }
 
-  /** The answer to a frame, which came on one of the connection's channels: 0 but in shared memory. A program's threads
-   * each use their own, so a channel's number stands for a thread's. Throws, or rejects with, MalformedFrame or
-   * HandshakeRefused. */
-  receive(frame: Buffer, channel = 0): Eventually<Buffer> {
+  /** The answer to a frame that came on a socket. Throws, or rejects with, MalformedFrame or HandshakeRefused. */
+  receive(frame: Buffer): Eventually<Buffer> {
     if (this.#application === undefined) return this.#handshake(frame);
-    return dispatch(this.#application, frame, this.log, this.#thread + channel);
+    return repeated(this.#application.id, frame) ?? this.#serve(this.#application, frame, 0);
+  }
+
+  /** A program's threads each use their own of the connection's channels in memory, so a channel's number stands for a thread's. */
+  #serve(application: Application, frame: Buffer, channel: number): Eventually<Buffer> {
+    return dispatch(application, frame, this.log, this.#thread + channel);
+  }
+
+  /** Goes on in shared memory, if there can be any. `fail` ends the connection. */
+  share(socket: Socket, layoutVersion: number, fail: (error: unknown) => void): SharedGroup | undefined {
+    const application = this.#application!;
+    const receive = (frame: Buffer, channel: number) => this.#serve(application, frame, channel);
+    return shareMemory(socket, layoutVersion, application.id, { receive, fail });
   }
 
   #handshake(frame: Buffer): Eventually<Buffer> {
@@ -55,6 +66,7 @@ export class Channel {
         throw new MalformedFrame('the module has gone while its HSMs were looked for');
       }
       this.#application = application;
+      repeatThrough(repeaterFor(application.id), application, this.log);
       this.#thread = MAIN_THREAD + (connections - 1) * sharedChannels;
       return writeWelcome({ status: 'accepted', token, text: '' });
     });

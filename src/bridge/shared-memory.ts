@@ -2,16 +2,20 @@ import type { Socket } from 'node:net';
 import { addonPart } from '../base/addon.js';
 import { type Eventually, isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
+import type { Begun, Repeater, RepeatTerms } from '../cryptoki/repeats.js';
 import { MalformedFrame } from '../wire/bytes.js';
 import { framed } from '../wire/frames.js';
 import { writeOffer } from '../wire/handshake.js';
 
 /** native/addon/transport/transport.h */
 interface NativeTransport {
-  open(socketFd: number, offer: Buffer): number | undefined;
+  open(socketFd: number, offer: Buffer, owner: number): number | undefined;
   wake(group: number): void;
   answer(group: number, channel: number, answer: Buffer): void;
   close(group: number): void;
+  repeat(terms: RepeatTerms & { readonly owner: number }): number;
+  take(owner: number, request: Buffer): Buffer | undefined;
+  endRepeat(repeat: number): Begun | undefined;
 }
 
 interface NativePart {
@@ -20,11 +24,13 @@ interface NativePart {
     frameBytes: number,
     onRequest: (group: number, channel: number, lengthBytes: number, large?: Buffer) => Buffer | undefined,
     onFault: (group: number) => void,
+    onEnded: (repeat: number, begun: Begun | undefined) => void,
   ) => NativeTransport;
   readonly layoutVersion: number;
   readonly channels: number;
   readonly channelBytes: number;
   readonly inboxBytes: number;
+  readonly longestIvBytes: number;
 }
 
 /** Who answers the frames of a group of channels. */
@@ -46,8 +52,8 @@ const native = addonPart<NativePart>('transport');
 export const sharedChannels = native.channels;
 const inbox = Buffer.alloc(native.inboxBytes);
 const receivers = new Map<number, Receiver>();
-/** There is one event loop to look at channels in, so there is one of it. */
-let transport: NativeTransport | undefined;
+/** What is to be told of the end of a repeat. */
+const repeats = new Map<number, (begun: Begun | undefined) => void>();
 
 /** The descriptor that net keeps to itself: there is no other way to pass one through a socket. */
 function descriptorOf(socket: Socket): number {
@@ -74,7 +80,7 @@ function onRequest(group: number, channel: number, lengthBytes: number, large?: 
     const answer = receiver.receive(large ?? copyOfInbox(lengthBytes), channel);
     if (!isPromise(answer)) return answer;
     answer.then(
-      (later) => transport!.answer(group, channel, later),
+      (later) => transport.answer(group, channel, later),
       (error) => failed(group, error),
     );
     return undefined;
@@ -84,8 +90,40 @@ function onRequest(group: number, channel: number, lengthBytes: number, large?: 
 }
 
 function close(group: number): void {
-  if (receivers.delete(group)) transport!.close(group);
+  if (receivers.delete(group)) transport.close(group);
 }
+
+function onEnded(repeat: number, begun: Begun | undefined): void {
+  const ended = repeats.get(repeat);
+  repeats.delete(repeat);
+  ended?.(begun);
+}
+
+/** There is one event loop to look at channels in, so there is one of it. */
+const transport = new native.Transport(
+  inbox,
+  limits.frameBytes,
+  onRequest,
+  (group) => failed(group, new MalformedFrame('what the module wrote to its shared memory')),
+  onEnded,
+);
+
+/** Answers frames of an application by itself: those in memory, and others that `repeated` is asked about. */
+export const repeaterFor = (owner: number): Repeater => ({
+  longestIvBytes: native.longestIvBytes,
+  start: (terms, whenEnded) => {
+    const longestInputBytes = Math.min(terms.longestInputBytes, limits.frameBytes);
+    const repeat = transport.repeat({ ...terms, owner, longestInputBytes });
+    repeats.set(repeat, whenEnded);
+    return () => {
+      repeats.delete(repeat);
+      return transport.endRepeat(repeat);
+    };
+  },
+});
+
+/** The answer to a frame of an application that repeats an operation. */
+export const repeated = (owner: number, frame: Buffer): Buffer | undefined => transport.take(owner, frame);
 
 /** An offer without memory: frames go on over the socket. */
 export const noOffer: Buffer = writeOffer({
@@ -97,23 +135,21 @@ export const noOffer: Buffer = writeOffer({
 /**
  * Makes memory for a group of channels and passes it to the module at the other end of the socket, along with an
  * offer. From then on frames come through the memory, and a byte on the socket only rings. Returns undefined where
- * this machine, or this module, cannot share memory: then nothing was sent.
+ * this machine, or this module, cannot share memory: then nothing was sent. `owner` is the application's number.
  * @throws MalformedFrame where the module did not leave room for an offer
  */
 export function shareMemory(
   socket: Socket,
   layoutVersion: number,
+  owner: number,
   receiver: Receiver,
 ): SharedGroup | undefined {
   if (layoutVersion !== native.layoutVersion) return undefined;
-  transport ??= new native.Transport(inbox, limits.frameBytes, onRequest, (group) =>
-    failed(group, new MalformedFrame('what the module wrote to its shared memory')),
-  );
   const { channels, channelBytes } = native;
   const offer = writeOffer({ layoutVersion, channels, channelBytes });
-  const group = transport.open(descriptorOf(socket), framed(offer));
+  const group = transport.open(descriptorOf(socket), framed(offer), owner);
   if (group === undefined) return undefined;
   if (group < 0) throw new MalformedFrame('the module does not take the offer of shared memory');
   receivers.set(group, receiver);
-  return { wake: () => transport!.wake(group), close: () => close(group) };
+  return { wake: () => transport.wake(group), close: () => close(group) };
 }

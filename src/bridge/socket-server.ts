@@ -8,7 +8,7 @@ import { FrameSplitter, frameHeader } from '../wire/frames.js';
 import { isShare, readShare } from '../wire/handshake.js';
 import type { Applications } from './applications.js';
 import { Channel, farewell } from './channel.js';
-import { noOffer, type SharedGroup, shareMemory } from './shared-memory.js';
+import { noOffer, type SharedGroup } from './shared-memory.js';
 
 /** Keeps frames on the sockets, on either side: to find out whether shared memory has to do with a problem. */
 export const sharesMemory = (): boolean => process.env['CLOUDHSM_LOCAL_TRANSPORT'] !== 'socket';
@@ -35,8 +35,7 @@ function serve(socket: Socket, applications: Applications, log: Log): void {
     socket.destroySoon();
   };
   const share = (frame: Buffer): void => {
-    const receiver = { receive: channel.receive.bind(channel), fail: refuse };
-    group = sharesMemory() ? shareMemory(socket, readShare(frame), receiver) : undefined;
+    group = sharesMemory() ? channel.share(socket, readShare(frame), refuse) : undefined;
     if (group === undefined) send(noOffer);
   };
   /** Serves what has arrived, a call at a time, for as long as the peer takes its answers away. */

@@ -4,6 +4,7 @@ import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { KeyAccess } from '../hsm/key-access.js';
+import type { Lease, LeaseRequest } from '../hsm/leases.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -80,6 +81,14 @@ export class ClusterClient {
       if (!key.token || this.#availability.isKnown(request.handle)) return key;
       return andThen(this.#availability.require(request.handle, cause), () => key);
     });
+  }
+
+  /** Has what was just done repeated without commands, if the HSM and the rules of the cluster allow that. */
+  lease(request: LeaseRequest): Lease | undefined {
+    const lease = this.#seats.lease(request);
+    if (lease === undefined || !lease.token || this.#availability.isKnown(request.handle)) return lease;
+    lease.end();
+    return undefined;
   }
 
   /** For keys that are used without `describeKey`: throws CKR_FUNCTION_FAILED for a token key on fewer than two HSMs, unless that

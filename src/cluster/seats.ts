@@ -3,6 +3,7 @@ import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.
 import { forms } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import type { Lease, LeaseRequest } from '../hsm/leases.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
@@ -191,6 +192,11 @@ export class Seats {
     } catch (error) {
       return this.#elsewhere(seat, error, name, request, cause);
     }
+  }
+
+  /** From an HSM in this process. */
+  lease(request: LeaseRequest): Lease | undefined {
+    return this.#spreads ? undefined : this.#home?.connection?.lease?.(request);
   }
 
   #choose(name: CommandName, request: unknown): Seat | undefined {

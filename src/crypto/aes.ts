@@ -2,6 +2,7 @@ import { decryptWith, encryptWith, type NativeCipher, zeroBlockUnder } from './b
 import { CryptoError } from './errors.js';
 import { nativeKey, type SecretKey } from './keys.js';
 import { outputBuffer } from './native.js';
+import { type Repeatable, repeatableWith } from './repeatable.js';
 
 /** The modes of SP 800-38A. */
 export type AesMode = 'ecb' | 'cbc' | 'ctr';
@@ -44,6 +45,15 @@ export function aesDecrypt(
 ): Buffer {
   return decryptWith(cipherOf[mode], key, iv, ciphertext, padding);
 }
+
+/** ECB or CBC, as aesEncrypt and aesDecrypt do them; undefined for decryption that removes a padding, whose output is as long as
+ * that says. */
+export const repeatableAes = (
+  key: SecretKey,
+  mode: 'ecb' | 'cbc',
+  direction: 'encrypt' | 'decrypt',
+  padding: boolean,
+): Repeatable | undefined => repeatableWith(cipherOf[mode], key, direction, padding);
 
 /** A block of zeros under a key of these bytes, as check values are made of it. Throws CryptoError INVALID_KEY. */
 export const aesZeroBlock = (key: Uint8Array): Buffer => zeroBlockUnder(cipherOf.ecb, key);

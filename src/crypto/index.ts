@@ -29,4 +29,11 @@ export * from './numbers.js';
 export * from './passwords.js';
 export { pkcs8OfPem } from './pem-keys.js';
 export * from './random.js';
+export {
+  type Repeatable,
+  repeatableAesGcm,
+  repeatableCmac,
+  repeatableEcdsaSign,
+  repeatableHmac,
+} from './repeatable.js';
 export * from './rsa.js';

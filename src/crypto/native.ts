@@ -1,6 +1,7 @@
 import { addonPart } from '../base/addon.js';
 import type { Eventually } from '../base/eventually.js';
 import { CryptoError } from './errors.js';
+import type { Repeatable } from './repeatable.js';
 
 // The addon's crypto part. Arguments are positional, hashes and curves are row numbers of the addon's own
 // tables, and functions with an `output` write into it, so that small outputs come out of Node's Buffer pool.
@@ -45,6 +46,7 @@ export interface NativeAsymmetricKey {
   ecdsaSign(digest: Uint8Array): Eventually<Buffer>;
   ecdsaVerify(digest: Uint8Array, signature: Uint8Array): Eventually<boolean>;
   ecdhDerive(peerPoint: Uint8Array): Eventually<Buffer>;
+  repeatableEcdsaSign(longestHashBytes: number): Repeatable | undefined;
 }
 
 /** The bytes of a secret key and its keyed contexts, held by the addon. */
@@ -77,6 +79,10 @@ export interface NativeSecretKey {
   wrapLater(padded: boolean, encrypt: boolean, input: Uint8Array): Promise<Buffer>;
   hmac(hash: number, data: Uint8Array, output: Uint8Array): void;
   cmac(data: Uint8Array, output: Uint8Array): void;
+  repeatableGcm(encrypt: boolean, aad: Uint8Array, tagLengthBytes: number, makesIv: boolean): Repeatable;
+  repeatableCipher(mode: number, encrypt: boolean, padding: boolean): Repeatable;
+  repeatableHmac(hash: number): Repeatable;
+  repeatableCmac(): Repeatable;
 }
 
 /** A parsed key of the addon that signs messages whole. */

@@ -5,8 +5,11 @@ import { ckr } from '../pkcs11/ckr.js';
 import type { Library } from './library.js';
 import type { LibraryLog } from './library-log.js';
 import type { Client } from './readiness.js';
+import type { Repeats } from './repeats.js';
 import { Session } from './session.js';
 import { type Slot, Token } from './slot.js';
+
+let lastId = 0;
 
 /** A program that called C_Initialize: its tokens and sessions, from then to C_Finalize or its death. */
 export class Application {
@@ -15,6 +18,10 @@ export class Application {
   /** Handles begin at a random number, so that those of a former engine mean nothing to this one. */
   #nextHandle = 1 + (randomBytes(4).readUInt32LE() % 0x3fffffff);
   readonly #closing: (() => void)[] = [];
+  /** Tells applications apart. */
+  readonly id = ++lastId;
+  /** Where what carries its frames can answer them. */
+  repeats: Repeats | undefined;
   readonly slots: readonly Slot[];
   readonly log: LibraryLog;
 
@@ -26,7 +33,7 @@ export class Application {
     if (release !== undefined) this.#closing.push(release);
     this.log = log;
     this.#tokens = slots.map(
-      (slot) => new Token(slot, (deviation, call) => readiness.note(deviation, call, client)),
+      (slot) => new Token(slot, (deviation, call, times) => readiness.note(deviation, call, client, times)),
     );
   }
 

@@ -19,6 +19,10 @@ import { signingCalls } from './calls/signing.js';
 import { slotCalls } from './calls/slots.js';
 import { wrappingCalls } from './calls/wrapping.js';
 import type { Handlers } from './handler.js';
+import { MAIN_THREAD } from './library-log.js';
+import { type Repeater, type RepeatStep, Repeats, repeatSteps } from './repeats.js';
+import type { Session } from './session.js';
+import { settleAll } from './unsettled.js';
 
 const handlers: Required<Handlers> = {
   ...generalCalls,
@@ -43,6 +47,7 @@ type AnyHandler = (
 interface Route {
   readonly handler: AnyHandler | undefined;
   readonly hasSession: boolean;
+  readonly repeat: RepeatStep | undefined;
   count: number;
   failures: number;
 }
@@ -53,6 +58,7 @@ const routes: ReadonlyMap<CallRow, Route> = new Map(
     {
       handler: handlers[call.name as keyof Handlers] as AnyHandler | undefined,
       hasSession: call.arguments[0]?.kind === 'session',
+      repeat: repeatSteps.get(call.name),
       count: 0,
       failures: 0,
     },
@@ -61,9 +67,21 @@ const routes: ReadonlyMap<CallRow, Route> = new Map(
 
 /** How often each function was called in this process, and how often it failed; those that never were left out. */
 export function callCounts(): { call: string; count: number; failures: number }[] {
+  settleAll();
   return [...routes]
     .filter(([, { count }]) => count > 0)
     .map(([{ name }, { count, failures }]) => ({ call: name, count, failures }));
+}
+
+/** Lets what carries an application's frames answer them, where it may. */
+export function repeatThrough(repeater: Repeater, application: Application, log: Log): void {
+  application.repeats ??= new Repeats(
+    repeater,
+    (frame) => void dispatch(application, frame, log, MAIN_THREAD),
+    (call, times) => {
+      routes.get(call)!.count += times;
+    },
+  );
 }
 
 /** The outputs that go along with a failure, if any. */
@@ -107,13 +125,21 @@ function failed(log: Log, application: Application, call: CallRow, error: unknow
   return writeAnswer(call, rv, outputOf(call, error));
 }
 
-function run(application: Application, call: CallRow, input: AnyInput): Eventually<AnyOutput | undefined> {
+function run(
+  application: Application,
+  call: CallRow,
+  input: AnyInput,
+  frame: Buffer,
+): Eventually<AnyOutput | undefined> {
   const route = routes.get(call)!;
-  const { handler, hasSession } = route;
+  const { handler, hasSession, repeat } = route;
   route.count++;
   const on = hasSession ? application.session(input['hSession'] as number) : application;
   if (handler === undefined) throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call.name}`);
-  return handler(on, input, application);
+  if (repeat === undefined || application.repeats === undefined) return handler(on, input, application);
+  const output = handler(on, input, application);
+  if (!isPromise(output)) application.repeats.done(repeat, on as Session, frame, output);
+  return output;
 }
 
 /** Answers one request frame of an application, from one of its threads. Throws MalformedFrame, and nothing else. */
@@ -125,7 +151,7 @@ export function dispatch(
 ): Eventually<Buffer> {
   const { call, input } = readRequest(frame);
   const answer = orElse<Buffer>(
-    () => andThen(run(application, call, input), (output) => writeAnswer(call, CKR.CKR_OK, output)),
+    () => andThen(run(application, call, input, frame), (output) => writeAnswer(call, CKR.CKR_OK, output)),
     (error) => failed(log, application, call, asFailure(error), thread),
   );
   if (call.secret !== true) return answer;

@@ -1,5 +1,6 @@
 import type { Log } from '../base/log.js';
 import { type DeviationId, deviations } from '../objects/deviations.js';
+import { settleAll } from './unsettled.js';
 
 /** The process behind a module's connections, for the status page, the log and the readiness report. */
 export interface Client {
@@ -43,14 +44,14 @@ export class ReadinessRecord {
     private readonly now: () => number = Date.now,
   ) {}
 
-  note(deviation: DeviationId, call: string, client: Deviating): void {
+  note(deviation: DeviationId, call: string, client: Deviating, times = 1): void {
     const known = this.#uses.get(client.program)?.get(deviation)?.get(call);
     const atMs = this.now();
     const use = known ?? this.#add({ deviation, call, program: client.program, count: 0, firstMs: atMs });
-    use.count++;
+    use.count += times;
     use.lastMs = atMs;
     if (use.logged === undefined) this.#say(use, client);
-    this.changed(use.count === 1);
+    this.changed(use.count === times);
   }
 
   #add(use: Omit<Counted, 'lastMs'>): Counted {
@@ -75,6 +76,7 @@ export class ReadinessRecord {
 
   /** All of it, by program. */
   uses(): DeviationUse[] {
+    settleAll();
     return [...this.#uses.values()]
       .flatMap((ofProgram) => [...ofProgram.values()])
       .flatMap((ofDeviation) => [...ofDeviation.values()])

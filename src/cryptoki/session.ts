@@ -3,6 +3,7 @@ import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { MechanismTable } from '../mechanisms/mechanism-table.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKS } from '../pkcs11/constants.js';
+import { LastOperation, type RepeatedKind } from './last-operation.js';
 import type { ActiveOperation, OperationKind } from './operations.js';
 import type { Token } from './slot.js';
 
@@ -17,6 +18,14 @@ export class Session {
     encrypt: undefined,
     decrypt: undefined,
   };
+  /** What may be repeated (repeats.ts). */
+  readonly lastOperations: Readonly<Record<RepeatedKind, LastOperation>> = {
+    sign: new LastOperation(),
+    encrypt: new LastOperation(),
+    decrypt: new LastOperation(),
+  };
+  /** The IV that the HSM has made for the encryption that is about to be begun. */
+  madeIv: Buffer | undefined;
   readonly #objects = new Set<number>();
   #closed = false;
 
@@ -51,6 +60,10 @@ export class Session {
       throw ckr('CKR_OPERATION_ACTIVE', `a ${kind} operation is active`);
   }
 
+  isActive(kind: OperationKind): boolean {
+    return this.#operations[kind] !== undefined;
+  }
+
   begin<Kind extends OperationKind>(kind: Kind, operation: ActiveOperation<Kind>): void {
     this.requireIdle(kind);
     (this.#operations as { [K in Kind]: ActiveOperation<K> | undefined })[kind] = operation;
@@ -83,6 +96,7 @@ export class Session {
   }
 
   #endAll(): void {
+    for (const { stop } of Object.values(this.lastOperations)) stop?.();
     for (const kind of Object.keys(this.#operations) as OperationKind[]) this.end(kind);
   }
 

@@ -1,6 +1,7 @@
 import { type AuditRow, auditRows } from './audit/commands.js';
 import { type AnyCommand, type CommandName, commands } from './commands/index.js';
 import type { HsmSession } from './hsm-session.js';
+import { recallsOf } from './leases.js';
 import { lastingWrites } from './limited-writes.js';
 import { guards, type Need, onlyLooks } from './quorum/services.js';
 
@@ -17,6 +18,8 @@ export interface Steps {
   /** Whether a request writes what lasts. */
   readonly writes: ((session: HsmSession, request: unknown) => boolean) | undefined;
   readonly row: AuditRow<unknown, unknown> | undefined;
+  /** Which leases it ends. */
+  readonly recalls: 'nothing' | 'key' | 'everything';
 }
 
 export const steps = Object.fromEntries(
@@ -29,6 +32,7 @@ export const steps = Object.fromEntries(
       looks: onlyLooks.has(name as CommandName),
       writes: lastingWrites[name as CommandName],
       row: auditRows[name as CommandName],
+      recalls: recallsOf(name as CommandName),
     },
   ]),
 ) as unknown as { readonly [N in CommandName]: Steps };

@@ -105,6 +105,7 @@ export class HsmSession {
 
   /** Ends the login, and with it the session keys (v2.40 base, C_Logout: private session objects are destroyed). */
   logout(): void {
+    this.hsm.leases.recall();
     if (this.#user !== undefined) this.hsm.logins.remove(this.#user, this);
     this.#user = undefined;
     this.hsm.quorum.forget(this);

@@ -4,20 +4,19 @@ import type { ClusterKind } from '../base/cluster-kind.js';
 import { describeError } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import { type Log, silentLog } from '../base/log.js';
-import { randomBytes } from '../crypto/index.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import { type CertificateSwitch, certificateSwitch } from '../objects/certificates.js';
 import type { Profile } from '../objects/deviations.js';
 import { type DeviationListener, Gate } from '../objects/gate.js';
 import type { RecordStore } from '../store/record-store.js';
-import { SEALING_KEY_BYTES } from '../store/sealing.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
 import { type AuditDetails, type AuditEntry, byItself } from './audit/entry.js';
 import { firstRecords } from './audit/first-records.js';
 import { AuditTrail } from './audit/trail.js';
 import { backUp } from './backup/back-up.js';
-import { commandCount, steps } from './command-steps.js';
+import { CommandCounts } from './command-counts.js';
+import { steps } from './command-steps.js';
 import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
 import {
   type DeviceCertificates,
@@ -34,6 +33,7 @@ import {
 } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
+import { type Lease, type LeaseRequest, Leases } from './leases.js';
 import { LastingWrites } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
@@ -84,10 +84,6 @@ const SESSION_NUMBERS = 0x1000000;
 
 const MASKING_KEY = settingKey('masking-key');
 
-export function newMaskingKey(): Buffer {
-  return randomBytes(SEALING_KEY_BYTES);
-}
-
 export interface HsmConnectOptions extends ClientSwitches {
   /** Learns of the deviations that the HSM allows. */
   readonly allowed?: DeviationListener | undefined;
@@ -105,6 +101,9 @@ export interface HsmConnection {
   /** Runs one command. Throws a Failure with a CKR code. `cause`: the connection's listener learns under this name of the
    * deviations that the HSM allows; they travel with the answer. */
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>>;
+  /** Has an operation repeated without commands, where the HSM is in this process; undefined where it has to be commands. Throws
+   * what they would. */
+  lease?(request: LeaseRequest): Lease | undefined;
   /** Logs out and forgets the connection's session keys. */
   close(): void;
 }
@@ -128,7 +127,8 @@ export class Hsm {
   #throttle: Throttle | undefined;
   #sessions = 0;
   readonly #openSessions: OpenSessions;
-  readonly #commandCounts = new Float64Array(commandCount);
+  readonly leases = new Leases((name, times) => this.#commands.add(name, times));
+  readonly #commands = new CommandCounts();
 
   private constructor(
     readonly settings: HsmSettings,
@@ -146,6 +146,7 @@ export class Hsm {
     this.mechanisms = mechanismsOf(settings);
     this.#lastingWrites = new LastingWrites(settings.id);
     // Whoever made it so has the answer first.
+    objects.watch((handle) => this.leases.recall(handle));
     mutualTls.watch(() => setImmediate(() => this.#dropUnadmitted()));
     this.#openSessions = new OpenSessions(audit);
   }
@@ -209,7 +210,7 @@ export class Hsm {
   backUp(clusterId: string): AsyncGenerator<Buffer> {
     if (this.#condition === 'unreachable' || this.#condition === 'tamper')
       throw new HsmUnavailable('unreachable', `no backup of ${this.settings.id}: ${faults[this.#condition]}`);
-    const commandsGiven = (): number => this.#commandCounts.reduce((sum, count) => sum + count, 0);
+    const commandsGiven = (): number => this.commandCounts().reduce((sum, [, count]) => sum + count, 0);
     const { settings, store, maskingKey, audit } = this;
     return backUp({ settings, store, maskingKey, audit, commandsGiven }, clusterId);
   }
@@ -257,11 +258,17 @@ export class Hsm {
     return {
       hsmId: this.settings.id,
       send: (name, request, cause) =>
-        this.#condition === undefined && this.#throttle === undefined
+        this.#isPlain
           ? this.#run(session, name, request, cause)
           : this.#runUnder(session, name, request, cause),
+      lease: (request) => (this.#isPlain && !session.closed ? this.leases.give(session, request) : undefined),
       close: () => this.#openSessions.close(session),
     };
+  }
+
+  /** It simply does what it is told. */
+  get #isPlain(): boolean {
+    return this.#condition === undefined && this.#throttle === undefined;
   }
 
   /** Connections that are open now. */
@@ -271,9 +278,8 @@ export class Hsm {
 
   /** How often each command was given, those that never were left out. */
   commandCounts(): [CommandName, number][] {
-    return Object.entries(steps)
-      .map(([name, { at }]): [CommandName, number] => [name as CommandName, this.#commandCounts[at]!])
-      .filter(([, count]) => count > 0);
+    this.leases.settle();
+    return this.#commands.all();
   }
 
   /** Under enforcement, connections that are none of mutual TLS end. */
@@ -303,6 +309,7 @@ export class Hsm {
 
   /** Serves peers only until it has caught up with those that can be reached. */
   async join(): Promise<void> {
+    this.leases.recall();
     this.#condition = 'joining';
     await this.synchronize();
     if (this.#condition === 'joining') this.#condition = undefined;
@@ -313,6 +320,7 @@ export class Hsm {
     if (this.#condition === fault) return;
     if (this.#condition !== undefined) await this.join();
     this.log.warn({ hsm: this.settings.id, fault }, faults[fault]);
+    this.leases.recall();
     this.#condition = fault;
     if (fault === 'tamper') await this.objects.zeroise();
     if (losesSessions.has(fault)) this.#openSessions.dropClients();
@@ -346,14 +354,18 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { at, plain, writes } = steps[name];
+    const { at, plain, writes, recalls } = steps[name];
     if (session.closed)
       throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
-    this.#commandCounts[at]!++;
+    this.#commands.given(at);
     if (plain.login !== 'none') session.requireLogin(plain.login);
-    if (writes === undefined || session.isPeer || !writes(session, request))
-      return this.#perform(session, name, request, cause);
-    return this.#lastingWrites.run(() => this.#perform(session, name, request, cause));
+    const perform = (): Eventually<AnswerOf<N>> =>
+      writes === undefined || session.isPeer || !writes(session, request)
+        ? this.#perform(session, name, request, cause)
+        : this.#lastingWrites.run(() => this.#perform(session, name, request, cause));
+    if (recalls === 'nothing') return perform();
+    const handle = recalls === 'key' ? (request as { readonly handle: number }).handle : undefined;
+    return this.leases.around(handle, perform);
   }
 
   #perform<N extends CommandName>(
@@ -372,6 +384,7 @@ export class Hsm {
   }
 
   async close(): Promise<void> {
+    this.leases.recall();
     const summary = await this.objects.end();
     await this.audit.close();
     try {

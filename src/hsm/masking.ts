@@ -1,8 +1,8 @@
-import { hmac, importSecretKey, type SecretKey } from '../crypto/index.js';
+import { hmac, importSecretKey, randomBytes, type SecretKey } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import { canonicalRecord, decodeObject, encodeObject } from '../objects/record.js';
 import { ckr } from '../pkcs11/ckr.js';
-import { seal, unseal } from '../store/sealing.js';
+import { SEALING_KEY_BYTES, seal, unseal } from '../store/sealing.js';
 import type { UserRecord } from './user-records.js';
 
 /** A masked object: an object sealed under the masking key that all HSMs of a cluster, and nobody else, have. The one
@@ -15,6 +15,10 @@ const DIGEST_LABEL = Buffer.from('cloudhsm-local object digest 1');
 
 const OTHER_MASKING_KEY =
   'the masked object is of a cluster with another masking key: only clusters of one backup share theirs';
+
+export function newMaskingKey(): Buffer {
+  return randomBytes(SEALING_KEY_BYTES);
+}
 
 export class MaskingKey {
   readonly #key: SecretKey;

@@ -1,4 +1,10 @@
-import { aesGcmDecrypt, aesGcmEncrypt, randomBytes, type SecretKey } from '../crypto/index.js';
+import {
+  aesGcmDecrypt,
+  aesGcmEncrypt,
+  randomBytes,
+  repeatableAesGcm,
+  type SecretKey,
+} from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKK } from '../pkcs11/constants.js';
 import {
@@ -88,9 +94,13 @@ export const gcm: CipherMechanism = {
     if (ciphertext.length < tagBytes) throw ckr('CKR_ENCRYPTED_DATA_LEN_RANGE', 'shorter than its tag');
     return aesGcmDecrypt(secretOf(key), pIv, pAAD, tagBytes, ciphertext);
   },
+  ivOf: (parameter) => withGivenIv(parameter).pIv,
+  repeatable: (key, parameter, direction, makesIv) => {
+    const { pAAD, tagBytes } = withGivenIv(parameter);
+    return repeatableAesGcm(secretOf(key), direction, pAAD, tagBytes, makesIv);
+  },
   hsmIv: {
     lengthBytes: GCM_IV_BYTES,
-    of: (parameter) => withGivenIv(parameter).pIv,
     isOpen: (parameter) => isLeftOpen(withGivenIv(parameter).pIv),
     with: (parameter, iv) => ({ ...structParameter(parameter, 'CK_GCM_PARAMS'), pIv: iv }),
   },

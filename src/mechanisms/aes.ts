@@ -1,4 +1,4 @@
-import { aesDecrypt, aesEncrypt, type SecretKey } from '../crypto/index.js';
+import { aesDecrypt, aesEncrypt, repeatableAes, type SecretKey } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKK } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
@@ -30,6 +30,7 @@ const aes: BlockAlgorithm = {
   maxDataBytes: MAX_DATA_BYTES,
   encrypt: aesEncrypt,
   decrypt: aesDecrypt,
+  repeatable: repeatableAes,
 };
 
 function counterOf(parameter: MechanismParameter): { cb: Buffer; ulCounterBits: number } {

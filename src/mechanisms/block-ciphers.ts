@@ -1,4 +1,4 @@
-import type { SecretKey } from '../crypto/index.js';
+import type { Repeatable, SecretKey } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import {
   badParameter,
@@ -27,6 +27,12 @@ export interface BlockAlgorithm {
   readonly maxDataBytes: number;
   readonly encrypt: Transform;
   readonly decrypt: Transform;
+  readonly repeatable?: (
+    key: SecretKey,
+    mode: 'ecb' | 'cbc',
+    direction: Direction,
+    padding: boolean,
+  ) => Repeatable | undefined;
 }
 
 const secretOf = (key: UsableKey): SecretKey => key.native as SecretKey;
@@ -70,6 +76,9 @@ export function blockCipher(
         throw ckr('CKR_ENCRYPTED_DATA_LEN_RANGE', 'padded data is never empty');
       return algorithm.decrypt(secretOf(key), mode, ivOf(parameter), ciphertext, padding);
     },
+    ...(mode === 'cbc' && { ivOf: (parameter) => ivOf(parameter)! }),
+    repeatable: (key, _parameter, direction) =>
+      algorithm.repeatable?.(secretOf(key), mode, direction, padding),
     stream: {
       partMechanism: algorithm[mode],
       blockBytes,

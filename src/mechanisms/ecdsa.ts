@@ -7,6 +7,7 @@ import {
   ecdsaVerify,
   generateEcKeyPair,
   hashLengthBytes,
+  repeatableEcdsaSign,
 } from '../crypto/index.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -75,6 +76,9 @@ function padHalves(signature: Buffer, halfBytes: number): Buffer {
   return Buffer.concat([zeros, signature.subarray(0, half), zeros, signature.subarray(half)]);
 }
 
+/** Longer than any hash by far: the program forgot to hash. */
+const LONGEST_HASH_BYTES = 1024;
+
 /** CKM_ECDSA: the input is a hash, cut to the order's length as FIPS 186-5 section 6.4 says; the signature r‖s. */
 const ecdsa: MechanismRow = {
   type: CKM.CKM_ECDSA,
@@ -86,12 +90,12 @@ const ecdsa: MechanismRow = {
     signatureLengthBytes: (key) => 2 * orderLengthBytes(key),
     padSignature: (key, signature) => padHalves(signature, orderLengthBytes(key)),
     checkInput: (_parameter, _key, lengthBytes) => {
-      // Longer than any hash by far: the program forgot to hash.
-      if (lengthBytes === 0 || lengthBytes > 1024) {
+      if (lengthBytes === 0 || lengthBytes > LONGEST_HASH_BYTES) {
         throw ckr('CKR_DATA_LEN_RANGE', `CKM_ECDSA takes a hash, not ${lengthBytes} bytes`);
       }
     },
     sign: (key, _parameter, input) => ecdsaSign(nativeOf(key), input),
+    repeatableSign: (key) => repeatableEcdsaSign(nativeOf(key), LONGEST_HASH_BYTES),
     verify: (key, _parameter, input, signature) => ecdsaVerify(nativeOf(key), input, signature),
   },
 };

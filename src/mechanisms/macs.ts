@@ -1,4 +1,13 @@
-import { cmac, constantTimeEqual, hashLengthBytes, hmac, type SecretKey } from '../crypto/index.js';
+import {
+  cmac,
+  constantTimeEqual,
+  hashLengthBytes,
+  hmac,
+  type Repeatable,
+  repeatableCmac,
+  repeatableHmac,
+  type SecretKey,
+} from '../crypto/index.js';
 import { CKK } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
 import { hashRows } from './hashes.js';
@@ -14,6 +23,7 @@ function mac(
   maxDataBytes: number,
   lengthBytes: number,
   compute: (key: SecretKey, input: Buffer) => Buffer,
+  repeatable: (key: SecretKey) => Repeatable,
 ): SignatureMechanism {
   return {
     keyTypes: [keyType],
@@ -21,6 +31,7 @@ function mac(
     check: noParameter,
     signatureLengthBytes: () => lengthBytes,
     sign: (key, _parameter, input) => compute(secretOf(key), input),
+    repeatableSign: (key) => repeatable(secretOf(key)),
     verify: (key, _parameter, input, given) => constantTimeEqual(compute(secretOf(key), input), given),
   };
 }
@@ -28,8 +39,12 @@ function mac(
 const hmacs: readonly MechanismRow[] = hashRows.map(({ hmac: type, hash, hmacMaxDataBytes }) => ({
   type,
   ...secretKeySizes(CKK.CKK_GENERIC_SECRET),
-  signature: mac(CKK.CKK_GENERIC_SECRET, hmacMaxDataBytes, hashLengthBytes[hash], (key, input) =>
-    hmac(hash, key, input),
+  signature: mac(
+    CKK.CKK_GENERIC_SECRET,
+    hmacMaxDataBytes,
+    hashLengthBytes[hash],
+    (key, input) => hmac(hash, key, input),
+    (key) => repeatableHmac(hash, key),
   ),
 }));
 
@@ -37,7 +52,7 @@ const aesCmac: MechanismRow = {
   type: CKM.CKM_AES_CMAC,
   ...secretKeySizes(CKK.CKK_AES),
   // As CKM_AES_CBC: the guide has no number (reference section 9.3).
-  signature: mac(CKK.CKK_AES, 16_272, CMAC_BYTES, cmac),
+  signature: mac(CKK.CKK_AES, 16_272, CMAC_BYTES, cmac, repeatableCmac),
 };
 
 export const macMechanisms: readonly MechanismRow[] = [...hmacs, aesCmac];

@@ -7,6 +7,7 @@ import type {
   KeyPairDer,
   MessageAlgorithm,
   MessageKey,
+  Repeatable,
   SecretKey,
 } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -51,6 +52,8 @@ export interface SignatureMechanism {
   /** Where the parameter, and not the mechanism, says that the client hashes the data. */
   hashedWhen?(parameter: MechanismParameter): HashedSignature | undefined;
   sign(key: UsableKey, parameter: MechanismParameter, input: Buffer): Eventually<Buffer>;
+  /** The same signature again and again without a word of the HSM; undefined where it cannot be had. */
+  repeatableSign?(key: UsableKey, parameter: MechanismParameter): Repeatable | undefined;
   /** `signature` already has the right length. */
   verify(
     key: UsableKey,
@@ -90,6 +93,15 @@ export interface CipherMechanism {
   ): number;
   encrypt(key: UsableKey, parameter: MechanismParameter, plaintext: Buffer): Eventually<Buffer>;
   decrypt(key: UsableKey, parameter: MechanismParameter, ciphertext: Buffer): Eventually<Buffer>;
+  /** Where the parameter has an IV, as it came: another one each time makes no other operation. */
+  ivOf?(parameter: MechanismParameter): Buffer;
+  /** The same again and again without a word of the HSM, but for the IV; undefined where it cannot be had. */
+  repeatable?(
+    key: UsableKey,
+    parameter: MechanismParameter,
+    direction: Direction,
+    makesIv: boolean,
+  ): Repeatable | undefined;
   /** How an operation in parts is cut; without it the parts are collected and done in one piece at the end. */
   readonly stream?: CipherStream;
   /** The whole input comes in one call: CloudHSM has no Update for it (reference 9.1, 9.4). */
@@ -100,8 +112,6 @@ export interface CipherMechanism {
 /** The IV that the HSM makes at EncryptInit. */
 export interface HsmIv {
   readonly lengthBytes: number;
-  /** The IV in a parameter. */
-  of(parameter: MechanismParameter): Buffer;
   /** Whether the program leaves it to the HSM. */
   isOpen(parameter: MechanismParameter): boolean;
   /** The same parameter with another IV in it. */

@@ -4,8 +4,8 @@ import { type DeviationId, deviations, type Profile } from './deviations.js';
 /** Lets a deviation pass, or throws what CloudHSM answers. `detail` says what it is about, for the log. */
 export type Allow = (deviation: DeviationId, detail: string) => void;
 
-/** Learns of deviations that were allowed. `cause` is what the client called its request. */
-export type DeviationListener = (deviation: DeviationId, cause: string) => void;
+/** Learns of deviations that were allowed. `cause` is what the client called its request; `times` is 1 if not said. */
+export type DeviationListener = (deviation: DeviationId, cause: string, times?: number) => void;
 
 /** The deviations of one piece of work, which count only if it succeeds. */
 export interface Allowance {
@@ -35,6 +35,11 @@ export class Gate {
     if (this.refuses) return false;
     if (cause !== undefined) this.listener(deviation, cause);
     return true;
+  }
+
+  /** What was permitted once was done again, so many times. */
+  repeated(deviation: DeviationId, cause: string, times: number): void {
+    this.listener(deviation, cause, times);
   }
 
   /** For deviations that CloudHSM refuses: throws the row's answer in the strict profile. */

@@ -69,6 +69,34 @@ const operation: fc.Arbitrary<readonly Step[]> = fc
       .tuple(step('init', at, same, fc.constant(which), fc.constant(false)), fc.array(uses, { maxLength: 6 }))
       .map(([init, rest]) => [init, ...rest]);
   });
+/** The same operation again and again, in the same words: the engine repeats it by itself (src/cryptoki/repeats.ts), until something
+ * comes between. */
+const repeated: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(place, fc.constantFrom('sign', 'encrypt', 'decrypt' as const), place, fc.integer({ min: 2, max: 5 }))
+  .chain(([where, what, which, times]) => {
+    const [at, same] = [fc.constant(where), fc.constant(what)];
+    const whole = fc.constant(Buffer.alloc(32, 7));
+    const again = fc.oneof(
+      { weight: 3, arbitrary: step('whole', at, same, whole, fc.constant('enough')) },
+      { weight: 1, arbitrary: step('whole', at, same, data, offer) },
+    );
+    const init = step('init', at, same, fc.constant(which), fc.constant(false));
+    const once = fc
+      .tuple(init, again, fc.array(again, { maxLength: 1 }))
+      .map(([first, ...rest]) => [first, ...rest.flat()]);
+    const between = fc.oneof(
+      { weight: 3, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.tuple(anything) },
+    );
+    const turns = fc.array(fc.tuple(once, between), { minLength: times, maxLength: times });
+    // Begun in the same words, and then gone on with in another way.
+    const otherwise = fc.tuple(
+      init,
+      step('whole', at, same, whole, fc.constantFrom('query', 'short' as const)),
+      fc.oneof(step('update', at, same, data, offer), step('final', at, same, offer), anything),
+    );
+    return fc.tuple(turns, otherwise).map(([first, last]) => [...(first.flat(2) as Step[]), ...last]);
+  });
 /** Most sequences begin as programs do. */
 const zero = fc.constant(0);
 const key = (type: 'aes' | 'hmac') => step('create', zero, fc.constant(type), fc.boolean(), fc.nat());
@@ -91,6 +119,7 @@ const sequences = fc
     fc.array(
       fc.oneof(
         operation,
+        repeated,
         anything.map((one): readonly Step[] => [one]),
       ),
       { maxLength: 16, size: 'max' },

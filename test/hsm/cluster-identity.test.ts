@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
 import { newHsmIdentity, newRoots } from '../../src/control-plane/identity/hardware.js';
-import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
+import { Hsm } from '../../src/hsm/hsm.js';
+import { newMaskingKey } from '../../src/hsm/masking.js';
 import { settingKey } from '../../src/hsm/setting-rows.js';
 import { hashNewPassword } from '../../src/hsm/user-rules.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';

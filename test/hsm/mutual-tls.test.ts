@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
-import { Hsm, newMaskingKey } from '../../src/hsm/hsm.js';
+import { Hsm } from '../../src/hsm/hsm.js';
+import { newMaskingKey } from '../../src/hsm/masking.js';
 import { hashNewPassword } from '../../src/hsm/user-rules.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 import { backupOfHsm, newBackupKeys, restoredHsm, settingsOf } from '../support/backups.js';

@@ -121,7 +121,7 @@ export class FakeEngine {
       if (reply === undefined) return new Promise(() => {});
       return reply.raw?.subarray(4) ?? writeAnswer(call, CKR[reply.rv], reply.output);
     };
-    return shareMemory(socket, readShare(body), { receive, fail: () => socket.destroy() });
+    return shareMemory(socket, readShare(body), 0, { receive, fail: () => socket.destroy() });
   }
 
   #answer(socket: Socket, body: Buffer, application: string): void {

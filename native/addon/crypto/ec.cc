@@ -1,6 +1,7 @@
 // ECDSA (FIPS 186-4 chapter 6) and ECDH (SP 800-56A section 5.7.1.2). Where each curve runs is in curves.cc.
 #include <openssl/err.h>
 
+#include "../repeatable.h"
 #include "keys.h"
 #include "pkey.h"
 
@@ -19,19 +20,24 @@ PkeyContext contextFor(const Pkey& key, Init init) {
 // DER of two 66-byte numbers: 2 * (2 + 67) and a header of 3.
 constexpr std::size_t maximumDerSignatureBytes = 144;
 
-Bytes sign(EVP_PKEY_CTX* context, View digest, std::size_t orderLength) {
+// Writes r || s.
+void signInto(EVP_PKEY_CTX* context, View digest, std::size_t orderLength, unsigned char* raw) {
   unsigned char der[maximumDerSignatureBytes];
   std::size_t derLength = sizeof der;
   require(EVP_PKEY_sign(context, der, &derLength, digest.data, digest.length), "the ECDSA signature failed");
   const unsigned char* from = der;
   const EcdsaSignature parsed(d2i_ECDSA_SIG(nullptr, &from, static_cast<long>(derLength)));
   if (!parsed) fail(FailureCode::OperationFailed, "the ECDSA signature failed");
-  Bytes raw(2 * orderLength);
   const int length = static_cast<int>(orderLength);
-  if (BN_bn2binpad(ECDSA_SIG_get0_r(parsed.get()), raw.data(), length) < 0 ||
-      BN_bn2binpad(ECDSA_SIG_get0_s(parsed.get()), raw.data() + length, length) < 0) {
+  if (BN_bn2binpad(ECDSA_SIG_get0_r(parsed.get()), raw, length) < 0 ||
+      BN_bn2binpad(ECDSA_SIG_get0_s(parsed.get()), raw + length, length) < 0) {
     fail(FailureCode::OperationFailed, "the ECDSA signature failed");
   }
+}
+
+Bytes sign(EVP_PKEY_CTX* context, View digest, std::size_t orderLength) {
+  Bytes raw(2 * orderLength);
+  signInto(context, digest, orderLength, raw.data());
   return raw;
 }
 
@@ -51,7 +57,37 @@ bool verify(EVP_PKEY_CTX* context, View digest, View raw) {
   return valid;
 }
 
+class RepeatableEcdsa : public Repeatable {
+ public:
+  RepeatableEcdsa(const std::shared_ptr<PkeyContext>& context, std::size_t orderLength,
+                  std::size_t longestInputBytes)
+      : context_(context), orderLength_(orderLength), longestInputBytes_(longestInputBytes) {}
+
+  std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
+    if (inputBytes == 0 || inputBytes > longestInputBytes_) return std::nullopt;
+    return 2 * orderLength_;
+  }
+
+  bool run(View, View input, std::uint8_t* output) override {
+    const auto context = context_.lock();
+    if (!context) return false;
+    signInto(context->get(), input, orderLength_, output);
+    return true;
+  }
+
+ private:
+  const std::weak_ptr<PkeyContext> context_;  // gone with the key
+  const std::size_t orderLength_;
+  const std::size_t longestInputBytes_;
+};
+
 }  // namespace
+
+const PkeyContext& AsymmetricKey::signContext() {
+  if (!signContext_)
+    signContext_ = std::make_shared<PkeyContext>(contextFor(ec(true), EVP_PKEY_sign_init));
+  return *signContext_;
+}
 
 // ecdsaSign(digest) -> r || s, or a promise of it
 Napi::Value AsymmetricKey::ecdsaSign(const Napi::CallbackInfo& info) {
@@ -59,8 +95,7 @@ Napi::Value AsymmetricKey::ecdsaSign(const Napi::CallbackInfo& info) {
   const View digest = viewOf(info[0]);
   const std::size_t orderLength = curve_->orderLengthBytes;
   if (curve_->sign == RunOn::ThisThread) {
-    if (!signContext_) signContext_ = contextFor(key, EVP_PKEY_sign_init);
-    return toJs(info.Env(), sign(signContext_.get(), digest, orderLength));
+    return toJs(info.Env(), sign(signContext().get(), digest, orderLength));
   }
   return run(info.Env(), curve_->sign, [key = shareKey(key), digest = Bytes(digest), orderLength] {
     const PkeyContext context = contextFor(key, EVP_PKEY_sign_init);
@@ -100,6 +135,16 @@ Napi::Value AsymmetricKey::ecdhDerive(const Napi::CallbackInfo& info) {
     require(EVP_PKEY_derive(context.get(), secret.data(), &length), "the ECDH derivation failed");
     return secret;
   });
+}
+
+// repeatableEcdsaSign(longestInput) -> undefined on curves that sign on threads of their own
+Napi::Value AsymmetricKey::repeatableEcdsaSign(const Napi::CallbackInfo& info) {
+  ec(true);
+  if (curve_->sign != RunOn::ThisThread) return info.Env().Undefined();
+  signContext();
+  const std::size_t longestInputBytes = info[0].As<Napi::Number>().Uint32Value();
+  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(signContext_, curve_->orderLengthBytes,
+                                                                longestInputBytes));
 }
 
 }  // namespace crypto

@@ -29,6 +29,7 @@ Napi::Function AsymmetricKey::define(Napi::Env env) {
                          InstanceMethod<&Key::guarded<&Key::ecdsaSign>>("ecdsaSign"),
                          InstanceMethod<&Key::guarded<&Key::ecdsaVerify>>("ecdsaVerify"),
                          InstanceMethod<&Key::guarded<&Key::ecdhDerive>>("ecdhDerive"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableEcdsaSign>>("repeatableEcdsaSign"),
                      });
 }
 
@@ -122,6 +123,10 @@ Napi::Function SecretKey::define(Napi::Env env) {
                          InstanceMethod<&Key::guarded<&Key::wrapLater>>("wrapLater"),
                          InstanceMethod<&Key::guarded<&Key::hmac>>("hmac"),
                          InstanceMethod<&Key::guarded<&Key::cmac>>("cmac"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableGcm>>("repeatableGcm"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableCipher>>("repeatableCipher"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableHmac>>("repeatableHmac"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableCmac>>("repeatableCmac"),
                      });
 }
 
@@ -146,7 +151,7 @@ Napi::Value SecretKey::lengthBytes(const Napi::CallbackInfo& info) {
 
 KeyedContexts& SecretKey::contexts() {
   if (bytes_.length() == 0) destroyed();
-  if (!contexts_) contexts_ = std::make_unique<KeyedContexts>();
+  if (!contexts_) contexts_ = std::make_shared<KeyedContexts>();
   return *contexts_;
 }
 

@@ -27,6 +27,7 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
   Napi::Value ecdsaSign(const Napi::CallbackInfo& info);
   Napi::Value ecdsaVerify(const Napi::CallbackInfo& info);
   Napi::Value ecdhDerive(const Napi::CallbackInfo& info);
+  Napi::Value repeatableEcdsaSign(const Napi::CallbackInfo& info);
 
  private:
   template <Napi::Value (AsymmetricKey::*Method)(const Napi::CallbackInfo&)>
@@ -49,7 +50,10 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
   std::size_t modulusLengthBytes() const { return (bits_ + 7) / 8; }
 
   Pkey pkey_;
-  PkeyContext signContext_;       // ECDSA on this thread: initialised once, used for every signature
+  const PkeyContext& signContext();
+
+  // ECDSA on this thread: initialised once, used for every signature.
+  std::shared_ptr<PkeyContext> signContext_;
   PkeyContext verifyContext_;     // likewise
   const Curve* curve_ = nullptr;  // null for RSA
   std::size_t bits_ = 0;
@@ -80,6 +84,10 @@ class SecretKey : public Napi::ObjectWrap<SecretKey> {
   Napi::Value wrapLater(const Napi::CallbackInfo& info);
   Napi::Value hmac(const Napi::CallbackInfo& info);
   Napi::Value cmac(const Napi::CallbackInfo& info);
+  Napi::Value repeatableGcm(const Napi::CallbackInfo& info);
+  Napi::Value repeatableCipher(const Napi::CallbackInfo& info);
+  Napi::Value repeatableHmac(const Napi::CallbackInfo& info);
+  Napi::Value repeatableCmac(const Napi::CallbackInfo& info);
 
  private:
   template <Napi::Value (SecretKey::*Method)(const Napi::CallbackInfo&)>
@@ -98,7 +106,7 @@ class SecretKey : public Napi::ObjectWrap<SecretKey> {
 
   Bytes bytes_;  // empty once destroyed
   std::size_t lengthBytes_ = 0;
-  std::unique_ptr<KeyedContexts> contexts_;
+  std::shared_ptr<KeyedContexts> contexts_;  // operations that are repeated look whether it is there
 };
 
 }  // namespace crypto

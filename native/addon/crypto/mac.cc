@@ -1,4 +1,5 @@
 // HMAC (FIPS 198-1) and AES-CMAC (SP 800-38B) with contexts that stay keyed between calls.
+#include "../repeatable.h"
 #include "keys.h"
 
 namespace crypto {
@@ -16,17 +17,40 @@ MacContext keyedMac(EVP_MAC* mac, View key, const char* parameter, const char* a
 }
 
 // Without a key EVP_MAC_init starts over with the one the context has.
+void computeMac(EVP_MAC_CTX* context, View input, unsigned char* output, std::size_t length) {
+  std::size_t written = 0;
+  require(EVP_MAC_init(context, nullptr, 0, nullptr), "the MAC failed");
+  require(EVP_MAC_update(context, input.data, input.length), "the MAC failed");
+  require(EVP_MAC_final(context, output, &written, length), "the MAC failed");
+}
+
 Napi::Value macInto(EVP_MAC_CTX* context, const Napi::CallbackInfo& info, const Napi::Value& data,
                     const Napi::Value& output) {
   const View input = viewOf(data);
   const std::size_t length = EVP_MAC_CTX_get_mac_size(context);
-  unsigned char* to = outputOf(output, length);
-  std::size_t written = 0;
-  require(EVP_MAC_init(context, nullptr, 0, nullptr), "the MAC failed");
-  require(EVP_MAC_update(context, input.data, input.length), "the MAC failed");
-  require(EVP_MAC_final(context, to, &written, length), "the MAC failed");
+  computeMac(context, input, outputOf(output, length), length);
   return info.Env().Undefined();
 }
+
+class RepeatableMac : public Repeatable {
+ public:
+  RepeatableMac(const std::shared_ptr<KeyedContexts>& contexts, EVP_MAC_CTX* context)
+      : contexts_(contexts), context_(context), lengthBytes_(EVP_MAC_CTX_get_mac_size(context)) {}
+
+  std::optional<std::size_t> outputBytes(std::size_t) const override { return lengthBytes_; }
+
+  bool run(View, View input, std::uint8_t* output) override {
+    const auto contexts = contexts_.lock();
+    if (!contexts) return false;
+    computeMac(context_, input, output, lengthBytes_);
+    return true;
+  }
+
+ private:
+  const std::weak_ptr<KeyedContexts> contexts_;  // gone with the key
+  EVP_MAC_CTX* const context_;                   // one of them
+  const std::size_t lengthBytes_;
+};
 
 }  // namespace
 
@@ -56,6 +80,18 @@ Napi::Value SecretKey::hmac(const Napi::CallbackInfo& info) {
 // cmac(data, output)
 Napi::Value SecretKey::cmac(const Napi::CallbackInfo& info) {
   return macInto(cmacContext(), info, info[0], info[1]);
+}
+
+// repeatableHmac(hashRow)
+Napi::Value SecretKey::repeatableHmac(const Napi::CallbackInfo& info) {
+  EVP_MAC_CTX* context = hmacContext(info[0].As<Napi::Number>().Uint32Value());
+  return handleOf(info.Env(), std::make_shared<RepeatableMac>(contexts_, context));
+}
+
+// repeatableCmac()
+Napi::Value SecretKey::repeatableCmac(const Napi::CallbackInfo& info) {
+  EVP_MAC_CTX* context = cmacContext();
+  return handleOf(info.Env(), std::make_shared<RepeatableMac>(contexts_, context));
 }
 
 }  // namespace crypto

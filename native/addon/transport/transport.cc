@@ -20,6 +20,14 @@ constexpr unsigned MOST_IN_VAIN = 4;
 // A request that takes longer than this waits for something, and uses no processor.
 constexpr uint64_t WORK_NS = 20'000'000;
 
+Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun) {
+  if (!begun) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("iv", Napi::Buffer<uint8_t>::Copy(env, begun->iv.data(), begun->iv.size()));
+  object.Set("hasAsked", Napi::Boolean::New(env, begun->hasAsked));
+  return object;
+}
+
 }  // namespace
 
 Transport::Transport(const Napi::CallbackInfo& info)
@@ -29,6 +37,7 @@ Transport::Transport(const Napi::CallbackInfo& info)
       inbox_(Napi::Persistent(info[0].As<Napi::Buffer<uint8_t>>())),
       onRequest_(Napi::Persistent(info[2].As<Napi::Function>())),
       onFault_(Napi::Persistent(info[3].As<Napi::Function>())),
+      onEnded_(Napi::Persistent(info[4].As<Napi::Function>())),
       inboxBytes_(info[0].As<Napi::Buffer<uint8_t>>().Data()),
       frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
       spareProcessors_(uv_available_parallelism() - 1) {
@@ -51,7 +60,7 @@ Napi::Value Transport::open(const Napi::CallbackInfo& info) {
   int descriptor;
   uint8_t* memory = shareableMemory(&descriptor);
   if (memory == nullptr) return info.Env().Undefined();
-  const auto entry = std::make_shared<Entry>(++lastId_, memory);
+  const auto entry = std::make_shared<Entry>(++lastId_, info[2].As<Napi::Number>().Uint32Value(), memory);
   entry->group.fallAsleep();
   const bool sent = sendWithDescriptor(socket, offer.Data(), offer.Length(), descriptor);
   ::close(descriptor);
@@ -160,12 +169,40 @@ bool Transport::serve(Entry& entry, unsigned channel) {
   if (!entry.rung) entry.inVain = entry.leftOut = 0;
   entry.rung = false;
   if (found == Found::Part) entry.lastAnswer = uv_hrtime();
-  if (found == Found::Request) deliver(entry, channel, length);
+  if (found == Found::Request && !answerRepeated(entry, channel, length)) deliver(entry, channel, length);
   if (found != Found::Fault) return true;
   entry.closed = true;
   enterJavaScript();
   const Napi::HandleScope scope(Env());
   onFault_.Call({Napi::Number::New(Env(), entry.id)});
+  return true;
+}
+
+// Whether the answer is in repeated_.
+bool Transport::isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length) {
+  if (repeats_.empty()) return false;
+  EndedRepeat ended;
+  const auto taken = repeats_.take(owner, request, length, &repeated_, &ended);
+  if (taken == Repeats::Taken::Ended) {
+    if (from == From::Loop) enterJavaScript();
+    const Napi::HandleScope scope(Env());
+    onEnded_.Call({Napi::Number::New(Env(), ended.id), toJs(Env(), ended.begun)});
+  }
+  return taken == Repeats::Taken::Answered;
+}
+
+bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
+  const bool isLarge = length > CHANNEL_DATA_BYTES;
+  const uint8_t* request = isLarge ? entry.group.large(channel).data() : inboxBytes_;
+  if (!isRepeated(From::Loop, entry.owner, request, length)) return false;
+  if (isLarge) {
+    entry.group.handedOn(channel);
+  } else {
+    std::memset(inboxBytes_, 0, length);
+  }
+  entry.group.answer(channel, repeated_.data(), repeated_.size());
+  std::memset(repeated_.data(), 0, repeated_.size());
+  entry.lastAnswer = uv_hrtime();
   return true;
 }
 
@@ -240,10 +277,55 @@ void Transport::putToSleep(uint64_t now) {
   awake_.erase(std::remove_if(awake_.begin(), awake_.end(), asleep), awake_.end());
 }
 
+Napi::Value Transport::repeat(const Napi::CallbackInfo& info) {
+  const auto said = info[0].As<Napi::Object>();
+  const auto number = [&](const char* name) { return said.Get(name).As<Napi::Number>(); };
+  const auto octets = [&](const char* name) {
+    const auto buffer = said.Get(name).As<Napi::Buffer<uint8_t>>();
+    return Octets(buffer.Data(), buffer.Data() + buffer.Length());
+  };
+  const auto calls = said.Get("calls").As<Napi::Array>();
+  auto uses = said.Get("uses").As<Napi::Float64Array>();
+  Terms terms{};
+  terms.owner = number("owner").Uint32Value();
+  terms.session = static_cast<uint64_t>(number("session").Int64Value());
+  for (uint32_t i = 0; i < calls.Length(); i++)
+    terms.calls.push_back(static_cast<uint16_t>(calls.Get(i).As<Napi::Number>().Uint32Value()));
+  terms.request = octets("request");
+  terms.ivAt = number("ivAt").Uint32Value();
+  terms.ivBytes = number("ivBytes").Uint32Value();
+  terms.refusesZeroIv = said.Get("refusesZeroIv").As<Napi::Boolean>();
+  terms.answer = octets("answer");
+  terms.longestInputBytes = number("longestInputBytes").Uint32Value();
+  terms.work = *said.Get("work").As<RepeatableHandle>().Data();
+  terms.uses = uses.Data();
+  terms.keepsUses = Napi::Persistent(uses);
+  const bool fits = terms.calls.size() > 1 && terms.ivBytes <= Repeatable::longestIvBytes &&
+                    terms.ivAt + terms.ivBytes <= terms.request.size() && uses.ElementLength() > 1;
+  if (!fits) throw Napi::RangeError::New(info.Env(), "no terms of a repeat");
+  return Napi::Number::New(info.Env(), repeats_.add(std::move(terms)));
+}
+
+Napi::Value Transport::take(const Napi::CallbackInfo& info) {
+  const auto request = info[1].As<Napi::Buffer<uint8_t>>();
+  const uint32_t owner = info[0].As<Napi::Number>().Uint32Value();
+  if (!isRepeated(From::JavaScript, owner, request.Data(), request.Length())) return info.Env().Undefined();
+  const auto answer = Napi::Buffer<uint8_t>::Copy(info.Env(), repeated_.data(), repeated_.size());
+  std::memset(repeated_.data(), 0, repeated_.size());
+  return answer;
+}
+
+Napi::Value Transport::endRepeat(const Napi::CallbackInfo& info) {
+  const auto ended = repeats_.end(info[0].As<Napi::Number>().Uint32Value());
+  return ended ? toJs(info.Env(), ended->begun) : info.Env().Undefined();
+}
+
 Napi::Function Transport::define(Napi::Env env) {
   return DefineClass(env, "Transport",
                      {InstanceMethod<&Transport::open>("open"), InstanceMethod<&Transport::wake>("wake"),
-                      InstanceMethod<&Transport::answer>("answer"), InstanceMethod<&Transport::close>("close")});
+                      InstanceMethod<&Transport::answer>("answer"), InstanceMethod<&Transport::close>("close"),
+                      InstanceMethod<&Transport::repeat>("repeat"), InstanceMethod<&Transport::take>("take"),
+                      InstanceMethod<&Transport::endRepeat>("endRepeat")});
 }
 
 Napi::Object exportTransport(Napi::Env env) {
@@ -253,6 +335,7 @@ Napi::Object exportTransport(Napi::Env env) {
   exports.Set("channels", Napi::Number::New(env, GROUP_CHANNELS));
   exports.Set("channelBytes", Napi::Number::New(env, CHANNEL_BYTES));
   exports.Set("inboxBytes", Napi::Number::New(env, CHANNEL_DATA_BYTES));
+  exports.Set("longestIvBytes", Napi::Number::New(env, Repeatable::longestIvBytes));
   return exports;
 }
 

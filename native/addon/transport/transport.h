@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "group.h"
+#include "repeats.h"
 
 namespace transport {
 
@@ -19,16 +20,18 @@ Napi::Object exportTransport(Napi::Env env);
 class Transport : public Napi::ObjectWrap<Transport> {
  public:
   static Napi::Function define(Napi::Env env);
-  // new Transport(inbox, frameBytes, onRequest, onFault)
+  // new Transport(inbox, frameBytes, onRequest, onFault, onEnded)
   //   inbox       a Buffer of CHANNEL_DATA_BYTES in which short requests lie during onRequest, and no longer
   //   onRequest   (group, channel, length, large?) -> the answer, or undefined if it will come by answer();
   //               `large` is the request where the inbox does not hold it. Must not throw.
   //   onFault     (group): its module does not follow the protocol, and is not listened to any more
+  //   onEnded     (repeat, begun?): a request has ended the repeat, and comes next. Must not throw.
   explicit Transport(const Napi::CallbackInfo& info);
   ~Transport() override;
 
-  // open(socket, offer) -> the number of a new group, whose memory went over the socket along with the frame
-  // `offer`; undefined where memory cannot be shared (nothing was sent), -1 where the offer cannot be sent.
+  // open(socket, offer, owner) -> the number of a new group, whose memory went over the socket along with the frame
+  // `offer`; undefined where memory cannot be shared (nothing was sent), -1 where the offer cannot be sent. `owner`
+  // is the application's number.
   Napi::Value open(const Napi::CallbackInfo& info);
   // wake(group): a byte came on its connection.
   void wake(const Napi::CallbackInfo& info);
@@ -36,11 +39,19 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void answer(const Napi::CallbackInfo& info);
   // close(group): its connection is gone.
   void close(const Napi::CallbackInfo& info);
+  // repeat(terms) -> its number; the members of struct Terms
+  Napi::Value repeat(const Napi::CallbackInfo& info);
+  // take(owner, request) -> the answer, if it repeats one: of a request that came another way
+  Napi::Value take(const Napi::CallbackInfo& info);
+  // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
+  Napi::Value endRepeat(const Napi::CallbackInfo& info);
 
  private:
   struct Entry {
-    Entry(uint32_t number, uint8_t* memory) : id(number), group(memory) {}
+    Entry(uint32_t number, uint32_t application, uint8_t* memory)
+        : id(number), owner(application), group(memory) {}
     const uint32_t id;
+    const uint32_t owner;
     Group group;
     bool awake = false;
     bool closed = false;      // removed from awake_ when that is not being walked through
@@ -62,6 +73,9 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void work();
   bool round(uint64_t deadline);
   bool serve(Entry& entry, unsigned channel);
+  enum class From { Loop, JavaScript };
+  bool isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length);
+  bool answerRepeated(Entry& entry, unsigned channel, size_t length);
   void deliver(Entry& entry, unsigned channel, size_t length);
   void putToSleep(uint64_t now);
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
@@ -73,6 +87,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Reference<Napi::Buffer<uint8_t>> inbox_;
   Napi::FunctionReference onRequest_;
   Napi::FunctionReference onFault_;
+  Napi::FunctionReference onEnded_;
   uint8_t* inboxBytes_;
   size_t frameBytes_;
   const unsigned spareProcessors_;  // beside the one that the engine's thread has
@@ -81,6 +96,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   uint32_t lastId_ = 0;
   std::unordered_map<uint32_t, std::shared_ptr<Entry>> entries_;
   std::vector<std::shared_ptr<Entry>> awake_;
+  Repeats repeats_;
+  Octets repeated_;       // the answer to a repeated request
   size_t nextEntry_ = 0;  // where the round through awake_ goes on
   unsigned nextChannel_ = 0;
 };

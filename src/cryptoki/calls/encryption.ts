@@ -82,7 +82,8 @@ function withHsmIv(
     session.token.gate.allow('gcm-caller-iv', 'C_EncryptInit', 'Iv invalid');
     return { mechanism };
   }
-  return andThen(session.client.send('generateIv', { lengthBytes: hsmIv.lengthBytes }), (iv) => ({
+  const made = session.madeIv ?? session.client.send('generateIv', { lengthBytes: hsmIv.lengthBytes });
+  return andThen(made, (iv) => ({
     mechanism: { type, parameter: hsmIv.with(parameter, iv) },
     iv,
   }));

@@ -23,7 +23,7 @@ function run(
   cipher.check(parameter, loaded.key, direction);
   const maxBytes = longestInput(cipher, direction, parameter, loaded.key);
   if (input.length > maxBytes) throw tooMuchData(direction, input.length, maxBytes);
-  if (direction === 'encrypt' && cipher.hsmIv !== undefined) session.requireOwnIv(cipher.hsmIv.of(parameter));
+  if (direction === 'encrypt' && cipher.hsmIv !== undefined) session.requireOwnIv(cipher.ivOf!(parameter));
   const refused = direction === 'encrypt' ? 'CKR_DATA_INVALID' : 'CKR_ENCRYPTED_DATA_INVALID';
   return withCkr(loaded, refused, () => cipher[direction](loaded.key, parameter, input));
 }

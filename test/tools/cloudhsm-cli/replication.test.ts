@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { newMaskingKey } from '../../../src/hsm/hsm.js';
+import { newMaskingKey } from '../../../src/hsm/masking.js';
 import { answersOf, dataOf, runCli } from '../../support/cli.js';
 import { PASSWORD } from '../../support/in-process.js';
 import { NetworkCluster } from '../../support/network.js';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { pem } from '../../../src/base/pem.js';
-import { newMaskingKey } from '../../../src/hsm/hsm.js';
+import { newMaskingKey } from '../../../src/hsm/masking.js';
 import { managementCommands } from '../../../src/tools/cloudhsm-mgmt-util/tool.js';
 import { generateAes, ManagedClusters } from '../../support/managed.js';
 import { OfficerKey } from '../../support/officers.js';

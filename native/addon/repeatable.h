@@ -1,0 +1,33 @@
+// An operation on a kept key that runs again and again without JavaScript: crypto makes it, transport runs it.
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "crypto/bytes.h"
+
+class Repeatable {
+ public:
+  static constexpr std::size_t longestIvBytes = 16;
+
+  virtual ~Repeatable() = default;
+  // Makes the IV of the next operation, where it makes its own; returns its length.
+  virtual std::size_t makeIv(std::uint8_t*) { return 0; }
+  // How long the output is for an input of this length; nothing where such an input is refused.
+  virtual std::optional<std::size_t> outputBytes(std::size_t inputBytes) const = 0;
+  // Writes the output, as many bytes as `outputBytes` said. False: JavaScript has to see to it.
+  virtual bool run(crypto::View iv, crypto::View input, std::uint8_t* output) = 0;
+};
+
+// How JavaScript carries one from crypto to transport.
+using RepeatableHandle = Napi::External<std::shared_ptr<Repeatable>>;
+
+inline Napi::Value handleOf(Napi::Env env, std::shared_ptr<Repeatable> repeatable) {
+  return RepeatableHandle::New(env, new std::shared_ptr<Repeatable>(std::move(repeatable)),
+                               [](Napi::Env, std::shared_ptr<Repeatable>* held) { delete held; });
+}

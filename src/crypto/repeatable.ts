@@ -1,0 +1,41 @@
+import type { NativeCipher } from './block-ciphers.js';
+import { type HashName, hashRow } from './hashes.js';
+import { type AsymmetricKey, nativeKey, type SecretKey } from './keys.js';
+
+/**
+ * An operation on one key that the addon can run again and again without JavaScript (native/addon/repeatable.h). It ends when its
+ * key is destroyed, and then runs no more.
+ */
+export type Repeatable = object & { readonly repeatable: unique symbol };
+
+/** HMAC, as `hmac` computes it. */
+export const repeatableHmac = (hash: HashName, key: SecretKey): Repeatable =>
+  nativeKey(key).repeatableHmac(hashRow[hash]);
+
+/** AES-CMAC, as `cmac` computes it. */
+export const repeatableCmac = (key: SecretKey): Repeatable => nativeKey(key).repeatableCmac();
+
+/** AES-GCM, as `aesGcmEncrypt` and `aesGcmDecrypt` do it, each time under the IV that it is begun with, or, for encryption with
+ * `makesIv`, under a random one of 12 bytes (SP 800-38D, section 8.2.2). */
+export const repeatableAesGcm = (
+  key: SecretKey,
+  direction: 'encrypt' | 'decrypt',
+  aad: Uint8Array,
+  tagLengthBytes: number,
+  makesIv: boolean,
+): Repeatable => nativeKey(key).repeatableGcm(direction === 'encrypt', aad, tagLengthBytes, makesIv);
+
+/** For repeatableAes and its like. */
+export const repeatableWith = (
+  { row }: NativeCipher,
+  key: SecretKey,
+  direction: 'encrypt' | 'decrypt',
+  padding: boolean,
+): Repeatable | undefined =>
+  padding && direction === 'decrypt'
+    ? undefined
+    : nativeKey(key).repeatableCipher(row, direction === 'encrypt', padding);
+
+/** ECDSA, as `ecdsaSign` does it, of hashes up to a length; undefined on curves that sign on threads of their own. */
+export const repeatableEcdsaSign = (key: AsymmetricKey, longestHashBytes: number): Repeatable | undefined =>
+  nativeKey(key).repeatableEcdsaSign(longestHashBytes);

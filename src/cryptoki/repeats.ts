@@ -1,0 +1,190 @@
+import type { Repeatable } from '../crypto/index.js';
+import type { Lease } from '../hsm/leases.js';
+import { CKR } from '../pkcs11/ckr.js';
+import type { AnyOutput } from '../wire/arguments.js';
+import { type CallName, type CallRow, calls } from '../wire/calls.js';
+import { writeAnswer } from '../wire/codec.js';
+import { Collector } from './collector.js';
+import type { LastOperation, RepeatedKind, Span } from './last-operation.js';
+import { decideForm, withOperation } from './operation-flow.js';
+import { type CipherOperation, DeferredOperation, type SignatureOperation } from './operations.js';
+import type { Session } from './session.js';
+import { settleWhenAsked } from './unsettled.js';
+
+/*
+ * A program that signs, or encrypts, again and again asks in the same words each time: the same C_SignInit, perhaps with another IV,
+ * then data. When Init has come twice, and all of it was decided, the HSM gives a lease (src/hsm/leases.ts), and what carries the
+ * frames answers them by itself, until it sees anything else on such an operation of that session, or the lease is recalled. What was
+ * begun then the session goes on with: nobody can tell the difference.
+ */
+
+/** THE row per kind of operation that is repeated: the calls on it, first Init, then the one that runs it whole. */
+const kinds = {
+  sign: ['C_SignInit', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'],
+  encrypt: ['C_EncryptInit', 'C_Encrypt', 'C_EncryptUpdate', 'C_EncryptFinal'],
+  decrypt: ['C_DecryptInit', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'],
+} as const satisfies Record<RepeatedKind, readonly CallName[]>;
+
+const rowsOf = (names: readonly CallName[]): CallRow[] => calls.filter(({ name }) => names.includes(name));
+const rows: Record<RepeatedKind, readonly CallRow[]> = {
+  sign: rowsOf(kinds.sign),
+  encrypt: rowsOf(kinds.encrypt),
+  decrypt: rowsOf(kinds.decrypt),
+};
+
+/** What a call is to operations that are repeated. */
+export interface RepeatStep {
+  readonly kind: RepeatedKind;
+  readonly step: 'init' | 'run' | 'other';
+}
+
+export const repeatSteps: ReadonlyMap<string, RepeatStep> = new Map(
+  Object.entries(kinds).flatMap(([kind, names]) =>
+    names.map((name, at) => [
+      name,
+      { kind: kind as RepeatedKind, step: (['init', 'run'] as const)[at] ?? 'other' },
+    ]),
+  ),
+);
+
+/** What carries frames is told what to answer. */
+export interface RepeatTerms {
+  readonly session: number;
+  /** By their numbers on the wire: Init, the one that runs it whole, the others. */
+  readonly calls: readonly number[];
+  /** Init's frame. */
+  readonly request: Buffer;
+  /** The IV in it, which may be another one each time; 0 bytes where there is none. */
+  readonly ivAt: number;
+  readonly ivBytes: number;
+  /** An IV of zeros asks for something else. */
+  readonly refusesZeroIv: boolean;
+  /** Init's answer, which ends with the IV that the work makes, if it makes one. */
+  readonly answer: Buffer;
+  readonly longestInputBytes: number;
+  readonly work: Repeatable;
+  /** How often it was begun, and run: counted by who does it. */
+  readonly uses: Float64Array;
+}
+
+/** An operation that was begun when the repeat ended. */
+export interface Begun {
+  /** The program's, or made for it. */
+  readonly iv: Buffer;
+  /** The program has asked how long the output will be. */
+  readonly hasAsked: boolean;
+}
+
+/** What carries an application's frames, and can answer them. */
+export interface Repeater {
+  readonly longestIvBytes: number;
+  /** Returns what ends it. `onEnded` is called where a frame ends it, before that frame is handed over. */
+  start(terms: RepeatTerms, onEnded: (begun: Begun | undefined) => void): () => Begun | undefined;
+}
+
+type KeyOperation = SignatureOperation | CipherOperation;
+
+const NO_IV: Span = { at: 0, bytes: 0 };
+
+/** The IV in Init's frame, of which what was read from it is a view. */
+function ivIn(frame: Buffer, operation: KeyOperation): Span {
+  if (!('cipher' in operation)) return NO_IV;
+  const iv = operation.cipher.ivOf?.(operation.mechanism.parameter);
+  if (iv === undefined || iv.buffer !== frame.buffer) return NO_IV;
+  const at = iv.byteOffset - frame.byteOffset;
+  return at >= 0 && at + iv.length <= frame.length ? { at, bytes: iv.length } : NO_IV;
+}
+
+/** The repeats of one application. */
+export class Repeats {
+  /**
+   * @param dispatch has a frame done as if it came from the program
+   * @param count is told of calls that were answered
+   */
+  constructor(
+    private readonly repeater: Repeater,
+    private readonly dispatch: (frame: Buffer) => void,
+    private readonly count: (call: CallRow, times: number) => void,
+  ) {}
+
+  /** A call has succeeded at once. */
+  done({ kind, step }: RepeatStep, session: Session, frame: Buffer, output: AnyOutput | undefined): void {
+    const last = session.lastOperations[kind];
+    if (step === 'init' && session.isActive(kind)) {
+      const operation = session.operation(kind);
+      if (operation instanceof DeferredOperation) return;
+      last.begun(frame, ivIn(frame, operation as KeyOperation), output, operation);
+    }
+    if (step === 'run' && !session.isActive(kind) && last.isRepeated()) this.#offer(session, kind, last);
+  }
+
+  #offer(session: Session, kind: RepeatedKind, last: LastOperation): void {
+    const operation = last.operation as KeyOperation;
+    // The HSM gets the hash of this data.
+    if ('data' in operation && !(operation.data instanceof Collector)) return;
+    const { handle, mechanism } = operation;
+    const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
+    if (last.iv.bytes > this.repeater.longestIvBytes) return;
+    const lease = session.client.lease({ use: kind, handle, mechanism, makesIv });
+    if (lease !== undefined) this.#start(session, kind, last, lease);
+  }
+
+  #start(session: Session, kind: RepeatedKind, last: LastOperation, lease: Lease): void {
+    const { init, iv, output } = last;
+    const [initRow, runRow] = rows[kind] as [CallRow, CallRow];
+    const operation = last.operation as KeyOperation;
+    const isGivenIv =
+      kind === 'encrypt' && 'cipher' in operation && operation.cipher.hsmIv !== undefined && iv.bytes > 0;
+    lease.onUsed = (begun, run) => {
+      this.count(initRow, begun);
+      this.count(runRow, run);
+      // What Init says of it each time.
+      if (isGivenIv && begun > 0) session.token.gate.repeated('gcm-caller-iv', initRow.name, begun);
+    };
+    const stopSettling = settleWhenAsked(() => lease.settle());
+    const over = (begun: Begun | undefined): void => {
+      stopSettling();
+      last.stop = undefined;
+      if (begun !== undefined) lease.takeOver(begun.iv);
+      lease.end();
+    };
+    const goOn = (begun: Begun | undefined): void => {
+      over(begun);
+      if (begun !== undefined) this.#goOn(session, kind, last, begun);
+    };
+    const terms: RepeatTerms = {
+      session: session.handle,
+      calls: rows[kind].map((row) => calls.indexOf(row as (typeof calls)[number])),
+      request: init,
+      ivAt: iv.at,
+      ivBytes: iv.bytes,
+      refusesZeroIv: isGivenIv,
+      answer: writeAnswer(initRow, CKR.CKR_OK, output),
+      longestInputBytes: lease.longestInputBytes,
+      work: lease.work,
+      uses: lease.uses,
+    };
+    const end = this.repeater.start(terms, goOn);
+    lease.onRecalled = () => goOn(end());
+    last.stop = () => {
+      end();
+      over(undefined);
+    };
+  }
+
+  /** What the repeat has begun the session begins. */
+  #goOn(
+    session: Session,
+    kind: RepeatedKind,
+    { init, iv: span }: LastOperation,
+    { iv, hasAsked }: Begun,
+  ): void {
+    const frame = Buffer.from(init);
+    if (span.bytes > 0) iv.copy(frame, span.at);
+    else if (iv.length > 0) session.madeIv = iv;
+    this.dispatch(frame);
+    session.madeIv = undefined;
+    if (hasAsked && session.isActive(kind))
+      void withOperation(session, kind, (operation) => decideForm(operation, 'whole'));
+  }
+}

@@ -1,0 +1,139 @@
+import { type Eventually, isPromise } from '../base/eventually.js';
+import type { Repeatable } from '../crypto/index.js';
+import { longestInput, longestMessage } from '../mechanisms/data-limits.js';
+import { isTokenObject } from '../objects/hsm-object.js';
+import type { Mechanism } from '../pkcs11/layouts.js';
+import type { CommandName } from './commands/index.js';
+import { keyFor } from './commands/key-use.js';
+import type { HsmSession } from './hsm-session.js';
+
+/*
+ * A lease lets the client's side run one operation on one key again and again without asking: whoever asked would be answered the same
+ * each time. The HSM recalls it before it does anything after which that might not be so, and whoever holds it works in the HSM's own
+ * thread, so nothing happens between the two.
+ */
+
+/** What a client wants to repeat: what it has just had done by a command. */
+export interface LeaseRequest {
+  readonly use: 'sign' | 'encrypt' | 'decrypt';
+  readonly handle: number;
+  readonly mechanism: Mechanism;
+  /** The HSM is to make the IV each time, as `generateIv` does. */
+  readonly makesIv: boolean;
+}
+
+export class Lease {
+  /** How often an operation was begun, and run, since it was last asked: whoever runs them counts here. */
+  readonly uses = new Float64Array(2);
+  /** To be told of that number. */
+  onUsed: ((begun: number, run: number) => void) | undefined;
+  /** To be told that the lease is recalled: when it returns, nothing is repeated any more. */
+  onRecalled: (() => void) | undefined;
+
+  constructor(
+    readonly work: Repeatable,
+    readonly longestInputBytes: number,
+    /** Its key is a token key. */
+    readonly token: boolean,
+    readonly request: LeaseRequest,
+    private readonly session: HsmSession,
+    private readonly count: (name: CommandName, times: number) => void,
+    private readonly ended: (lease: Lease) => void,
+  ) {}
+
+  /** Has those who count commands and calls know what there was of them. */
+  settle(): void {
+    const [begun, run] = this.uses as unknown as [number, number];
+    this.uses.fill(0);
+    this.count('describeKey', begun);
+    if (this.request.makesIv) this.count('generateIv', begun);
+    this.count(this.request.use, run);
+    this.onUsed?.(begun, run);
+  }
+
+  /** What was begun and not run is done by commands after all: they count it, and know the IV that was made for it. */
+  takeOver(iv: Buffer): void {
+    this.uses[0]!--;
+    if (this.request.makesIv) this.session.rememberIv(iv);
+  }
+
+  end(): void {
+    this.settle();
+    this.ended(this);
+  }
+}
+
+/** Throws what the commands would. */
+function workOf(session: HsmSession, { use, handle, mechanism, makesIv }: LeaseRequest) {
+  const { type, parameter } = mechanism;
+  const { mechanisms } = session.hsm;
+  if (use === 'sign') {
+    const signature = mechanisms.part(type, use);
+    const { key, object } = keyFor(session, handle, use, type, signature.keyTypes);
+    const work = signature.repeatableSign?.(key, parameter);
+    return { object, work, longestInputBytes: longestMessage(signature) };
+  }
+  const cipher = mechanisms.part(type, use);
+  const { key, object } = keyFor(session, handle, use, type, cipher.keyTypes);
+  // Other IVs than the HSM's own are each asked about.
+  const isAsked = use === 'encrypt' && cipher.hsmIv !== undefined && !makesIv && session.gate.refuses;
+  const work = isAsked ? undefined : cipher.repeatable?.(key, parameter, use, makesIv);
+  return { object, work, longestInputBytes: longestInput(cipher, use, parameter, key) };
+}
+
+/** What commands recall: those of the first list nothing, those of the second the leases on their key, and all others everything. */
+const recallNothing: ReadonlySet<CommandName> = new Set<CommandName>([
+  ...(['sign', 'verify', 'encrypt', 'decrypt', 'describeKey', 'wrapKey'] as const),
+  ...(['generateRandom', 'generateIv', 'generateKey', 'generateKeyPair', 'deriveKey', 'unwrapKey'] as const),
+  ...(['createObject', 'copyObject', 'getAttributes', 'findObjects', 'locateObject'] as const),
+  ...(['objectDigests', 'objectVersions', 'getHsmInfo', 'getKeyInfo', 'findAllKeys', 'getKeysHash'] as const),
+]);
+const recallOneKey: ReadonlySet<CommandName> = new Set<CommandName>([
+  ...(['destroyObject', 'endSessionObject', 'withdrawObject', 'setAttributes', 'setKeyAttribute'] as const),
+  ...(['shareKey', 'unshareKey'] as const),
+]);
+
+export const recallsOf = (name: CommandName): 'nothing' | 'key' | 'everything' => {
+  if (recallNothing.has(name)) return 'nothing';
+  return recallOneKey.has(name) ? 'key' : 'everything';
+};
+
+/** The leases of one HSM. */
+export class Leases {
+  readonly #live = new Set<Lease>();
+
+  /** @param count is told what commands the leases stood for */
+  constructor(private readonly count: (name: CommandName, times: number) => void) {}
+
+  /** Throws what the commands would. Undefined for what has to be a command each time. */
+  give(session: HsmSession, request: LeaseRequest): Lease | undefined {
+    const { object, work, longestInputBytes } = workOf(session, request);
+    // Approvals are counted for each use.
+    if (work === undefined || object.quorum !== undefined) return undefined;
+    const ended = (which: Lease): void => void this.#live.delete(which);
+    const token = isTokenObject(object);
+    const lease = new Lease(work, longestInputBytes, token, request, session, this.count, ended);
+    this.#live.add(lease);
+    return lease;
+  }
+
+  /** Ends the leases on a key, or all of them. */
+  recall(handle?: number): void {
+    for (const lease of this.#live) {
+      if (handle !== undefined && lease.request.handle !== handle) continue;
+      if (lease.onRecalled !== undefined) lease.onRecalled();
+      else lease.end();
+    }
+  }
+
+  /** Runs a command, and recalls what it may change: before it begins and, as others may be given meanwhile, when it is done. */
+  around<T>(handle: number | undefined, run: () => Eventually<T>): Eventually<T> {
+    this.recall(handle);
+    const answer = run();
+    return isPromise(answer) ? answer.finally(() => this.recall(handle)) : answer;
+  }
+
+  settle(): void {
+    for (const lease of this.#live) lease.settle();
+  }
+}
