@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from './cluster-kind.js';
-import { commandFailure } from './errors.js';
+import { commandFailure, describeIssues } from './errors.js';
 import { readFileIfPresent } from './files.js';
 import { limits } from './limits.js';
 import { logLevels } from './log.js';
@@ -98,8 +98,10 @@ export type ConfigInput = z.input<typeof configSchema>;
 function parse(input: unknown, where: string): Config {
   const result = configSchema.safeParse(input);
   if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`);
-  throw commandFailure('BAD_CONFIGURATION', `${where} cannot be used: ${problems.join('; ')}`);
+  throw commandFailure(
+    'BAD_CONFIGURATION',
+    `${where} cannot be used: ${describeIssues(result.error.issues)}`,
+  );
 }
 
 /** The settings, and those of them that somebody has stated. */

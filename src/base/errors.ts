@@ -55,11 +55,33 @@ export function asCommandFailure(error: unknown): unknown {
   return commandFailure('BAD_CONFIGURATION', `${path} cannot be used`, error);
 }
 
+/** One thing that a schema finds wrong. */
+interface Issue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+const MOST_ISSUES = 5;
+
+/** What a schema finds wrong, on one line. */
+export function describeIssues(issues: readonly Issue[]): string {
+  const texts = issues.map(({ path, message }) => `${path.map(String).join('.') || 'it'}: ${message}`);
+  const more = texts.length > MOST_ISSUES ? [`and ${texts.length - MOST_ISSUES} more`] : [];
+  return [...texts.slice(0, MOST_ISSUES), ...more].join('; ');
+}
+
+/** A schema's own message has a line for every bracket. */
+function textOf(error: unknown): string {
+  const { issues } = (error ?? {}) as { issues?: readonly Issue[] };
+  if (Array.isArray(issues)) return describeIssues(issues);
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The text of an error with the chain of its causes, for a log line. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at: unknown = error; at !== undefined && parts.length < 8; ) {
-    parts.push(at instanceof Error ? at.message : String(at));
+    parts.push(textOf(at));
     at = at instanceof Error ? at.cause : undefined;
   }
   return parts.join(': ');

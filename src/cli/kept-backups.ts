@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../base/config.js';
-import { commandFailure } from '../base/errors.js';
+import { commandFailure, describeIssues } from '../base/errors.js';
 import { archiveSchema, type EncryptedArchive, openArchive } from '../control-plane/archive/archive.js';
 import type { BackupLocation } from '../control-plane/backup-archive.js';
 import { Catalogue } from '../control-plane/state/catalogue.js';
@@ -16,8 +16,8 @@ export function openHomeArchive(home: Home, { backups }: Config): EncryptedArchi
   const result = archiveSchema.safeParse(backups);
   if (result.success)
     return openArchive(result.data, { backups: home.backupsDirectory, keys: home.archiveKeysDirectory });
-  const problems = result.error.issues.map(({ path, message }) => `backups.${path.join('.')}: ${message}`);
-  throw commandFailure('BAD_CONFIGURATION', `the configuration cannot be used: ${problems.join('; ')}`);
+  const issues = result.error.issues.map(({ path, message }) => ({ path: ['backups', ...path], message }));
+  throw commandFailure('BAD_CONFIGURATION', `the configuration cannot be used: ${describeIssues(issues)}`);
 }
 
 /** The backups of a home whose engine has ended. A home that never had any has none. Throws BAD_CONFIGURATION or CORRUPT_STORE. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,6 +51,20 @@ describe('cloudhsm-local, used in a way that cannot work', () => {
   it('forgets no folder of somebody else, and leaves nothing in it', async () => {
     await refused(6, 'is not removed: file in it', 'reset', '--home', folder);
     expect(readdirSync(folder)).to.deep.equal(['file']);
+  });
+
+  it('says on one line what is wrong with a cluster.json', async () => {
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    writeFileSync(join(home, 'cluster.json'), '{"formatVersion":1,"hsms":[{}]}');
+    for (const words of [['env'], ['hsm', '1'], ['up']])
+      await refused(
+        6,
+        'is not a cluster file of this version: id: Invalid input: expected string, received undefined; hsmType: ',
+        ...words,
+        '--home',
+        home,
+      );
   });
 
   it('shows a home as a shell takes it, whatever its name', async () => {

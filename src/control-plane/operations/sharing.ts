@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { describeIssues } from '../../base/errors.js';
 import { invalidRequest } from '../service/errors.js';
 import type { Transaction } from '../state/catalogue.js';
 import type { BackupRecord, Realm } from '../state/records.js';
@@ -44,8 +45,7 @@ function parsePolicy(text: string): Policy {
   }
   const result = policySchema.safeParse(fields);
   if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`);
-  throw invalidRequest(`The policy cannot be used: ${problems.join('; ')}`);
+  throw invalidRequest(`The policy cannot be used: ${describeIssues(result.error.issues)}`);
 }
 
 /** Everybody, an account, or somebody in one: whom IAM takes for a principal in a policy of a resource. */

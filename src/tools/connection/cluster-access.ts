@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { type ClientClusterConfig, readClientConfig } from '../../base/client-config.js';
+import { describeIssues } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import type { HsmEndpoint } from '../../cluster/tls-connection.js';
 import { refused } from '../failure.js';
@@ -106,8 +107,7 @@ function readJson<T>(file: string, schema: z.ZodType<T>): T {
   }
   const result = schema.safeParse(fields);
   if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path: at, message }) => `${at.join('.') || 'it'}: ${message}`);
-  throw refused(`${file} cannot be used: ${problems.join('; ')}`);
+  throw refused(`${file} cannot be used: ${describeIssues(result.error.issues)}`);
 }
 
 /** An HSM of a CMU file: each has files of its own, because clusters do. */
