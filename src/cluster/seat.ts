@@ -22,6 +22,8 @@ export interface SeatClient {
 export interface SeatOwner {
   /** Who is logged in, if anybody. */
   login(): Login | undefined;
+  /** Resolves when what is being written now has been: a seat that is not writable yet gets none of it. */
+  written(): Promise<void>;
   /** The seat is up, or no longer. */
   changed(seat: Seat): void;
 }
@@ -120,6 +122,8 @@ export class Seat {
     this.#loggedIn = false;
     try {
       await this.#followLogin();
+      // What was begun before, others have only when it is done: asked sooner, they would not tell of it.
+      await this.owner.written();
       await connection.send('synchronize', undefined);
       // Somebody may have logged in or out meanwhile.
       await this.#followLogin();

@@ -65,6 +65,7 @@ export class Seats {
   /** Session keys: all of them are on the home. */
   readonly #sessionKeys = new Set<number>();
   readonly #waiting = new Set<() => void>();
+  readonly #writing = new Set<Promise<unknown>>();
   readonly #waitingForComing = new Set<() => void>();
   readonly #unwatch: () => void;
   #home: Seat | undefined;
@@ -110,6 +111,7 @@ export class Seats {
         {
           login: () =>
             this.#credentials && { ...this.#credentials, password: this.#credentials.password.toString() },
+          written: async () => void (await Promise.all(this.#writing)),
           changed: (which) => this.#changed(which),
         },
       );
@@ -279,7 +281,7 @@ export class Seats {
     command: (connection: HsmConnection) => Eventually<T>,
   ): Promise<PromiseSettledResult<T>[]> {
     if (this.writable.length === 0) await this.#whenUp();
-    return Promise.allSettled(
+    const writing = Promise.allSettled(
       this.writable.map(async (seat) => {
         for (let tries = 1; ; tries++) {
           try {
@@ -291,6 +293,8 @@ export class Seats {
         }
       }),
     );
+    this.#writing.add(writing);
+    return writing.finally(() => this.#writing.delete(writing));
   }
 
   /** Whether an object is on this many of the HSMs that the client relies on. */

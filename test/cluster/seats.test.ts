@@ -1,0 +1,61 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { HsmLink } from '../../src/cluster/links.js';
+import { Seats } from '../../src/cluster/seats.js';
+import type { HsmConnection } from '../../src/hsm/hsm.js';
+
+/** An HSM elsewhere that remembers what it is sent, and answers a write when it is told to. */
+class Elsewhere implements HsmLink {
+  readonly direct = false;
+  readonly sent: string[] = [];
+  finishWrite = (): void => undefined;
+
+  constructor(readonly hsmId: string) {}
+
+  async connect(): Promise<HsmConnection> {
+    const send = (name: string): unknown => {
+      this.sent.push(name);
+      if (name !== 'insertMaskedObject') return Promise.resolve(undefined);
+      return new Promise<void>((resolve) => {
+        this.finishWrite = resolve;
+      });
+    };
+    return { hsmId: this.hsmId, send, close: () => undefined } as unknown as HsmConnection;
+  }
+}
+
+describe('an HSM that comes', () => {
+  it('catches up when the others have what was being written before it took part', async () => {
+    const [first, second] = [new Elsewhere('hsm-1'), new Elsewhere('hsm-2')];
+    let links = [first];
+    let changed = (): void => undefined;
+    const seats = new Seats({
+      current: () => links,
+      watch: (callBack) => {
+        changed = callBack;
+        return () => undefined;
+      },
+    });
+    await seats.login('crypto_user', 'password', 'CU');
+    const insert = (connection: HsmConnection) =>
+      connection.send('insertMaskedObject', { masked: Buffer.alloc(1) });
+    const written = seats.sendToAll(insert);
+    await turn();
+    links = [first, second];
+    changed();
+    for (let turns = 0; turns < 20; turns++) await turn();
+    expect(second.sent).to.deep.equal(['login']);
+    first.finishWrite();
+    await written;
+    for (let turns = 0; turns < 20; turns++) await turn();
+    expect(second.sent).to.deep.equal(['login', 'synchronize']);
+    expect(seats.up).to.deep.equal(['hsm-1', 'hsm-2']);
+    // What is written from the login on it gets itself.
+    const both = seats.sendToAll(insert);
+    await turn();
+    expect(second.sent).to.include('insertMaskedObject');
+    for (const hsm of [first, second]) hsm.finishWrite();
+    await both;
+    seats.close();
+  });
+});
