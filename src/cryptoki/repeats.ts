@@ -1,5 +1,5 @@
 import type { Repeatable } from '../crypto/index.js';
-import type { Lease } from '../hsm/leases.js';
+import type { Lease, LeaseRequest } from '../hsm/leases.js';
 import { CKR } from '../pkcs11/ckr.js';
 import type { AnyOutput } from '../wire/arguments.js';
 import { type CallName, type CallRow, calls } from '../wire/calls.js';
@@ -95,6 +95,15 @@ function ivIn(frame: Buffer, operation: KeyOperation): Span {
   return at >= 0 && at + iv.length <= frame.length ? { at, bytes: iv.length } : NO_IV;
 }
 
+/** What the HSM refuses now, it will refuse when it is asked: the call that has just succeeded does not fail for it. */
+function leaseFrom(session: Session, request: LeaseRequest): Lease | undefined {
+  try {
+    return session.client.lease(request);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The repeats of one application. */
 export class Repeats {
   /**
@@ -125,7 +134,7 @@ export class Repeats {
     const { handle, mechanism } = operation;
     const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
     if (last.iv.bytes > this.repeater.longestIvBytes) return;
-    const lease = session.client.lease({ use: kind, handle, mechanism, makesIv });
+    const lease = leaseFrom(session, { use: kind, handle, mechanism, makesIv });
     if (lease !== undefined) this.#start(session, kind, last, lease);
   }
 
@@ -139,7 +148,7 @@ export class Repeats {
       this.count(initRow, begun);
       this.count(runRow, run);
       // What Init says of it each time.
-      if (isGivenIv && begun > 0) session.token.gate.repeated('gcm-caller-iv', initRow.name, begun);
+      if (isGivenIv && begun !== 0) session.token.gate.repeated('gcm-caller-iv', initRow.name, begun);
     };
     const stopSettling = settleWhenAsked(() => lease.settle());
     const over = (begun: Begun | undefined): void => {
