@@ -23,7 +23,7 @@ describe('faults on demand', function () {
 
   const start = async (hsms: number): Promise<void> => {
     cluster = await memoryCluster({ hsms });
-    client = cluster.connect({ keyAvailability: hsms === 1 ? 'off' : 'required' });
+    client = cluster.connect({ keyAvailability: hsms === 1 ? 'off' : 'required', patienceMs: 500 });
     await client.login('crypto_user', PASSWORD);
   };
   const generate = async () => client.generateKey(CKM.CKM_AES_KEY_GEN, aes);
