@@ -25,12 +25,7 @@ const kinds = {
   decrypt: ['C_DecryptInit', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'],
 } as const satisfies Record<RepeatedKind, readonly CallName[]>;
 
-const rowsOf = (names: readonly CallName[]): CallRow[] => calls.filter(({ name }) => names.includes(name));
-const rows: Record<RepeatedKind, readonly CallRow[]> = {
-  sign: rowsOf(kinds.sign),
-  encrypt: rowsOf(kinds.encrypt),
-  decrypt: rowsOf(kinds.decrypt),
-};
+const numberOf = (name: CallName): number => calls.findIndex((call) => call.name === name);
 
 /** What a call is to operations that are repeated. */
 export interface RepeatStep {
@@ -140,7 +135,8 @@ export class Repeats {
 
   #start(session: Session, kind: RepeatedKind, last: LastOperation, lease: Lease): void {
     const { init, iv, output } = last;
-    const [initRow, runRow] = rows[kind] as [CallRow, CallRow];
+    const numbers = kinds[kind].map(numberOf);
+    const [initRow, runRow] = numbers.map((number): CallRow => calls[number]!) as [CallRow, CallRow];
     const operation = last.operation as KeyOperation;
     const isGivenIv =
       kind === 'encrypt' && 'cipher' in operation && operation.cipher.hsmIv !== undefined && iv.bytes > 0;
@@ -163,7 +159,7 @@ export class Repeats {
     };
     const terms: RepeatTerms = {
       session: session.handle,
-      calls: rows[kind].map((row) => calls.indexOf(row as (typeof calls)[number])),
+      calls: numbers,
       request: init,
       ivAt: iv.at,
       ivBytes: iv.bytes,

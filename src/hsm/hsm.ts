@@ -359,13 +359,12 @@ export class Hsm {
       throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
     this.#commands.given(at);
     if (plain.login !== 'none') session.requireLogin(plain.login);
-    const perform = (): Eventually<AnswerOf<N>> =>
-      writes === undefined || session.isPeer || !writes(session, request)
-        ? this.#perform(session, name, request, cause)
-        : this.#lastingWrites.run(() => this.#perform(session, name, request, cause));
-    if (recalls === 'nothing') return perform();
-    const handle = recalls === 'key' ? (request as { readonly handle: number }).handle : undefined;
-    return this.leases.around(handle, perform);
+    const lasts = writes !== undefined && !session.isPeer && writes(session, request);
+    if (recalls === 'nothing' && !lasts) return this.#perform(session, name, request, cause);
+    const perform = (): Eventually<AnswerOf<N>> => this.#perform(session, name, request, cause);
+    const run = lasts ? () => this.#lastingWrites.run(perform) : perform;
+    if (recalls === 'nothing') return run();
+    return this.leases.around(recalls === 'key' ? (request as { handle: number }).handle : undefined, run);
   }
 
   #perform<N extends CommandName>(

@@ -34,6 +34,12 @@ const stateOf = ({ objects, counts }: Hsm) => ({
   keys: counts.keys,
 });
 
+/** Makes three keys and destroys one. */
+async function leaveTwoOfThree(hsm: Hsm): Promise<void> {
+  const [first] = await manyKeys(hsm, 3);
+  await (await loggedIn(hsm, 'crypto_user', 'CU')).send('destroyObject', { handle: first! });
+}
+
 describe('an HSM that starts again', () => {
   it('looks at no object where it was ended in order', async () => {
     const { store, scanned } = disk();
@@ -52,8 +58,7 @@ describe('an HSM that starts again', () => {
     const { store } = disk();
     await (await newHsm({}, store)).close();
     const crashed = await reopened(store);
-    const [first] = await manyKeys(crashed, 3);
-    await (await loggedIn(crashed, 'crypto_user', 'CU')).send('destroyObject', { handle: first! });
+    await leaveTwoOfThree(crashed);
     const again = await reopened(store);
     expect(stateOf(again)).to.deep.equal(stateOf(crashed));
     expect(again.objects.count).to.equal(2);
@@ -62,8 +67,7 @@ describe('an HSM that starts again', () => {
   it('has counted what came and went before it was ended', async () => {
     const { store } = disk();
     const hsm = await newHsm({}, store);
-    const [first] = await manyKeys(hsm, 3);
-    await (await loggedIn(hsm, 'crypto_user', 'CU')).send('destroyObject', { handle: first! });
+    await leaveTwoOfThree(hsm);
     await hsm.close();
     const fromSummary = await reopened(store);
     const counted = await reopened(store);

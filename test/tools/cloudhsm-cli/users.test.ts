@@ -8,6 +8,17 @@ import { TestPrefix } from '../../support/prefix.js';
 
 const ADMIN = { pin: `admin:${PASSWORD}`, role: 'admin' } as const;
 
+const createUser = (name: string): string[] => [
+  'user',
+  'create',
+  '--username',
+  name,
+  '--role',
+  'crypto-user',
+  '--password',
+  'password1',
+];
+
 describe('cloudhsm-cli: users', () => {
   let network: NetworkCluster;
   let prefix: TestPrefix;
@@ -28,16 +39,7 @@ describe('cloudhsm-cli: users', () => {
   };
 
   it('are created on every HSM, in lower case, and deleted from every HSM', async () => {
-    const create = [
-      'user',
-      'create',
-      '--username',
-      'Alice',
-      '--role',
-      'crypto-user',
-      '--password',
-      'password1',
-    ];
+    const create = createUser('Alice');
     const created = await runCli(prefix, create, ADMIN);
     expect(created.code).to.equal(0);
     expect(dataOf(created)).to.deep.equal({ username: 'alice', role: 'crypto-user' });
@@ -191,16 +193,7 @@ describe('cloudhsm-cli: users', () => {
     expect(listed.stderr).to.match(
       /^warning: the HSM at 127\.0\.0\.1:\d+ cannot be reached: .*; users and quorums /,
     );
-    const creation = [
-      'user',
-      'create',
-      '--username',
-      'meanwhile',
-      '--role',
-      'crypto-user',
-      '--password',
-      'password1',
-    ];
+    const creation = createUser('meanwhile');
     const refused = await runCli(prefix, creation, ADMIN);
     expect(refused.code).to.equal(1);
     expect(dataOf(refused)).to.match(
