@@ -69,6 +69,8 @@ export class UserTable {
    * pay for scrypt each time. A wrong password is never found here and always pays. */
   readonly #known = new Map<string, Buffer>();
   readonly #knownKey = importSecretKey(randomBytes(32));
+  /** Who was found before, until the user changes: each key that is inserted asks for its owner. */
+  readonly #found = new Map<string, User>();
   #count: number;
 
   private constructor(
@@ -96,8 +98,22 @@ export class UserTable {
 
   /** The user of that name, whatever the role. */
   find(name: string): User | undefined {
-    const record = this.#read(name);
-    return record && !this.#leaving.has(record.name) ? userOf(record) : undefined;
+    const canonical = canonicalName(name);
+    if (canonical === undefined || this.#leaving.has(canonical)) return undefined;
+    return this.#found.get(canonical) ?? this.#look(canonical);
+  }
+
+  #look(canonical: string): User | undefined {
+    const record = readUser(this.store, canonical);
+    const user = record && userOf(record);
+    if (user !== undefined) this.#found.set(canonical, user);
+    return user;
+  }
+
+  /** Writes changes that are, among others, of this user. */
+  async #write({ name }: UserRecord, changes: readonly Change[], write: Write): Promise<void> {
+    await write(changes);
+    this.#found.delete(name);
   }
 
   /** The crypto user that keys call so; not another one of the same name. */
@@ -212,7 +228,7 @@ export class UserTable {
     return this.#inTurn(name, async () => {
       const before = this.#require(name, role);
       const record = change(before);
-      await write([userChange(record)]);
+      await this.#write(record, [userChange(record)], write);
       if (before.passwordHash !== undefined && record.passwordHash !== before.passwordHash)
         this.#known.delete(before.passwordHash);
       return userOf(record);
@@ -226,7 +242,7 @@ export class UserTable {
       this.#leaving.add(record.name);
       try {
         await check(userOf(record));
-        await write([userRemoval(record.name), ...this.#formerChange(record)]);
+        await this.#write(record, [userRemoval(record.name), ...this.#formerChange(record)], write);
         this.#count--;
       } finally {
         this.#leaving.delete(record.name);

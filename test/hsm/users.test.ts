@@ -98,13 +98,28 @@ describe('users of an HSM', () => {
     const preco = await loggedIn(fresh, 'admin', 'PRECO', 'password');
     const creation = { name: 'early', role: 'CU', password: PASSWORD } as const;
     expect(await codeOf(() => preco.send('createUser', creation))).to.equal('CKR_USER_NOT_LOGGED_IN');
+    expect(fresh.users.find('admin')!.role).to.equal('PRECO');
     await preco.send('changePassword', { name: 'admin', role: 'PRECO', password: NEW_PASSWORD });
+    expect(fresh.users.find('admin')!.role).to.equal('CO');
     expect((await preco.send('getUserInfo', { name: 'admin' })).role).to.equal('CO');
     expect(await codeOf(() => preco.send('createUser', creation))).to.equal('CKR_OK');
     // "loginHSM PRECO admin <NEW>" of the walk-through still succeeds.
     for (const role of ['PRECO', 'CO'] as const)
       expect(await codeOf(() => loggedIn(fresh, 'admin', role, NEW_PASSWORD))).to.equal('CKR_OK');
     expect(await codeOf(() => loggedIn(fresh, 'admin', 'CO', 'password'))).to.equal('CKR_PIN_INCORRECT');
+  });
+
+  it('are found as they are, whoever has asked for them before', async () => {
+    const found = () => hsm.users.find('Crypto_User');
+    const former = found()!;
+    expect(hsm.users.owner('crypto_user')).to.deep.equal(former);
+    await admin.send('deleteUser', { name: 'crypto_user', role: 'CU' });
+    expect([found(), hsm.users.owner('crypto_user')]).to.deep.equal([undefined, undefined]);
+    await create('crypto_user')();
+    expect(found()).to.include({ name: 'crypto_user', role: 'CU', identity: 'crypto_user#1' });
+    expect(found()!.id).to.be.greaterThan(former.id);
+    expect(hsm.users.owner('crypto_user')).to.equal(undefined);
+    expect(hsm.users.owner('crypto_user#1')).to.deep.equal(found());
   });
 
   it('change their own password, and no other', async () => {
