@@ -8,8 +8,10 @@ const nameOf = (key: Buffer): string => key.toString('latin1');
 /** What is durable in the journal and not in LMDB yet, by key: what readers see before they look there. */
 export class PendingChanges {
   readonly #changes: Map<string, FrameChange>;
-  /** Their names in ascending order, which for latin1 is the byte order. */
+  /** Their names in ascending order, which for latin1 is the byte order; but for the last ones, which get their places when somebody
+   * asks for an order: most writes are followed by another one. */
   #names: string[];
+  #last: string[] = [];
 
   constructor(changes = new Map<string, FrameChange>(), names: string[] = []) {
     this.#changes = changes;
@@ -17,18 +19,23 @@ export class PendingChanges {
   }
 
   get size(): number {
-    return this.#names.length;
+    return this.#changes.size;
   }
 
   add(changes: readonly FrameChange[]): void {
-    const added: string[] = [];
     for (const change of changes) {
       const { name } = change;
-      if (!this.#changes.has(name)) added.push(name);
+      const { size } = this.#changes;
       this.#changes.set(name, change);
+      if (this.#changes.size > size) this.#last.push(name);
     }
-    if (added.length > FEW) this.#names = this.#names.concat(added).sort();
-    else for (const name of added) this.#names.splice(this.#placeOf(name), 0, name);
+  }
+
+  #inOrder(): string[] {
+    if (this.#last.length > FEW) this.#names = this.#names.concat(this.#last).sort();
+    else for (const name of this.#last) this.#names.splice(this.#placeOf(name), 0, name);
+    this.#last = [];
+    return this.#names;
   }
 
   /** How many names come before it. */
@@ -50,18 +57,19 @@ export class PendingChanges {
   /** The last changes of the keys from `start` on and before `end`, in byte order: a copy. */
   range(start: Buffer, end: Buffer): FrameChange[] {
     if (this.size === 0) return [];
-    const names = this.#names.slice(this.#placeOf(nameOf(start)), this.#placeOf(nameOf(end)));
-    return names.map((name) => this.#changes.get(name)!);
+    const names = this.#inOrder();
+    const found = names.slice(this.#placeOf(nameOf(start)), this.#placeOf(nameOf(end)));
+    return found.map((name) => this.#changes.get(name)!);
   }
 
   /** In byte order. */
   all(): FrameChange[] {
-    return this.#names.map((name) => this.#changes.get(name)!);
+    return this.#inOrder().map((name) => this.#changes.get(name)!);
   }
 
   /** Forgets what is in LMDB: everything up to this frame. */
   release(applied: number): void {
-    this.#names = this.#names.filter((name) => {
+    this.#names = this.#inOrder().filter((name) => {
       const isPending = this.#changes.get(name)!.sequence > applied;
       if (!isPending) this.#changes.delete(name);
       return isPending;
@@ -69,7 +77,7 @@ export class PendingChanges {
   }
 
   copy(): PendingChanges {
-    return new PendingChanges(new Map(this.#changes), [...this.#names]);
+    return new PendingChanges(new Map(this.#changes), [...this.#inOrder()]);
   }
 }
 
