@@ -11,7 +11,8 @@
 #include "handshake.h"
 
 #define HANDSHAKE_LIMIT_MS 5000
-/* An engine that answered less than this ago is not asked whether it lives: that would cost a system call. */
+/* An engine that answered a call which began less than this ago is not asked whether it lives: that would cost a system
+ * call. */
 #define FRESH_NS 200000
 
 static bool in_memory(const struct channel *channel)
@@ -37,7 +38,7 @@ enum exchange_result channel_exchange(struct channel *channel, int limit_ms)
 {
   if (!in_memory(channel)) return exchange_on_socket(channel, limit_ms, NULL);
   enum exchange_result result = memory_exchange(channel, limit_ms);
-  if (result == EXCHANGED) channel->answered_ns = now_ns();
+  if (result == EXCHANGED) channel->answered_ns = channel->begun_ns;
   return result;
 }
 
@@ -55,7 +56,10 @@ void channel_cleanse(struct channel *channel)
 
 enum channel_state channel_check(struct channel *channel)
 {
-  if (in_memory(channel) && now_ns() - channel->answered_ns < FRESH_NS) return CHANNEL_INTACT;
+  if (in_memory(channel)) {
+    channel->begun_ns = now_ns();
+    if (channel->begun_ns - channel->answered_ns < FRESH_NS) return CHANNEL_INTACT;
+  }
   return socket_state(atomic_load(&channel->connection->socket));
 }
 

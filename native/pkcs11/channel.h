@@ -21,7 +21,8 @@ struct channel {
   unsigned generation; /* of the application it belongs to (pool.c) */
   uint32_t turn;       /* in memory: the last one that this side ended */
   size_t stained;      /* in memory: how much of the data the last call used */
-  long long answered_ns;
+  /* In memory: when the call under way began, and when the last one that was answered did. */
+  long long begun_ns, answered_ns;
   struct message request;
   struct message answer;
 };
@@ -69,7 +70,7 @@ enum exchange_result channel_exchange(struct channel *channel, int limit_ms);
 struct message *channel_answer(struct channel *channel);
 /* Overwrites what the last call left in the buffers. */
 void channel_cleanse(struct channel *channel);
-/* Whether the engine is still there, asked before anything is sent on a channel that was idle. */
+/* A call begins on a channel that was idle: whether the engine is still there. */
 enum channel_state channel_check(struct channel *channel);
 /* Makes a call that waits on this channel return, from another thread. */
 void channel_hang_up(struct channel *channel);

@@ -73,11 +73,21 @@ static unsigned char *extend(struct message *message, size_t length)
   return bytes;
 }
 
-static void put_little_endian(struct message *message, uint64_t value, size_t width)
+/* As numbers travel; of a shorter one the first bytes. */
+static inline uint64_t little_endian(uint64_t value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  return __builtin_bswap64(value);
+#else
+  return value;
+#endif
+}
+
+static inline void put_little_endian(struct message *message, uint64_t value, size_t width)
 {
   unsigned char *bytes = extend(message, width);
-  if (bytes == NULL) return;
-  for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(value >> (8 * i));
+  value = little_endian(value);
+  if (bytes != NULL) memcpy(bytes, &value, width);
 }
 
 void put_u8(struct message *message, uint8_t value)
@@ -133,13 +143,12 @@ const unsigned char *get_bytes(struct message *message, size_t length)
   return bytes;
 }
 
-static uint64_t get_little_endian(struct message *message, size_t width)
+static inline uint64_t get_little_endian(struct message *message, size_t width)
 {
   const unsigned char *bytes = get_bytes(message, width);
   uint64_t value = 0;
-  if (bytes == NULL) return 0;
-  for (size_t i = 0; i < width; i++) value |= (uint64_t)bytes[i] << (8 * i);
-  return value;
+  if (bytes != NULL) memcpy(&value, bytes, width);
+  return little_endian(value);
 }
 
 uint8_t get_u8(struct message *message)

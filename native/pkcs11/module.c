@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "call.h"
 #include "complain.h"
 #include "locate.h"
 #include "module.h"
 #include "pool.h"
+#include "process.h"
 
 enum phase { NOT_INITIALIZED, STARTING, READY, FINISHING };
 
@@ -28,7 +28,7 @@ static atomic_uint inside;
 
 static unsigned long long word_of(enum phase phase)
 {
-  return (unsigned long long)getpid() << 8 | phase;
+  return (unsigned long long)process_id() << 8 | phase;
 }
 
 static bool change_phase(enum phase from, enum phase to)
@@ -119,6 +119,7 @@ CK_RV C_Initialize(CK_VOID_PTR pInitArgs)
 {
   CK_RV rv;
   if (!arguments_good(pInitArgs)) return CKR_ARGUMENTS_BAD;
+  process_prepare();
   if (!begin_start(&rv)) return rv;
   bool started = start();
   atomic_store(&phase_word, word_of(started ? READY : NOT_INITIALIZED));

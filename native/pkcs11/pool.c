@@ -50,7 +50,7 @@ static void connect_channel(struct channel *channel, struct connection *connecti
   channel->connection = connection;
   channel->index = index;
   channel->turn = 0;
-  channel->answered_ns = 0;
+  channel->begun_ns = channel->answered_ns = 0;
   channel->generation = generation;
 }
 
