@@ -16,6 +16,8 @@
 
 /* The engine answers most calls within this. A thread that sleeps costs both sides more than that. */
 #define SPIN_NS 50000
+/* How often a spinning call looks before it reads the clock, which takes longer than a short call can afford. */
+#define LOOKS 64
 /* After each time in vain, spinning for that C_ function is left out more often, up to 2^this - 1 times: it may be
  * slow, or the engine may not run because this thread has its processor. */
 #define MOST_IN_VAIN 4
@@ -78,13 +80,15 @@ void memory_wake(struct channel *channel)
 
 static bool spin(const uint32_t *turn, uint32_t awaited)
 {
-  for (long long until = now_ns() + SPIN_NS; now_ns() < until;) {
-    for (int i = 0; i < 16; i++) {
+  for (long long until = 0;;) {
+    for (int i = 0; i < LOOKS; i++) {
       if (shared_read(turn) == awaited) return true;
       shared_pause();
     }
+    long long now = now_ns();
+    if (until == 0) until = now + SPIN_NS;
+    if (now >= until) return false;
   }
-  return false;
 }
 
 /* Waits without sleeping for a while, if that promises anything. */
@@ -163,7 +167,7 @@ static enum exchange_result send_request(struct channel *channel, struct shared_
   enum exchange_result result;
   size_t sent = 0;
   channel->stained = shared_part(request->length, 0);
-  shared_write(&shared->module.length, (uint32_t)request->length);
+  shared_prepare(&shared->module.length, (uint32_t)request->length);
   do {
     size_t part = shared_part(request->length, sent);
     memcpy(shared->data, request->bytes + sent, part);

@@ -76,6 +76,12 @@ static inline void shared_write(uint32_t *word, uint32_t value)
   __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
 }
 
+/* A word that goes over with the data, when the turn ends. */
+static inline void shared_prepare(uint32_t *word, uint32_t value)
+{
+  __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
 /* How much of a frame the next turn hands over. */
 static inline size_t shared_part(size_t length, size_t done)
 {

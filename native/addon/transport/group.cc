@@ -38,18 +38,13 @@ Group::~Group() { munmap(memory_, GROUP_BYTES); }
 Found Group::look(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
   Channel& channel = channels_[index];
   const uint32_t turn = shared_read(&shared(index)->module.turn);
-  if (turn == channel.turn) return channel.state == State::Working ? Found::Fault : Found::Nothing;
-  if (turn != channel.turn + 1) return Found::Fault;
-  switch (channel.state) {
-    case State::Working:
-      return Found::Nothing;
-    case State::Sending:
-      sendPart(index, channel.frame.data());
-      return Found::Part;
-    case State::Receiving:
-      break;
-  }
-  return receive(index, frameBytes, inbox, length);
+  if (turn == heard_[index]) return Found::Nothing;
+  if (channel.state == State::Working || turn != channel.turn + 1) return Found::Fault;
+  heard_[index] = turn;
+  reach_ = std::max(reach_, index + 1);
+  if (channel.state == State::Receiving) return receive(index, frameBytes, inbox, length);
+  sendPart(index, channel.frame.data());
+  return Found::Part;
 }
 
 Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
@@ -85,7 +80,7 @@ bool Group::answer(unsigned index, const uint8_t* bytes, size_t length) {
   channel.state = State::Sending;
   channel.length = length;
   channel.done = 0;
-  shared_write(&shared(index)->engine.length, static_cast<uint32_t>(length));
+  shared_prepare(&shared(index)->engine.length, static_cast<uint32_t>(length));
   if (length > CHANNEL_DATA_BYTES) channel.frame.append(bytes, length);
   sendPart(index, bytes);
   return true;
@@ -113,13 +108,11 @@ void Group::endTurn(unsigned index) {
 bool Group::fallAsleep() {
   shared_write(&header()->asleep, 1);
   for (unsigned i = 0; i < GROUP_CHANNELS; i++) {
-    const Channel& channel = channels_[i];
-    const bool rang = shared_read(&shared(i)->module.turn) != channel.turn;
-    if (rang && channel.state != State::Working) {
-      wakeUp();
-      return true;
-    }
+    if (!stirs(i)) continue;
+    wakeUp();
+    return true;
   }
+  reach_ = 0;
   return false;
 }
 

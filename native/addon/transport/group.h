@@ -40,6 +40,10 @@ class Group {
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
+  // Whether the module has done anything on a channel that was not looked at yet.
+  bool stirs(unsigned index) const { return shared_read(&shared(index)->module.turn) != heard_[index]; }
+  // Channels from this one on were quiet since the group woke up.
+  unsigned reach() const { return reach_; }
   // Takes what the module handed over on a channel, if anything. A request that one turn holds is copied to
   // `inbox` (CHANNEL_DATA_BYTES); a larger one is in large(index). `frameBytes` bounds requests.
   Found look(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
@@ -70,6 +74,9 @@ class Group {
 
   uint8_t* const memory_;
   std::array<Channel, GROUP_CHANNELS> channels_;
+  // The module's last turn that was taken. Beside each other, because they are compared again and again.
+  std::array<uint32_t, GROUP_CHANNELS> heard_{};
+  unsigned reach_ = 0;
 };
 
 }  // namespace transport

@@ -17,6 +17,8 @@ constexpr uint64_t SLICE_NS = 50'000;
 // A program that calls again within this finds us looking; later than this it has to wake us.
 constexpr uint64_t HOT_NS = 100'000;
 constexpr unsigned MOST_IN_VAIN = 4;
+// How often channels on which calls came are looked at, before the clock and all others are.
+constexpr unsigned LOOKS = 16;
 // A request that takes longer than this waits for something, and uses no processor.
 constexpr uint64_t WORK_NS = 20'000'000;
 
@@ -73,7 +75,7 @@ void Transport::wake(const Napi::CallbackInfo& info) {
   const auto found = entries_.find(info[0].As<Napi::Number>().Uint32Value());
   if (found == entries_.end() || found->second->closed) return;
   found->second->rung = true;
-  found->second->lastAnswer = uv_hrtime();
+  found->second->lastAnswer = readClock();
   wakeUp(found->second);
 }
 
@@ -89,7 +91,7 @@ void Transport::answer(const Napi::CallbackInfo& info) {
   const auto found = entries_.find(info[0].As<Napi::Number>().Uint32Value());
   const unsigned channel = info[1].As<Napi::Number>().Uint32Value();
   if (found == entries_.end() || found->second->closed || channel >= GROUP_CHANNELS) return;
-  const uint64_t now = uv_hrtime();
+  const uint64_t now = readClock();
   if (found->second->working > 0) {
     found->second->working--;
     working_--;
@@ -130,26 +132,32 @@ void Transport::enterJavaScript() {
 void Transport::leaveJavaScript() { inJavaScript_.reset(); }
 
 void Transport::work() {
-  uint64_t now = uv_hrtime();
-  const uint64_t deadline = now + SLICE_NS;
-  while (!awake_.empty() && now < deadline) {
-    if (!round(deadline)) shared_pause();
-    now = uv_hrtime();
-    putToSleep(now);
+  const uint64_t deadline = readClock() + SLICE_NS;
+  while (!awake_.empty() && now_ < deadline) {
+    bool found = round(Where::Everywhere, deadline);
+    for (unsigned i = 0; i < LOOKS && !found; i++) {
+      shared_pause();
+      found = round(Where::WhereCallsCame, deadline);
+    }
+    // It was read for what was found.
+    if (!found) readClock();
+    putToSleep(now_);
   }
   if (awake_.empty()) uv_idle_stop(loopHandle_);
 }
 
-// Looks at every channel once, from where the last round was cut off. JavaScript that runs meanwhile may add to
-// awake_, and never removes from it.
-bool Transport::round(uint64_t deadline) {
+// Looks at channels once, from where the last round was cut off. JavaScript that runs meanwhile may add to awake_,
+// and never removes from it.
+bool Transport::round(Where where, uint64_t deadline) {
   bool found = false;
   for (; nextEntry_ < awake_.size(); nextEntry_++) {
-    const std::shared_ptr<Entry> entry = awake_[nextEntry_];
-    while (nextChannel_ < GROUP_CHANNELS && !entry->closed) {
-      if (!serve(*entry, nextChannel_++)) continue;
+    Entry& entry = *awake_[nextEntry_];
+    const unsigned end = where == Where::Everywhere ? GROUP_CHANNELS : entry.group.reach();
+    while (nextChannel_ < end && !entry.closed) {
+      const unsigned channel = nextChannel_++;
+      if (!entry.group.stirs(channel) || !serve(entry, channel)) continue;
       found = true;
-      if (uv_hrtime() >= deadline) return true;
+      if (now_ >= deadline) return true;
     }
     nextChannel_ = 0;
   }
@@ -168,7 +176,7 @@ bool Transport::serve(Entry& entry, unsigned channel) {
   if (found == Found::Nothing) return false;
   if (!entry.rung) entry.inVain = entry.leftOut = 0;
   entry.rung = false;
-  if (found == Found::Part) entry.lastAnswer = uv_hrtime();
+  if (found == Found::Part) entry.lastAnswer = readClock();
   if (found == Found::Request && !answerRepeated(entry, channel, length)) deliver(entry, channel, length);
   if (found != Found::Fault) return true;
   entry.closed = true;
@@ -202,7 +210,7 @@ bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
   }
   entry.group.answer(channel, repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());
-  entry.lastAnswer = uv_hrtime();
+  entry.lastAnswer = readClock();
   return true;
 }
 
@@ -229,7 +237,7 @@ void Transport::deliver(Entry& entry, unsigned channel, size_t length) {
   entry.lastAnswer = 0;
   entry.working++;
   working_++;
-  lastWork_ = uv_hrtime();
+  lastWork_ = readClock();
   // What it waits for may be promises that only have to have their turn.
   leaveJavaScript();
 }
@@ -241,7 +249,7 @@ void Transport::reply(Entry& entry, unsigned channel, const Napi::Value& answer)
   entry.group.answer(channel, bytes.Data(), bytes.Length());
   // It may hold what was decrypted, and nobody has a use for it any more.
   std::memset(bytes.Data(), 0, bytes.Length());
-  entry.lastAnswer = uv_hrtime();
+  entry.lastAnswer = readClock();
 }
 
 // Whether looking takes no processor from those that could be used: by the program, or by other threads of ours.

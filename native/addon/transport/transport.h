@@ -71,7 +71,9 @@ class Transport : public Napi::ObjectWrap<Transport> {
   bool mayLook(const Entry& entry, uint64_t now) const;
   bool fallsAsleep(Entry& entry, uint64_t now);
   void work();
-  bool round(uint64_t deadline);
+  enum class Where { Everywhere, WhereCallsCame };
+  bool round(Where where, uint64_t deadline);
+  uint64_t readClock() { return now_ = uv_hrtime(); }
   bool serve(Entry& entry, unsigned channel);
   enum class From { Loop, JavaScript };
   bool isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length);
@@ -93,6 +95,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   const unsigned spareProcessors_;  // beside the one that the engine's thread has
   unsigned working_ = 0;            // of all entries
   uint64_t lastWork_ = 0;           // when such a request came or was answered
+  uint64_t now_ = 0;                // when the clock was last read: that takes longer than looking does
   uint32_t lastId_ = 0;
   std::unordered_map<uint32_t, std::shared_ptr<Entry>> entries_;
   std::vector<std::shared_ptr<Entry>> awake_;
