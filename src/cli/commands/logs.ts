@@ -1,8 +1,8 @@
 import { commandFailure } from '../../base/errors.js';
 import { type AuditRecord, recordText } from '../../hsm/audit/entry.js';
 import { opcodes } from '../../hsm/audit/opcodes.js';
-import { responses } from '../../hsm/audit/responses.js';
 import type { AuditCheck } from '../../hsm/audit/trail.js';
+import { hsmResponses } from '../../hsm/hsm-responses.js';
 import { openAuditLogs } from '../audit-logs.js';
 import type { Home } from '../home.js';
 import { bold, progressLine } from '../terminal.js';
@@ -20,8 +20,8 @@ const recordJson = ({ opcode, response, ...rest }: AuditRecord): unknown => ({
   ...rest,
   opcode,
   opcodeNumber: opcodes[opcode],
-  response: responses[response].number,
-  responseText: responses[response].text,
+  response: hsmResponses[response].number,
+  responseText: hsmResponses[response].text,
 });
 
 const checkText = ({ records, first, problem }: AuditCheck): string =>

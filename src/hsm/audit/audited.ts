@@ -1,9 +1,9 @@
 import { andThen, type Eventually, orElse } from '../../base/eventually.js';
+import { hsmResponseTo } from '../hsm-responses.js';
 import { LoginRefused } from '../login-refused.js';
 import type { Write } from '../users.js';
 import type { AuditRow } from './commands.js';
 import type { AuditDetails, AuditEntry } from './entry.js';
-import { responseTo } from './responses.js';
 import type { AuditTrail } from './trail.js';
 
 /** Runs a command and logs it: in the write that makes it durable where there is one, else behind it. `run` is given that
@@ -34,7 +34,7 @@ export function audited<Request, Answer>(
   const done = orElse(
     () => run(write),
     (error) => {
-      const failed = entry(details, responseTo(error));
+      const failed = entry(details, hsmResponseTo(error));
       const kept = error instanceof LoginRefused ? trail.append(failed) : trail.appendLazily(failed);
       return andThen(kept, () => {
         throw error;

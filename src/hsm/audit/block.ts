@@ -1,9 +1,9 @@
 import { Failure } from '../../base/errors.js';
 import { digest } from '../../crypto/index.js';
+import { type HsmResponse, hsmResponses } from '../hsm-responses.js';
 import { type Role, roleRows } from '../roles.js';
 import type { AuditRecord } from './entry.js';
 import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
-import { type Response, responses } from './responses.js';
 
 /*
  * Records that were written together, as they are kept (docs/STORAGE.md, "Audit records"): the hash of the block before, then JSON.
@@ -36,7 +36,7 @@ function rowOf({ timeUs, sessionHandle, opcode, response, logType, user, keys }:
     timeUs,
     sessionHandle,
     opcodes[opcode],
-    responses[response].number,
+    hsmResponses[response].number,
     logTypes[logType],
   ] as const;
   if (user !== undefined) return [...numbers, user.name, user.role];
@@ -48,7 +48,7 @@ const byNumber = <Name extends string>(numbers: readonly (readonly [Name, number
 const opcodeNames = byNumber(Object.entries(opcodes) as [Opcode, number][]);
 const logTypeNames = byNumber(Object.entries(logTypes) as [LogType, number][]);
 const responseNames = byNumber(
-  Object.entries(responses).map(([name, { number }]) => [name as Response, number]),
+  Object.entries(hsmResponses).map(([name, { number }]) => [name as HsmResponse, number]),
 );
 
 const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -59,7 +59,7 @@ function isRecord({ opcode, response, logType, user, keys, ...numbers }: Partial
   return (
     [sequence, rebootCounter, timeUs, sessionHandle].every(isNumber) &&
     Object.hasOwn(opcodes, opcode ?? '') &&
-    Object.hasOwn(responses, response ?? '') &&
+    Object.hasOwn(hsmResponses, response ?? '') &&
     Object.hasOwn(logTypes, logType ?? '') &&
     (user === undefined || (typeof user?.name === 'string' && Object.hasOwn(roleRows, user.role))) &&
     (keys === undefined || (isNumber(keys?.secret) && isNumber(keys?.public)))

@@ -1,7 +1,7 @@
+import { type HsmResponse, hsmResponses } from '../hsm-responses.js';
 import { type Role, roleRows } from '../roles.js';
 import { canonicalName } from '../user-rules.js';
 import { commandTypeOf, type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
-import { type Response, responses } from './responses.js';
 
 /** What a command did, as the log has it. Never a secret: handles, names and roles only. */
 export interface AuditDetails {
@@ -17,7 +17,7 @@ export interface AuditEntry extends AuditDetails {
   /** Microseconds since 1970. */
   readonly timeUs: number;
   readonly sessionHandle: number;
-  readonly response: Response;
+  readonly response: HsmResponse;
 }
 
 /** An entry in its place in the log. */
@@ -61,7 +61,7 @@ export function recordText(record: AuditRecord): string {
     `Command Type(hex) : ${commandTypeOf(opcode)}`,
     `Opcode : ${opcode} (${hex(opcodes[opcode])})`,
     `Session Handle : ${hex(record.sessionHandle)}`,
-    `Response : ${responses[response].number}:${responses[response].text}`,
+    `Response : ${hsmResponses[response].number}:${hsmResponses[response].text}`,
     `Log type : ${logType} (${logTypes[logType]})`,
   ];
   if (user !== undefined) {

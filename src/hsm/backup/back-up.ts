@@ -3,9 +3,9 @@ import { type State, writeBackup } from '../../backup/container.js';
 import { commandFailure } from '../../base/errors.js';
 import type { RecordStore, Snapshot } from '../../store/record-store.js';
 import { byItself, minimal } from '../audit/entry.js';
-import type { Response } from '../audit/responses.js';
 import type { AuditTrail } from '../audit/trail.js';
 import type { HsmSettings } from '../hsm.js';
+import type { HsmResponse } from '../hsm-responses.js';
 import type { MaskingKey } from '../masking.js';
 import { encodedLength, encodeRecord, recordsOf, STATE_SCHEMA_VERSION } from './content.js';
 import { ContentCheck } from './content-check.js';
@@ -85,7 +85,7 @@ export async function* backUp(source: BackupSource, clusterId: string): AsyncGen
   const { audit, store } = source;
   await audit.append({ ...byItself(audit.nowUs()), ...minimal('CN_BACKUP_BEGIN') });
   const snapshot = store.snapshot();
-  let response: Response = 'FAILED';
+  let response: HsmResponse = 'FAILED';
   try {
     yield* contentOf(source, snapshot, clusterId);
     response = 'SUCCESS';

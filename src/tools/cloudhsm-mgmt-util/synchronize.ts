@@ -36,7 +36,10 @@ async function step<T>(session: Session, name: string, work: () => Promise<T>): 
     return done;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    session.print(`${name}: 0x${hsmErrors[hsmErrorName(error)].code.toString(16)} !`, shortErrorText(error));
+    session.print(
+      `${name}: 0x${hsmErrors[hsmErrorName(error)].number.toString(16)} !`,
+      shortErrorText(error),
+    );
     return undefined;
   }
 }

@@ -112,9 +112,12 @@ const error2String: KeyCommandRow = {
     const text = given.text('-r');
     if (!text.startsWith('0x')) throw refused('Error: -r: the code begins with 0x');
     const code = Number.parseInt(text, 16);
-    const known = Object.values(hsmErrors).find((row) => row.code === code);
-    const meaning = code === 0 ? 'HSM Return: SUCCESS' : (known?.text ?? 'Unknown error code');
-    session.print('', `        Error Code ${code.toString(16)} maps to ${meaning}`, '');
+    const known = Object.values(hsmErrors).find(({ number }) => number === code);
+    session.print(
+      '',
+      `        Error Code ${code.toString(16)} maps to ${known?.text ?? 'Unknown error code'}`,
+      '',
+    );
   },
 };
 

@@ -7,12 +7,14 @@ import { refused } from '../failure.js';
 import { type HsmErrorName, hsmErrorName, hsmErrors, saysEnough } from '../sdk3/hsm-errors.js';
 import type { Terminal } from '../terminal.js';
 
-const SUCCESS = '0x00 : HSM Return: SUCCESS';
-
-const stateLine = (node: number, error: HsmErrorName | undefined): string => {
-  const { code, text } = error === undefined ? { code: 0, text: 'HSM Return: SUCCESS' } : hsmErrors[error];
-  return `        Node id ${node} and err state 0x${code.toString(16).padStart(8, '0')} : ${text}`;
+/** `0x00 : HSM Return: SUCCESS` */
+const outcome = (answer: HsmErrorName = 'SUCCESS', digits = 2): string => {
+  const { number, text } = hsmErrors[answer];
+  return `0x${number.toString(16).padStart(digits, '0')} : ${text}`;
 };
+
+const stateLine = (node: number, error: HsmErrorName | undefined): string =>
+  `        Node id ${node} and err state ${outcome(error, 8)}`;
 
 /** A policy that an HSM refuses by: "node line then 0x30000085" (reference management-tools, section 5.1). */
 const nodeError = (error: HsmErrorName): HsmErrorName => (error === 'POLICY' ? 'UNAVAILABLE' : error);
@@ -102,11 +104,7 @@ export class KeySession {
 
   /** `Cfm3FindKey returned: 0x00 : HSM Return: SUCCESS`, between empty lines. */
   printReturn(name: string, error?: HsmErrorName): void {
-    const outcome =
-      error === undefined
-        ? SUCCESS
-        : `0x${hsmErrors[error].code.toString(16).padStart(2, '0')} : ${hsmErrors[error].text}`;
-    this.print('', `        ${name} returned: ${outcome}`, '');
+    this.print('', `        ${name} returned: ${outcome(error)}`, '');
   }
 
   /** The state of each HSM after a command that all of them took part in. */

@@ -5,6 +5,7 @@ import { mechanismRows } from '../../mechanisms/rows.js';
 import { CKK } from '../../pkcs11/constants.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import { readGivenFile, writeGivenFile } from '../sdk3/files.js';
+import { hsmErrors } from '../sdk3/hsm-errors.js';
 import type { FlagRow, Given, KeyCommandRow } from './command.js';
 import type { KeySession } from './session.js';
 
@@ -131,7 +132,8 @@ const verify: KeyCommandRow = {
       return;
     }
     session.failed = true;
-    session.print('', '        Cfm3Verify returned: 0x1b', '        CSP Error: ERR_BAD_PKCS_DATA', '');
+    const { number, text } = hsmErrors.BAD_PKCS_DATA;
+    session.print('', `        Cfm3Verify returned: 0x${number.toString(16)}`, `        ${text}`, '');
   },
 };
 
