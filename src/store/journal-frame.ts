@@ -20,19 +20,16 @@ export interface StoredChange {
 
 /** A change that is in a frame: it stays there, and is looked at when somebody asks. */
 export class FrameChange implements StoredChange {
+  /** @param name the key, as a string whose order is the byte order */
   constructor(
     readonly sequence: number,
+    readonly name: string,
     private readonly body: Buffer,
     private readonly keyAt: number,
     private readonly valueAt: number,
     /** -1 of a removal. */
     private readonly end: number,
   ) {}
-
-  /** The key, as a string whose order is the byte order. */
-  get name(): string {
-    return this.body.toString('latin1', this.keyAt, this.valueAt);
-  }
 
   get key(): Buffer {
     return this.body.subarray(this.keyAt, this.valueAt);
@@ -86,39 +83,55 @@ export function encodeFrame(
   after: number,
   changes: readonly StoredChange[],
 ): { bytes: Buffer; frame: Frame } {
-  let length = HEADER_BYTES;
-  for (const { key, value } of changes) length += CHANGE_BYTES + key.length + (value?.length ?? 0);
+  const body = bodyOf(changes);
+  const length = HEADER_BYTES + body.length;
   const lengthBytes = roundedUp(length);
   const bytes = lengthBytes <= space.length ? space.subarray(0, lengthBytes) : Buffer.alloc(lengthBytes);
-  MAGIC.copy(bytes, CHECKSUM_BYTES);
-  bytes.writeUInt32LE(length - HEADER_BYTES, LENGTH_AT);
-  bytes.writeBigUInt64LE(BigInt(sequence), SEQUENCE_AT);
-  bytes.writeBigUInt64LE(BigInt(after), AFTER_AT);
-  let at = HEADER_BYTES;
+  bytes.set(MAGIC, CHECKSUM_BYTES);
+  bytes.writeUInt32LE(body.length, LENGTH_AT);
+  writeNumber(bytes, sequence, SEQUENCE_AT);
+  writeNumber(bytes, after, AFTER_AT);
+  bytes.set(body, HEADER_BYTES);
+  bytes.fill(0, length);
+  bytes.set(checksum(bytes.subarray(0, length)));
+  return { bytes, frame: { sequence, after, lengthBytes, changes: changesIn(body, sequence) } };
+}
+
+/** As u64; a BigInt for it would be an object. */
+function writeNumber(bytes: Buffer, value: number, at: number): void {
+  bytes.writeUInt32LE(value % 2 ** 32, at);
+  bytes.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
+}
+
+function bodyOf(changes: readonly StoredChange[]): Buffer {
+  let length = 0;
+  for (const { key, value } of changes) length += CHANGE_BYTES + key.length + (value?.length ?? 0);
+  const body = Buffer.allocUnsafe(length);
+  let at = 0;
   for (const { key, value } of changes) {
-    bytes.writeUInt16LE(key.length, at);
-    bytes.writeUInt32LE(value?.length ?? REMOVAL, at + 2);
-    bytes.set(key, at + CHANGE_BYTES);
+    body.writeUInt16LE(key.length, at);
+    body.writeUInt32LE(value?.length ?? REMOVAL, at + 2);
+    body.set(key, at + CHANGE_BYTES);
     at += CHANGE_BYTES + key.length;
     if (value === undefined) continue;
-    bytes.set(value, at);
+    body.set(value, at);
     at += value.length;
   }
-  bytes.fill(0, at);
-  checksum(bytes.subarray(0, at)).copy(bytes);
-  const own = Buffer.from(bytes.subarray(HEADER_BYTES, at));
-  return { bytes, frame: { sequence, after, lengthBytes, changes: changesIn(own, sequence) } };
+  return body;
 }
 
 function changesIn(body: Buffer, sequence: number): FrameChange[] {
   const changes: FrameChange[] = [];
+  // One string for all names, which are parts of it.
+  const text = body.toString('latin1');
   for (let at = 0; at < body.length; ) {
     const keyAt = at + CHANGE_BYTES;
     const valueAt = keyAt + body.readUInt16LE(at);
     const valueLength = body.readUInt32LE(at + 2);
     at = valueLength === REMOVAL ? valueAt : valueAt + valueLength;
     if (at > body.length) throw new RangeError('a change is longer than its frame');
-    changes.push(new FrameChange(sequence, body, keyAt, valueAt, valueLength === REMOVAL ? -1 : at));
+    const name = text.slice(keyAt, valueAt);
+    changes.push(new FrameChange(sequence, name, body, keyAt, valueAt, valueLength === REMOVAL ? -1 : at));
   }
   return changes;
 }

@@ -52,11 +52,15 @@ export interface RecordStore {
   close(): Promise<void>;
 }
 
-/** A record's key on disk: the table's byte, then its own. */
-export function recordKey(table: TableName, key: Buffer): Buffer {
-  const at = Buffer.allocUnsafe(1 + key.length);
-  at[0] = tables[table].prefix;
-  at.set(key, 1);
+const NOTHING = Buffer.alloc(0);
+
+/** A record's key on disk, behind `before`: the table's byte, then its own. */
+export function recordKey(table: TableName, key: Buffer, before = NOTHING): Buffer {
+  const prefixAt = before.length;
+  const at = Buffer.allocUnsafe(prefixAt + 1 + key.length);
+  if (prefixAt > 0) at.set(before);
+  at[prefixAt] = tables[table].prefix;
+  at.set(key, prefixAt + 1);
   return at;
 }
 

@@ -6,7 +6,7 @@ import {
   randomBytes,
   type SecretKey,
 } from '../crypto/index.js';
-import { type RecordStore, recordKey, type TableName, tables } from './record-store.js';
+import { type Change, type RecordStore, recordKey, type TableName, tables } from './record-store.js';
 
 /** sealed value = u8 version, 12 bytes nonce, ciphertext, 16 bytes tag; AES-256-GCM. */
 const VERSION = 1;
@@ -19,12 +19,17 @@ export const SEALING_KEY_BYTES = 32;
 /** Nonces are no secrets, and asking for random bytes costs more than encrypting a record. */
 const NONCES_AT_A_TIME = 64;
 let nonces: Buffer = Buffer.alloc(0);
+let noncesUsed = 0;
 
 function nextNonce(): Buffer {
-  if (nonces.length === 0) nonces = randomBytes(NONCES_AT_A_TIME * NONCE_BYTES);
-  const nonce = nonces.subarray(0, NONCE_BYTES);
-  nonces = nonces.subarray(NONCE_BYTES);
-  return nonce;
+  const start = noncesUsed * NONCE_BYTES;
+  if (start === nonces.length) {
+    nonces = randomBytes(NONCES_AT_A_TIME * NONCE_BYTES);
+    noncesUsed = 0;
+    return nextNonce();
+  }
+  noncesUsed++;
+  return nonces.subarray(start, start + NONCE_BYTES);
 }
 
 /** Encrypts so that the result opens only under the same key and the same `identity`. */
@@ -60,8 +65,7 @@ export function unseal(key: SecretKey, identity: Buffer, sealed: Buffer): Buffer
 export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: string): RecordStore {
   const key = importSecretKey(sealingKey);
   const owner = Buffer.from(`${hsmId}\0`);
-  const identityOf = (table: TableName, recordAt: Buffer): Buffer =>
-    Buffer.concat([owner, recordKey(table, recordAt)]);
+  const identityOf = (table: TableName, recordAt: Buffer): Buffer => recordKey(table, recordAt, owner);
   const opened = (table: TableName, recordAt: Buffer, value: Buffer | undefined): Buffer | undefined => {
     if (value === undefined || !tables[table].sealed) return value;
     const plaintext = unseal(key, identityOf(table, recordAt), value);
@@ -70,18 +74,16 @@ export function sealedStore(inner: RecordStore, sealingKey: Buffer, hsmId: strin
     }
     return plaintext;
   };
+  const closed = (change: Change): Change => {
+    const { table, key: recordAt, value } = change;
+    if (value === undefined || !tables[table].sealed) return change;
+    return { table, key: recordAt, value: seal(key, identityOf(table, recordAt), value) };
+  };
   return {
     get: (table, recordAt) => opened(table, recordAt, inner.get(table, recordAt)),
     keys: (table, prefix) => inner.keys(table, prefix),
     count: (table, prefix) => inner.count(table, prefix),
-    write: (changes) =>
-      inner.write(
-        changes.map((change) =>
-          change.value === undefined || !tables[change.table].sealed
-            ? change
-            : { ...change, value: seal(key, identityOf(change.table, change.key), change.value) },
-        ),
-      ),
+    write: (changes) => inner.write(changes.map(closed)),
     snapshot: () => {
       const snapshot = inner.snapshot();
       return {
