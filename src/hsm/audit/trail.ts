@@ -44,6 +44,8 @@ export interface AuditCheck {
  */
 export class AuditTrail {
   #head: Head;
+  /** The head's. */
+  #hash: Buffer;
   #pending: Job[] = [];
   #writing: Promise<void> | undefined;
   /** Somebody waits for what is pending, or it is much, or has waited long enough. */
@@ -60,6 +62,7 @@ export class AuditTrail {
   ) {
     const kept = headIn(store);
     this.#head = { ...kept, rebootCounter: kept.rebootCounter + 1 };
+    this.#hash = Buffer.from(kept.hash, 'hex');
   }
 
   nowUs(): number {
@@ -123,9 +126,16 @@ export class AuditTrail {
 
   async #writeJobs(jobs: readonly Job[]): Promise<boolean> {
     try {
-      const { head, changes } = this.#chained(jobs.flatMap((job) => job.entries));
-      await this.store.write([...jobs.flatMap((job) => job.changes), ...changes]);
+      const entries: AuditEntry[] = [];
+      const changes: Change[] = [];
+      for (const job of jobs) {
+        entries.push(...job.entries);
+        changes.push(...job.changes);
+      }
+      const { head, hash } = this.#chain(entries, changes);
+      await this.store.write(changes);
       this.#head = head;
+      this.#hash = hash;
       this.#failing = false;
       for (const job of jobs) job.done();
       return true;
@@ -140,12 +150,11 @@ export class AuditTrail {
     }
   }
 
-  /** The blocks for entries, and where the chain stands behind them. */
-  #chained(entries: readonly AuditEntry[]): { head: Head; changes: Change[] } {
-    const { rebootCounter } = this.#head;
-    let hash: Buffer = Buffer.from(this.#head.hash, 'hex');
+  /** Adds the blocks for entries to the changes, and where the chain stands behind them, which it returns as well. */
+  #chain(entries: readonly AuditEntry[], changes: Change[]): { head: Head; hash: Buffer } {
+    let hash = this.#hash;
     let { next } = this.#head;
-    const changes: Change[] = [];
+    const { rebootCounter } = this.#head;
     for (let at = 0; at < entries.length; at += ENTRIES_PER_BLOCK) {
       const key = handleKey(next);
       const records = entries
@@ -157,8 +166,12 @@ export class AuditTrail {
     }
     const rotated = this.#rotated(next);
     const head: Head = { ...this.#head, ...rotated.head, next, hash: hash.toString('hex') };
-    const headChange = { table: 'settings', key: HEAD, value: Buffer.from(JSON.stringify(head)) } as const;
-    return { head, changes: [...changes, ...rotated.changes, headChange] };
+    changes.push(...rotated.changes, {
+      table: 'settings',
+      key: HEAD,
+      value: Buffer.from(JSON.stringify(head)),
+    });
+    return { head, hash };
   }
 
   /** Lets the oldest blocks go; the head keeps the hash that the chain goes on from. */
