@@ -1,6 +1,6 @@
 import { hmac, importSecretKey, randomBytes, type SecretKey } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
-import { canonicalRecord, decodeObject, encodeObject } from '../objects/record.js';
+import { decodeObject, encodeObject } from '../objects/record.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { SEALING_KEY_BYTES, seal, unseal } from '../store/sealing.js';
 import type { UserRecord } from './user-records.js';
@@ -40,7 +40,7 @@ export class MaskingKey {
 
   /** Equal on all HSMs of the cluster for equal objects. Under a key, because a weak secret could be found by its hash. */
   digest(object: HsmObject): Buffer {
-    const record = canonicalRecord(object);
+    const record = encodeObject(object);
     const digest = hmac('sha256', this.#digestKey, record);
     record.fill(0);
     return digest;

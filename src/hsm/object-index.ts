@@ -33,19 +33,39 @@ const indexed: readonly IndexedAttribute[] = [
 
 const VALUE_HASH_BYTES = 16;
 
+const VALUE_END = 4 + VALUE_HASH_BYTES;
+const ENTRY_BYTES = VALUE_END + 8;
+
 function valuePrefix(type: number, value: Buffer): Buffer {
-  const prefix = Buffer.alloc(4 + VALUE_HASH_BYTES);
+  const prefix = Buffer.allocUnsafe(VALUE_END);
   prefix.writeUInt32BE(type, 0);
-  digest('sha256', value).copy(prefix, 4, 0, VALUE_HASH_BYTES);
+  prefix.set(digest('sha256', value).subarray(0, VALUE_HASH_BYTES), 4);
+  return prefix;
+}
+
+/** Of the few values that very many objects have. */
+const commonPrefixes = new Map<string, Buffer>();
+const KEPT_PREFIXES = 256;
+
+function commonPrefix(type: number, value: Buffer): Buffer {
+  const name = `${type} ${value.toString('latin1')}`;
+  const known = commonPrefixes.get(name);
+  if (known !== undefined) return known;
+  const prefix = valuePrefix(type, value);
+  if (commonPrefixes.size < KEPT_PREFIXES) commonPrefixes.set(name, prefix);
   return prefix;
 }
 
 /** A handle as a key: big-endian, so that byte order is number order. */
 export function handleKey(handle: number): Buffer {
-  const key = Buffer.alloc(8);
-  key.writeUInt32BE(Math.floor(handle / 2 ** 32), 0);
-  key.writeUInt32BE(handle % 2 ** 32, 4);
+  const key = Buffer.allocUnsafe(8);
+  writeHandle(key, handle, 0);
   return key;
+}
+
+export function writeHandle(key: Buffer, handle: number, at: number): void {
+  key.writeUInt32BE(Math.floor(handle / 2 ** 32), at);
+  key.writeUInt32BE(handle % 2 ** 32, at + 4);
 }
 
 function handleAt(key: Buffer, at: number): number {
@@ -54,15 +74,23 @@ function handleAt(key: Buffer, at: number): number {
 
 const PRESENT = Buffer.alloc(0);
 
-/** The index entries to write, or to remove, along with an object. */
-export function indexChanges(object: HsmObject, present: boolean): Change[] {
-  return indexed.flatMap(({ type }) => {
-    const value = object.attributes.get(type);
-    if (value === undefined || value.length === 0) return [];
-    const key = Buffer.concat([valuePrefix(type, value), handleKey(object.handle)]);
-    return [{ table: 'index', key, value: present ? PRESENT : undefined } as const];
-  });
+/** The keys of an object's index entries. */
+export function indexKeys({ attributes, handle }: HsmObject): Buffer[] {
+  const keys: Buffer[] = [];
+  for (const { type, isCommon } of indexed) {
+    const value = attributes.get(type);
+    if (value === undefined || value.length === 0) continue;
+    const key = Buffer.allocUnsafe(ENTRY_BYTES);
+    key.set(isCommon ? commonPrefix(type, value) : valuePrefix(type, value));
+    writeHandle(key, handle, VALUE_END);
+    keys.push(key);
+  }
+  return keys;
 }
+
+/** The index entries to write, or to remove, along with an object. */
+export const indexChanges = (keys: readonly Buffer[], present: boolean): Change[] =>
+  keys.map((key) => ({ table: 'index', key, value: present ? PRESENT : undefined }));
 
 /** What is read of the index in one go while a table is filled: so many entries, about, and so many of 256 ranges. */
 const FILLED_ENTRIES = 300;
@@ -79,6 +107,7 @@ interface Table {
 
 /** What a table has of a value's hash, and an entry of the index. */
 const hashOf = (value: Buffer): number => digest('sha256', value).readUInt32BE(0);
+const typeIn = (entry: Buffer): number => entry.readUInt32BE(0);
 const hashIn = (entry: Buffer): number => entry.readUInt32BE(4);
 
 /**
@@ -111,14 +140,13 @@ export class ObjectIndex {
     return this.store.count('index', valuePrefix(type, value));
   }
 
-  /** To be called when an object has been written, or removed. */
-  note({ attributes, handle }: HsmObject, isPresent: boolean): void {
-    for (const { type, handles } of this.#tables.values()) {
-      const value = attributes.get(type);
-      if (value === undefined || value.length === 0) continue;
-      const hash = hashOf(value);
-      if (isPresent) handles.add(hash, handle);
-      else handles.remove(hash, handle);
+  /** To be called when entries have been written, or removed. */
+  note(keys: readonly Buffer[], isPresent: boolean): void {
+    if (this.#tables.size === 0) return;
+    for (const key of keys) {
+      const handles = this.#tables.get(typeIn(key))?.handles;
+      if (isPresent) handles?.add(hashIn(key), handleAt(key, VALUE_END));
+      else handles?.remove(hashIn(key), handleAt(key, VALUE_END));
     }
   }
 
@@ -136,7 +164,7 @@ export class ObjectIndex {
   }
 
   *#read(prefix: Buffer): Iterable<number> {
-    for (const key of this.store.keys('index', prefix)) yield handleAt(key, 4 + VALUE_HASH_BYTES);
+    for (const key of this.store.keys('index', prefix)) yield handleAt(key, VALUE_END);
   }
 
   #newTable(type: number): Table {
@@ -156,7 +184,7 @@ export class ObjectIndex {
       for (let left = FILLED_RANGES; left > 0 && table.next < RANGES && entries < FILLED_ENTRIES; left--) {
         prefix[4] = table.next;
         for (const key of this.store.keys('index', prefix)) {
-          table.handles.add(hashIn(key), handleAt(key, 4 + VALUE_HASH_BYTES));
+          table.handles.add(hashIn(key), handleAt(key, VALUE_END));
           entries++;
         }
         table.next++;

@@ -1,7 +1,7 @@
 import { digest } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import type { Change, RecordStore } from '../store/record-store.js';
-import { handleKey } from './object-index.js';
+import { handleKey, writeHandle } from './object-index.js';
 import type { Write } from './users.js';
 
 /*
@@ -41,9 +41,11 @@ export function isNewer(other: ObjectVersion, own: ObjectVersion | undefined): b
 }
 
 function entryKey({ handle, version, digest: state }: ObjectVersion): Buffer {
-  const number = Buffer.alloc(4);
-  number.writeUInt32BE(version);
-  return Buffer.concat([handleKey(handle), number, state]);
+  const key = Buffer.allocUnsafe(8 + 4 + state.length);
+  writeHandle(key, handle, 0);
+  key.writeUInt32BE(version, 8);
+  key.set(state, 12);
+  return key;
 }
 
 /** The handle that a key of one of these tables begins with. */

@@ -11,7 +11,7 @@ import { ckr } from '../pkcs11/ckr.js';
 import { type Template, ulongBytes } from '../pkcs11/template.js';
 import type { Change, RecordStore } from '../store/record-store.js';
 import { LoadedObject } from './loaded-object.js';
-import { handleKey, indexChanges, ObjectIndex } from './object-index.js';
+import { handleKey, indexChanges, indexKeys, ObjectIndex } from './object-index.js';
 import type { ObjectSummary } from './object-summary.js';
 import { DESTROYED, ObjectVersions } from './object-versions.js';
 import type { ObjectCounts } from './quotas.js';
@@ -153,15 +153,16 @@ export class TokenObjects {
 
   async #write(before: HsmObject | undefined, object: HsmObject, write?: Write): Promise<void> {
     const record = encodeStored(object);
+    const [old, next] = [before && indexKeys(before), indexKeys(object)];
     const changes: Change[] = [
-      ...(before ? indexChanges(before, false) : []),
+      ...(old ? indexChanges(old, false) : []),
       { table: 'objects', key: handleKey(object.handle), value: record },
-      ...indexChanges(object, true),
+      ...indexChanges(next, true),
     ];
     await this.versions.write(changes, before, object, write);
     record.fill(0);
-    if (before !== undefined) this.#index.note(before, false);
-    this.#index.note(object, true);
+    if (old !== undefined) this.#index.note(old, false);
+    this.#index.note(next, true);
     this.#records.delete(object.handle);
     this.#remember(LoadedObject.of(object));
     if (before !== undefined) for (const changed of this.#watchers) changed(object.handle);
@@ -256,13 +257,14 @@ export class TokenObjects {
   async #erase(loaded: LoadedObject, more: readonly Change[], write?: Write): Promise<void> {
     const { object, kind } = loaded;
     const { handle } = object;
+    const keys = indexKeys(object);
     const changes: Change[] = [
       { table: 'objects', key: handleKey(handle), value: undefined },
       ...more,
-      ...indexChanges(object, false),
+      ...indexChanges(keys, false),
     ];
     await this.versions.write(changes, object, undefined, write);
-    this.#index.note(object, false);
+    this.#index.note(keys, false);
     this.#cache.delete(handle);
     this.#records.delete(handle);
     this.#counted(kind, -1);

@@ -81,22 +81,24 @@ const forms = {
 } as const satisfies Record<string, RecordForm>;
 const formOf = new Map<number, RecordForm>(Object.values(forms).map((form) => [form.version, form]));
 
-/** Enough for most records. */
-const RECORD_BYTES = 512;
+/** For all records: asking for memory costs as much as filling it. */
+const writer = new Writer();
 
-function writeNames(writer: Writer, { owner, sharedWith }: HsmObject): void {
-  for (const name of [owner, ...sharedWith, '']) {
+function writeNames(names: readonly string[]): void {
+  for (const name of names) {
     const bytes = Buffer.from(name);
     writer.u8(bytes.length);
     writer.bytes(bytes);
   }
+  writer.u8(0);
 }
 
 /** An object as bytes, as it travels in masked objects and backups, which HSMs of earlier builds read as well, and as its digest is
- * made. It holds the key in the clear: seal it. */
+ * made: the same bytes for the same object, in whatever order its attributes and its users came. It holds the key in the clear: seal
+ * it, and cleanse it. */
 export function encodeObject(object: HsmObject): Buffer {
-  const { quorum } = object;
-  const writer = new Writer(RECORD_BYTES);
+  const { quorum, attributes } = object;
+  writer.discard();
   writer.u8(quorum === undefined ? forms.plain.version : forms.withQuorum.version);
   writer.u64(object.handle);
   writer.u32(object.version);
@@ -104,9 +106,10 @@ export function encodeObject(object: HsmObject): Buffer {
     writer.u8(quorum.manage);
     writer.u8(quorum.use);
   }
-  writeNames(writer, object);
-  writer.u32(object.attributes.size);
-  for (const [type, value] of object.attributes) {
+  writeNames([object.owner, ...[...object.sharedWith].sort()]);
+  writer.u32(attributes.size);
+  for (const type of [...attributes.keys()].sort((one, other) => one - other)) {
+    const value = attributes.get(type)!;
     writer.u32(type);
     writer.u32(value.length);
     writer.bytes(value);
@@ -116,22 +119,16 @@ export function encodeObject(object: HsmObject): Buffer {
   return writer.finish();
 }
 
-/** The same bytes for the same object, in whatever order its attributes and its users came. */
-export function canonicalRecord(object: HsmObject): Buffer {
-  const attributes = new Map([...object.attributes].sort(([a], [b]) => a - b));
-  return encodeObject({ ...object, attributes, sharedWith: [...object.sharedWith].sort() });
-}
-
-/** The same content as bytes for the HSM's own store, in a third of the room. It holds the key in the clear: seal it. */
+/** The same content as bytes for the HSM's own store, in a third of the room. It holds the key in the clear: seal it, and cleanse it. */
 export function encodeStored(object: HsmObject): Buffer {
   const { manage, use } = object.quorum ?? NO_KEY_QUORUM;
-  const writer = new Writer(RECORD_BYTES);
+  writer.discard();
   writer.u8(forms.stored.version);
   writer.varint(object.handle);
   writer.varint(object.version);
   writer.u8(manage);
   writer.u8(use);
-  writeNames(writer, object);
+  writeNames([object.owner, ...object.sharedWith]);
   writeAttributes(writer, object.attributes);
   writer.varint(object.material.length);
   writer.bytes(object.material);

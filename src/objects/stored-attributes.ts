@@ -96,26 +96,25 @@ function writeBytes(writer: Writer, value: Buffer): void {
 
 export function writeAttributes(writer: Writer, attributes: Attributes): void {
   const present = Buffer.alloc(ROW_BYTES);
-  const isTrue = Buffer.alloc(ROW_BYTES);
   const others: [number, Buffer][] = [];
-  let flags = 0;
   for (const [type, value] of attributes) {
     const at = placeOf(type, value);
     if (at === undefined) others.push([type, value]);
     else present[at >> 3]! |= 1 << (at & 7);
   }
-  const written = storedRows.filter((_, at) => present[at >> 3]! & (1 << (at & 7)));
-  for (const { type, form } of written) {
-    if (form !== 'flag') continue;
-    if (attributes.get(type)![0] === 1) isTrue[flags >> 3]! |= 1 << (flags & 7);
-    flags++;
-  }
+  const { flags, values } = shapeOf(present.toString('latin1'));
   writer.u8(ROW_BYTES);
   writer.bytes(present);
-  writer.bytes(isTrue.subarray(0, Math.ceil(flags / 8)));
-  for (const { type, form } of written) {
-    if (form === 'number') writer.varint(ulongOf(attributes.get(type)!));
-    if (form === 'bytes') writeBytes(writer, attributes.get(type)!);
+  let bits = 0;
+  for (let at = 0; at < flags.length; at++) {
+    if (attributes.get(flags[at]!)![0] === 1) bits |= 1 << (at & 7);
+    if ((at & 7) < 7 && at < flags.length - 1) continue;
+    writer.u8(bits);
+    bits = 0;
+  }
+  for (const { type, isNumber } of values) {
+    if (isNumber) writer.varint(ulongOf(attributes.get(type)!));
+    else writeBytes(writer, attributes.get(type)!);
   }
   writer.varint(others.length);
   for (const [type, value] of others) {

@@ -13,7 +13,7 @@ import { AuditTrail } from '../audit/trail.js';
 import { counterAfterRestore, reservedChange } from '../handles.js';
 import type { HsmSettings } from '../hsm.js';
 import { MaskingKey } from '../masking.js';
-import { indexChanges } from '../object-index.js';
+import { indexChanges, indexKeys } from '../object-index.js';
 import { versionChange } from '../object-versions.js';
 import { settingKey } from '../setting-rows.js';
 import { decodeRecords, STATE_SCHEMA_VERSION } from './content.js';
@@ -83,7 +83,7 @@ function changesOf(record: CheckedRecord, maskingKey: MaskingKey | undefined): r
   if (maskingKey === undefined) throw new Error('there is no masking key');
   const changes = [
     { table, key, value: encodeStored(object) },
-    ...indexChanges(object, true),
+    ...indexChanges(indexKeys(object), true),
     versionChange(object, maskingKey.digest(object)),
   ];
   object.material.fill(0);
