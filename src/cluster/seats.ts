@@ -351,6 +351,8 @@ export class Seats {
     if (this.#credentials !== undefined)
       throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#credentials.name} is logged in`);
     await this.#whenUp();
+    // There are no session keys yet: not the one that happened to come first, but the cluster's first.
+    this.#home = this.#up[0];
     const done: Seat[] = [];
     let lost: unknown;
     const tried = new Set<HsmConnection | undefined>();

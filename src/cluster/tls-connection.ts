@@ -116,7 +116,8 @@ class TlsConnection implements HsmConnection {
     else if (silentMs > this.silenceMs / 3) this.stream.write(framed(beat));
   }
 
-  #receive(chunk: Buffer): void {
+  /** Whether more answers are to come. */
+  #receive(chunk: Buffer): boolean {
     this.#heard.atMs = performance.now();
     try {
       this.#splitter.push(chunk);
@@ -127,6 +128,7 @@ class TlsConnection implements HsmConnection {
     } catch (error) {
       this.#lose('the HSM sent what is no answer', error);
     }
+    return this.#pending.size > 0;
   }
 
   #welcomed(frame: Buffer): void {

@@ -30,7 +30,7 @@ interface NativePart {
     socketFd: number,
     inbox: Buffer,
     onOpen: () => void,
-    onData: (lengthBytes: number) => void,
+    onData: (lengthBytes: number) => boolean,
     onDrain: () => void,
     onClose: (why?: string) => void,
   ) => NativeStream;
@@ -73,8 +73,8 @@ export function tlsContext(
 export interface TlsEvents {
   /** The peer has shown a certificate that this end trusts. */
   opened?(): void;
-  /** In memory of its own. */
-  received?(chunk: Buffer): void;
+  /** In memory of its own. What is written meanwhile goes out in one piece. True: the peer owes more, and is looked for. */
+  received?(chunk: Buffer): unknown;
   /** All is written, after `needsDrain`. */
   drained?(): void;
   /** The last one; `why` unless one of the ends wanted it. */
@@ -124,11 +124,11 @@ export class TlsStream implements CountsBytes {
     );
   }
 
-  #received(lengthBytes: number): void {
-    if (this.#over) return;
+  #received(lengthBytes: number): boolean {
+    if (this.#over) return false;
     const chunk = Buffer.allocUnsafe(lengthBytes);
     inbox.copy(chunk, 0, 0, lengthBytes);
-    this.events.received?.(chunk);
+    return this.events.received?.(chunk) === true;
   }
 
   #drained(): void {

@@ -192,6 +192,54 @@ describe('a TLS connection of our own', () => {
     close();
   });
 
+  // RFC 8446, section 5.2: a header of 5 bytes, a content type, and for all of Node's AEADs 16 bytes of tag.
+  const RECORD_BYTES = 5 + 1 + 16;
+
+  it('sends what is written while something is received in one record, behind it', async () => {
+    const written: number[] = [];
+    const { port, ended, close } = await served((stream) => ({
+      received: (chunk) => {
+        const before = stream.bytesWritten;
+        for (let at = 0; at < 3; at++) stream.write(chunk);
+        written.push(stream.bytesWritten - before);
+        setImmediate(() => written.push(stream.bytesWritten - before));
+      },
+    }));
+    const socket = dial(port, client, 'TLSv1.3');
+    socket.write('answer');
+    let heard = '';
+    await new Promise<void>((resolve) => {
+      socket.on('data', (part: Buffer) => {
+        heard += part.toString();
+        if (heard.length === 3 * 'answer'.length) resolve();
+      });
+    });
+    expect(heard).to.equal('answeransweranswer');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(written).to.deep.equal([0, heard.length + RECORD_BYTES]);
+    socket.end();
+    await ended;
+    close();
+  });
+
+  it('keeps the order of what is written, however much, while something is received', async () => {
+    const pieces = [10, 40_000, 10, 16_000, 500, 100_000, 1].map((length, at) => Buffer.alloc(length, at));
+    const { port, ended, close } = await served((stream) => ({
+      received: () => {
+        for (const piece of pieces) stream.write(Buffer.from(piece));
+        stream.end();
+      },
+    }));
+    const socket = dial(port, client);
+    socket.write('x');
+    const parts: Buffer[] = [];
+    socket.on('data', (part: Buffer) => parts.push(part));
+    await closing(socket);
+    expect(Buffer.concat(parts).equals(Buffer.concat(pieces))).to.equal(true);
+    expect(await ended).to.equal(undefined);
+    close();
+  });
+
   it('reads nothing while it is paused, and goes on where it was', async () => {
     let bytes = 0;
     let paused = false;

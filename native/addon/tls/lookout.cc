@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 
 namespace tls {
 
@@ -10,7 +11,11 @@ namespace {
 
 // As long as the module looks for an answer (native/pkcs11/channel_memory.c).
 constexpr uint64_t LOOK_NS = 50'000;
+// So much of it at a time: then others, timers and sockets, have their turn.
+constexpr uint64_t SLICE_NS = 20'000;
 constexpr unsigned MOST_IN_VAIN = 4;
+// Where more than these are looked for, the event loop asks for all of them at once.
+constexpr std::size_t MOST_PLACES = 4;
 
 }  // namespace
 
@@ -26,7 +31,7 @@ Lookout::~Lookout() {
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_idle_t*>(handle); });
 }
 
-void Lookout::begin() {
+void Lookout::begin(LookedAt* at) {
   // With a single processor the other end cannot run meanwhile.
   static const bool alone = uv_available_parallelism() == 1;
   if (alone) return;
@@ -34,30 +39,73 @@ void Lookout::begin() {
     leftOut_--;
     return;
   }
-  until_ = uv_hrtime() + LOOK_NS;
-  looking_ = true;
+  drop(at);
+  places_.push_back({at, uv_hrtime() + LOOK_NS});
   uv_idle_start(handle_, onTurnOfLoop);
 }
 
-void Lookout::found() {
-  if (!looking_) return;
-  looking_ = false;
+void Lookout::drop(LookedAt* at) {
+  const auto isIt = [at](const Place& place) { return place.at == at; };
+  places_.erase(std::remove_if(places_.begin(), places_.end(), isIt), places_.end());
+  if (places_.empty()) uv_idle_stop(handle_);
+}
+
+void Lookout::found(LookedAt* at) {
+  if (places_.empty()) return;
   inVain_ = 0;
+  drop(at);
+}
+
+void Lookout::forget(LookedAt* at) {
+  drop(at);
+  unsent_.erase(std::remove(unsent_.begin(), unsent_.end(), at), unsent_.end());
+}
+
+void Lookout::lookOnce() {
+  hasLooked_ = true;
+  look();
+}
+
+void Lookout::look() {
+  sched_yield();
+  bool any = false;
+  if (places_.size() <= MOST_PLACES) {
+    std::array<LookedAt*, MOST_PLACES> all{};
+    std::transform(places_.begin(), places_.end(), all.begin(), [](const Place& place) { return place.at; });
+    // None of them ends its life before the event loop's turn does.
+    for (LookedAt* at : all) any = (at != nullptr && at->look()) || any;
+  }
+  if (!any && looking()) dropLate();
+}
+
+void Lookout::dropLate() {
+  const uint64_t now = uv_hrtime();
+  // They were written to one after the other.
+  const auto isLate = [now](const Place& place) { return place.until <= now; };
+  places_.erase(places_.begin(), std::find_if_not(places_.begin(), places_.end(), isLate));
+  if (!places_.empty()) return;
+  inVain_ = std::min(inVain_ + 1, MOST_IN_VAIN);
+  leftOut_ = (1U << inVain_) - 1;
   uv_idle_stop(handle_);
 }
 
 // While an idle handle is active, the event loop asks for what has come and does not wait for it.
 void Lookout::onTurnOfLoop(uv_idle_t* handle) {
   auto* self = static_cast<Lookout*>(handle->data);
-  if (uv_hrtime() < self->until_) {
-    // Who else wants this processor, and that may be the other end, goes first.
-    sched_yield();
+  if (self->hasLooked_) {
+    self->hasLooked_ = false;
     return;
   }
-  self->looking_ = false;
-  self->inVain_ = std::min(self->inVain_ + 1, MOST_IN_VAIN);
-  self->leftOut_ = (1U << self->inVain_) - 1;
-  uv_idle_stop(handle);
+  const uint64_t end = uv_hrtime() + SLICE_NS;
+  do self->look();
+  while (self->looking() && self->places_.size() <= MOST_PLACES && uv_hrtime() < end);
+}
+
+void Lookout::sendAll() {
+  // What is written meanwhile is sent at once.
+  std::vector<LookedAt*> unsent;
+  unsent.swap(unsent_);
+  for (LookedAt* at : unsent) at->send();
 }
 
 }  // namespace tls

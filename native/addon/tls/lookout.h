@@ -1,11 +1,25 @@
-// Looks for what answers a message for a while before the event loop sleeps: being woken costs a processor more than that.
+// Looks for what answers a message for a while before the event loop sleeps: being woken costs a processor more than that. And has what
+// is written meanwhile go out in one piece.
 #pragma once
 
 #include <uv.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace tls {
+
+// A connection, as it is looked at. Neither function throws.
+class LookedAt {
+ public:
+  // Takes what has come, if anything: whether something has.
+  virtual bool look() = 0;
+  // Writes what was gathered.
+  virtual void send() = 0;
+
+ protected:
+  ~LookedAt() = default;
+};
 
 // One per event loop.
 class Lookout {
@@ -16,16 +30,53 @@ class Lookout {
   Lookout& operator=(const Lookout&) = delete;
 
   // Something was written, which may be answered soon.
-  void begin();
+  void begin(LookedAt* at);
   // Something has come.
-  void found();
+  void found(LookedAt* at);
+  // It is not to be looked at any more.
+  void forget(LookedAt* at);
+
+  bool looking() const { return !places_.empty(); }
+  // Who else wants this processor, and that may be the other end, goes first; then looks once. In its turn of the event loop
+  // nobody else does: for who looks for other things as well.
+  void lookOnce();
+
+  // Whether what is written now is sent later, by `send`.
+  bool gathering() const { return gathering_; }
+  void gathered(LookedAt* at) { unsent_.push_back(at); }
+  // What connections write during `work` is sent in one piece for each of them.
+  template <typename Work>
+  void gather(const Work& work) {
+    const bool within = gathering_;
+    gathering_ = true;
+    try {
+      work();
+    } catch (...) {
+      gathering_ = within;
+      throw;
+    }
+    gathering_ = within;
+    if (!within && !unsent_.empty()) sendAll();
+  }
 
  private:
+  struct Place {
+    LookedAt* at;
+    uint64_t until;
+  };
+
   static void onTurnOfLoop(uv_idle_t* handle);
+  void look();
+  void dropLate();
+  void drop(LookedAt* at);
+  void sendAll();
 
   uv_idle_t* handle_;
-  uint64_t until_ = 0;
-  bool looking_ = false;
+  // Who was written to last is last.
+  std::vector<Place> places_;
+  std::vector<LookedAt*> unsent_;
+  bool gathering_ = false;
+  bool hasLooked_ = false;  // in this turn of the loop, by lookOnce
   // After each time in vain, looking is left out more often: the other end may be slow, or far away.
   unsigned inVain_ = 0;
   unsigned leftOut_ = 0;

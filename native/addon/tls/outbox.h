@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -17,13 +18,17 @@ class Outbox {
   bool empty() const { return pieces_.empty(); }
   std::size_t bytes() const { return bytes_; }
 
-  // A copy of it.
+  // A copy of it. Short pieces share memory, which never moves: it would leave a copy behind.
   void add(const uint8_t* bytes, std::size_t length) {
-    pieces_.emplace_back(bytes, bytes + length);
+    if (empty() || pieces_.back().capacity() - pieces_.back().size() < length) {
+      pieces_.emplace_back();
+      pieces_.back().reserve(std::max(length, PIECE_BYTES));
+    }
+    pieces_.back().insert(pieces_.back().end(), bytes, bytes + length);
     bytes_ += length;
   }
 
-  // What comes next: OpenSSL must be given the same bytes again.
+  // What comes next: OpenSSL must be given the same bytes again, to which more may have been added.
   const uint8_t* next() const { return pieces_.front().data() + taken_; }
   std::size_t nextLength() const { return pieces_.front().size() - taken_; }
 
@@ -43,6 +48,8 @@ class Outbox {
   }
 
  private:
+  static constexpr std::size_t PIECE_BYTES = 1024;
+
   std::deque<std::vector<uint8_t>> pieces_;
   std::size_t taken_ = 0;  // of the first of them
   std::size_t bytes_ = 0;

@@ -22,7 +22,15 @@ constexpr size_t HIGH_WATER_BYTES = 64 * 1024;
 // Then others have their turn.
 constexpr int READS_AT_A_TIME = 4;
 
+// What is written during a callback goes out behind it, and no later than when there is so much of it: one record of TLS.
+constexpr size_t GATHERED_BYTES = 16 * 1024;
+
 const char* const BROKE = "the connection broke";
+
+// SSL_get_error looks at what earlier operations of OpenSSL left behind.
+void clearErrors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
 
 void closeHandle(uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); }
 
@@ -87,19 +95,45 @@ Stream::~Stream() {
   ::close(descriptor_);
 }
 
-void Stream::onPoll(uv_poll_t* handle, int status, int events) {
-  auto* self = static_cast<Stream*>(handle->data);
-  if (self == nullptr || self->closed_) return;
-  const Napi::Env env = self->Env();
+template <typename Work>
+void Stream::inEventLoop(const Work& work) {
+  const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
   try {
-    if (status < 0) self->close(self->socketError());
-    else self->step(events);
+    work();
   } catch (const Napi::Error& error) {
     napi_fatal_exception(env, error.Value());
   } catch (const std::exception& error) {
     napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
   }
+}
+
+void Stream::onPoll(uv_poll_t* handle, int status, int events) {
+  auto* self = static_cast<Stream*>(handle->data);
+  if (self == nullptr || self->closed_) return;
+  self->inEventLoop([&] {
+    if (status < 0) self->close(self->socketError());
+    else self->step(events);
+  });
+}
+
+// The socket is asked by reading it: that is one system call for what has come, and the event loop need not turn.
+bool Stream::look() {
+  if (!mayWrite() || paused_) return false;
+  hasCome_ = false;
+  inEventLoop([this] { step(0); });
+  return hasCome_ || closed_;
+}
+
+void Stream::send() {
+  if (!mayWrite()) return;
+  inEventLoop([this] {
+    if (!flush()) return;
+    // What has failed is told from the event loop.
+    again_ = again_ || broken_;
+    if (!outbox_.empty() || again_) listen();
+    else lookout_->begin(this);
+  });
 }
 
 void Stream::step(int events) {
@@ -116,7 +150,7 @@ void Stream::step(int events) {
 }
 
 bool Stream::shakeHands() {
-  ERR_clear_error();
+  clearErrors();
   const int result = SSL_do_handshake(ssl_.get());
   if (result != 1) {
     heed(result);
@@ -136,7 +170,7 @@ void Stream::read() {
     size_t got = 0;
     bool more = true;
     while (more && got < inboxLength_) {
-      ERR_clear_error();
+      clearErrors();
       const int result = SSL_read(ssl_.get(), inboxBytes_ + got, static_cast<int>(inboxLength_ - got));
       if (result <= 0) heed(result);
       else got += static_cast<size_t>(result);
@@ -144,10 +178,16 @@ void Stream::read() {
       more = result > 0 && SSL_has_pending(ssl_.get()) == 1;
     }
     if (got > 0) {
-      lookout_->found();
-      call(onData_, {Napi::Number::New(Env(), static_cast<double>(got))});
+      hasCome_ = true;
+      lookout_->found(this);
+      bool owed = false;
+      lookout_->gather([&] {
+        const auto answer = call(onData_, {Napi::Number::New(Env(), static_cast<double>(got))});
+        owed = answer.IsBoolean() && answer.As<Napi::Boolean>();
+      });
       // It may have held a key or a PIN.
       std::memset(inboxBytes_, 0, got);
+      if (owed && !closed_) lookout_->begin(this);
     }
     if (!more) return;
   }
@@ -180,7 +220,7 @@ void Stream::heed(int result) {
 size_t Stream::writeSome(const uint8_t* bytes, size_t length) {
   size_t done = 0;
   while (done < length && !broken_) {
-    ERR_clear_error();
+    clearErrors();
     const int part = static_cast<int>(std::min<size_t>(length - done, INT_MAX));
     const int result = SSL_write(ssl_.get(), bytes + done, part);
     if (result <= 0) {
@@ -199,12 +239,16 @@ std::string Stream::socketError() const {
   return error == 0 ? BROKE : std::strerror(error);
 }
 
-bool Stream::flush() {
+void Stream::writeOut() {
   while (!outbox_.empty()) {
     const size_t done = writeSome(outbox_.next(), outbox_.nextLength());
     if (done == 0) break;
     outbox_.take(done);
   }
+}
+
+bool Stream::flush() {
+  writeOut();
   if (broken_ || !outbox_.empty()) return true;
   if (ending_) {
     close("");
@@ -220,13 +264,21 @@ bool Stream::flush() {
 Napi::Value Stream::write(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Buffer<uint8_t>>();
   if (closed_ || broken_ || ending_) return Napi::Boolean::New(info.Env(), true);
-  const bool idle = opened_ && outbox_.empty();
+  const bool isFirst = outbox_.empty();
+  if (lookout_->gathering() && opened_ && outbox_.bytes() + bytes.Length() <= GATHERED_BYTES) {
+    outbox_.add(bytes.Data(), bytes.Length());
+    if (isFirst) lookout_->gathered(this);
+    return Napi::Boolean::New(info.Env(), !full_);
+  }
+  // More than is gathered goes out in its order.
+  if (!isFirst && opened_) writeOut();
+  const bool idle = opened_ && outbox_.empty() && !broken_;
   const size_t done = idle ? writeSome(bytes.Data(), bytes.Length()) : 0;
   if (done < bytes.Length() && !broken_) outbox_.add(bytes.Data() + done, bytes.Length() - done);
   // What has failed is told from the event loop.
   again_ = again_ || broken_;
   if (!outbox_.empty() || again_) listen();
-  if (outbox_.empty()) lookout_->begin();
+  else lookout_->begin(this);
   full_ = full_ || outbox_.bytes() > HIGH_WATER_BYTES;
   return Napi::Boolean::New(info.Env(), !full_);
 }
@@ -251,7 +303,11 @@ void Stream::end(const Napi::CallbackInfo&) {
   if (outbox_.empty()) close("");
 }
 
-void Stream::destroy(const Napi::CallbackInfo&) { close(""); }
+void Stream::destroy(const Napi::CallbackInfo&) {
+  // What was written before, and only waits for the end of a callback.
+  if (mayWrite()) writeOut();
+  close("");
+}
 
 void Stream::listen() {
   const bool writes = again_ || wantsWrite_ || (opened_ && !outbox_.empty());
@@ -266,6 +322,7 @@ void Stream::close(const std::string& why) {
   if (closed_) return;
   closed_ = true;
   why_ = why;
+  lookout_->forget(this);
   ERR_clear_error();
   if (opened_ && !broken_ && outbox_.empty()) SSL_shutdown(ssl_.get());
   ERR_clear_error();
@@ -290,8 +347,8 @@ void Stream::finish() {
   Unref();
 }
 
-void Stream::call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments) {
-  function.MakeCallback(Value(), arguments, context_);
+Napi::Value Stream::call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments) {
+  return function.MakeCallback(Value(), arguments, context_);
 }
 
 Napi::Value Stream::peerChain(const Napi::CallbackInfo& info) {

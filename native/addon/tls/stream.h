@@ -17,13 +17,13 @@ namespace tls {
 
 Napi::Object exportTls(Napi::Env env);
 
-class Stream : public Napi::ObjectWrap<Stream> {
+class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
  public:
   static Napi::Function define(Napi::Env env);
   // new Stream(context, descriptor, inbox, onOpen, onData, onDrain, onClose): it has a duplicate of the descriptor, and shakes hands
   // from the event loop. Nothing is called before that, and none of the functions may throw.
   //   onOpen()       the peer has shown a certificate that the context trusts
-  //   onData(bytes)  so many bytes lie in the inbox, until it returns
+  //   onData(bytes) -> whether the peer owes more: so many bytes lie in the inbox, until it returns
   //   onDrain()      everything is written, after write() answered false
   //   onClose(why?)  the last call: the connection has ended; `why` unless this side or the peer has ended it
   explicit Stream(const Napi::CallbackInfo& info);
@@ -44,20 +44,27 @@ class Stream : public Napi::ObjectWrap<Stream> {
 
  private:
   static void onPoll(uv_poll_t* handle, int status, int events);
+  bool look() override;
+  void send() override;
+  template <typename Work>
+  void inEventLoop(const Work& work);
   void step(int events);
   bool shakeHands();
   void read();
   // Whether it is still open.
   bool flush();
+  bool mayWrite() const { return opened_ && !closed_ && !broken_; }
   std::string socketError() const;
   // Encrypts and writes as much as the socket takes.
   size_t writeSome(const uint8_t* bytes, size_t length);
   // Notes what an operation of OpenSSL waits for, or that it has failed.
   void heed(int result);
+  // As much of the outbox as the socket takes.
+  void writeOut();
   void listen();
   void close(const std::string& why);
   void finish();
-  void call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
+  Napi::Value call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
 
   Napi::AsyncContext context_;
   Napi::Reference<Napi::Buffer<uint8_t>> inbox_;
@@ -80,6 +87,7 @@ class Stream : public Napi::ObjectWrap<Stream> {
   bool closed_ = false;
   bool wantsWrite_ = false;  // OpenSSL waits for room in the socket
   bool again_ = false;       // there may be something without the socket's becoming readable
+  bool hasCome_ = false;     // something was read
 };
 
 }  // namespace tls

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "../addon-data.h"
 #include "offer.h"
 
 namespace transport {
@@ -136,6 +137,7 @@ void Transport::work() {
   while (!awake_.empty() && now_ < deadline) {
     bool found = round(Where::Everywhere, deadline);
     for (unsigned i = 0; i < LOOKS && !found; i++) {
+      if (lookElsewhere()) break;
       shared_pause();
       found = round(Where::WhereCallsCame, deadline);
     }
@@ -146,9 +148,28 @@ void Transport::work() {
   if (awake_.empty()) uv_idle_stop(loopHandle_);
 }
 
-// Looks at channels once, from where the last round was cut off. JavaScript that runs meanwhile may add to awake_,
-// and never removes from it.
+tls::Lookout* Transport::lookout() const { return Env().GetInstanceData<AddonData>()->lookout.get(); }
+
+// Where this event loop waits for an HSM, it looks for its answer as well: whether it does.
+bool Transport::lookElsewhere() {
+  tls::Lookout* elsewhere = lookout();
+  if (elsewhere == nullptr || !elsewhere->looking()) return false;
+  leaveJavaScript();
+  elsewhere->lookOnce();
+  return true;
+}
+
+// Looks at channels once, from where the last round was cut off. What it makes others write goes out in one piece. JavaScript that runs
+// meanwhile may add to awake_, and never removes from it.
 bool Transport::round(Where where, uint64_t deadline) {
+  tls::Lookout* elsewhere = lookout();
+  if (elsewhere == nullptr) return serveAll(where, deadline);
+  bool found = false;
+  elsewhere->gather([&] { found = serveAll(where, deadline); });
+  return found;
+}
+
+bool Transport::serveAll(Where where, uint64_t deadline) {
   bool found = false;
   for (; nextEntry_ < awake_.size(); nextEntry_++) {
     Entry& entry = *awake_[nextEntry_];
@@ -263,6 +284,9 @@ bool Transport::fallsAsleep(Entry& entry, uint64_t now) {
   // It may have been answered after `now` was taken: the difference would wrap.
   const bool looked = mayLook(entry, now);
   if (looked && entry.lastAnswer + HOT_NS > now) return false;
+  // This event loop does not sleep now, and looking costs less than being rung for.
+  const tls::Lookout* elsewhere = lookout();
+  if (elsewhere != nullptr && elsewhere->looking()) return false;
   if (entry.group.fallAsleep()) return false;
   if (entry.leftOut > 0) {
     entry.leftOut--;

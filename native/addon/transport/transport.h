@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../tls/lookout.h"
 #include "group.h"
 #include "repeats.h"
 
@@ -73,6 +74,10 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void work();
   enum class Where { Everywhere, WhereCallsCame };
   bool round(Where where, uint64_t deadline);
+  bool serveAll(Where where, uint64_t deadline);
+  bool lookElsewhere();
+  // The one of this event loop, if it has connections of TLS.
+  tls::Lookout* lookout() const;
   uint64_t readClock() { return now_ = uv_hrtime(); }
   bool serve(Entry& entry, unsigned channel);
   enum class From { Loop, JavaScript };
