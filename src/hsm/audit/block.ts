@@ -31,16 +31,11 @@ interface Block {
   readonly records: readonly Row[];
 }
 
-function rowOf({ timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditRecord): Row {
-  const numbers = [
-    timeUs,
-    sessionHandle,
-    opcodes[opcode],
-    hsmResponses[response].number,
-    logTypes[logType],
-  ] as const;
-  if (user !== undefined) return [...numbers, user.name, user.role];
-  return keys === undefined ? numbers : [...numbers, keys.secret, keys.public];
+/** A `Row`, as JSON.stringify would write it in more than twice the time. */
+function rowText({ timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditRecord): string {
+  const numbers = `${timeUs},${sessionHandle},${opcodes[opcode]},${hsmResponses[response].number},${logTypes[logType]}`;
+  if (user !== undefined) return `[${numbers},${JSON.stringify(user.name)},"${user.role}"]`;
+  return keys === undefined ? `[${numbers}]` : `[${numbers},${keys.secret},${keys.public}]`;
 }
 
 const byNumber = <Name extends string>(numbers: readonly (readonly [Name, number])[]) =>
@@ -85,8 +80,9 @@ function recordOf(row: Row, sequence: number, rebootCounter: number): Partial<Au
 /** The records have numbers without gaps. */
 export function encodeBlock(previousHash: Buffer, records: readonly AuditRecord[]): Buffer {
   const { sequence, rebootCounter } = records[0]!;
-  const block: Block = { sequence, rebootCounter, records: records.map(rowOf) };
-  return Buffer.concat([previousHash, Buffer.from(JSON.stringify(block))]);
+  const rows = records.map(rowText).join();
+  const block = `{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[${rows}]}`;
+  return Buffer.concat([previousHash, Buffer.from(block)]);
 }
 
 function recordsIn(bytes: Buffer): readonly Partial<AuditRecord>[] {

@@ -27,6 +27,12 @@ export function headIn(store: Pick<RecordStore, 'get'>): Head {
   return { rebootCounter: -1, first: 0, firstPrevious: NO_HASH, next: 0, hash: NO_HASH };
 }
 
+/** The head as it is stored: JSON, which is written for each block. */
+export function encodeHead({ rebootCounter, first, firstPrevious, next, hash }: Head): Buffer {
+  const begin = `{"rebootCounter":${rebootCounter},"first":${first},"firstPrevious":"${firstPrevious}"`;
+  return Buffer.from(`${begin},"next":${next},"hash":"${hash}"}`);
+}
+
 /** The number of the first record of the block under a key. */
 export const sequenceOf = (key: Buffer): number => Number(key.readBigUInt64BE());
 

@@ -6,7 +6,7 @@ import { ckr } from '../../pkcs11/ckr.js';
 import type { Change, RecordStore } from '../../store/record-store.js';
 import { handleKey } from '../object-index.js';
 import { decodeBlock, encodeBlock, hashOf, previousHashOf } from './block.js';
-import { HEAD, type Head, headIn, problemOf, sequenceOf } from './chain.js';
+import { encodeHead, HEAD, type Head, headIn, problemOf, sequenceOf } from './chain.js';
 import type { AuditEntry, AuditRecord } from './entry.js';
 
 /** What waits for the disk. */
@@ -166,11 +166,7 @@ export class AuditTrail {
     }
     const rotated = this.#rotated(next);
     const head: Head = { ...this.#head, ...rotated.head, next, hash: hash.toString('hex') };
-    changes.push(...rotated.changes, {
-      table: 'settings',
-      key: HEAD,
-      value: Buffer.from(JSON.stringify(head)),
-    });
+    changes.push(...rotated.changes, { table: 'settings', key: HEAD, value: encodeHead(head) });
     return { head, hash };
   }
 
