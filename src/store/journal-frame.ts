@@ -1,4 +1,5 @@
 import { digest } from '../crypto/index.js';
+import { type Change, tables } from './record-store.js';
 
 /*
  * A frame of the journal (docs/STORAGE.md, "The journal"): what one flush makes durable.
@@ -81,7 +82,7 @@ export function encodeFrame(
   space: Buffer,
   sequence: number,
   after: number,
-  changes: readonly StoredChange[],
+  changes: readonly Change[],
 ): { bytes: Buffer; frame: Frame } {
   const body = bodyOf(changes);
   const length = HEADER_BYTES + body.length;
@@ -103,16 +104,18 @@ function writeNumber(bytes: Buffer, value: number, at: number): void {
   bytes.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
 }
 
-function bodyOf(changes: readonly StoredChange[]): Buffer {
+function bodyOf(changes: readonly Change[]): Buffer {
   let length = 0;
-  for (const { key, value } of changes) length += CHANGE_BYTES + key.length + (value?.length ?? 0);
+  for (const { key, value } of changes) length += CHANGE_BYTES + 1 + key.length + (value?.length ?? 0);
   const body = Buffer.allocUnsafe(length);
   let at = 0;
-  for (const { key, value } of changes) {
-    body.writeUInt16LE(key.length, at);
+  for (const { table, key, value } of changes) {
+    body.writeUInt16LE(1 + key.length, at);
     body.writeUInt32LE(value?.length ?? REMOVAL, at + 2);
-    body.set(key, at + CHANGE_BYTES);
-    at += CHANGE_BYTES + key.length;
+    at += CHANGE_BYTES;
+    body[at] = tables[table].prefix;
+    body.set(key, at + 1);
+    at += 1 + key.length;
     if (value === undefined) continue;
     body.set(value, at);
     at += value.length;

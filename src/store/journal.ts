@@ -2,7 +2,8 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, syncFolder } from '../base/files.js';
-import { BLOCK_BYTES, decodeFrame, encodeFrame, type Frame, type StoredChange } from './journal-frame.js';
+import { BLOCK_BYTES, decodeFrame, encodeFrame, type Frame } from './journal-frame.js';
+import type { Change } from './record-store.js';
 
 /** A file is left for the other one when it is so long. */
 const FILE_BYTES = 1024 * 1024;
@@ -125,7 +126,7 @@ export class Journal {
    * the next frame takes their place.
    * @returns false where there is no room before more is released
    */
-  append(changes: readonly StoredChange[], done: Done): boolean {
+  append(changes: readonly Change[], done: Done): boolean {
     const { bytes, frame } = encodeFrame(this.#space, this.#sequence + 1, this.#last, changes);
     const file = this.#fileWithRoom(bytes.length);
     if (file === undefined) return false;

@@ -3,6 +3,7 @@ import { notWritten, requireWritable, WritableDisk } from './disk-room.js';
 import type { Journal } from './journal.js';
 import { BLOCK_BYTES, type Frame, LONGEST_KEY_BYTES, type StoredChange } from './journal-frame.js';
 import type { PendingChanges } from './pending.js';
+import type { Change } from './record-store.js';
 
 /** What is pending goes to LMDB when it is so much in the journal, or this old. */
 const CHECKPOINT_BYTES = 512 * 1024;
@@ -21,10 +22,12 @@ const bytesInLmdb = ({ value }: StoredChange): number => 2 * BLOCK_BYTES + (valu
 export type Commit = (changes: readonly StoredChange[], applied: number | undefined) => Promise<void>;
 
 interface Waiting {
-  readonly changes: readonly StoredChange[];
+  readonly changes: readonly Change[];
   done(): void;
   failed(error: unknown): void;
 }
+
+const isOfObject = ({ table, value }: Change): boolean => table === 'objects' && value !== undefined;
 
 const nothing = (): void => undefined;
 
@@ -33,10 +36,12 @@ function fail(group: readonly Waiting[], error: unknown): void {
   for (const { failed } of group) failed(failure);
 }
 
-function requireKeys(changes: readonly StoredChange[]): void {
+function requireKeys(changes: readonly Change[]): void {
   for (const { key } of changes)
-    if (key.length > LONGEST_KEY_BYTES)
-      throw notWritten(new RangeError(`a key has ${key.length} bytes of ${LONGEST_KEY_BYTES} possible ones`));
+    if (1 + key.length > LONGEST_KEY_BYTES)
+      throw notWritten(
+        new RangeError(`a key has ${1 + key.length} bytes of ${LONGEST_KEY_BYTES} possible ones`),
+      );
 }
 
 /** Writes, on their way through the journal to LMDB. Those that come while others are being flushed share the next frame. */
@@ -62,9 +67,9 @@ export class JournaledWrites {
   }
 
   /** Durable, and to be seen, when it resolves. */
-  write(changes: readonly StoredChange[], areObjects: boolean): Promise<void> {
+  write(changes: readonly Change[]): Promise<void> {
     return new Promise((done, failed) => {
-      this.#disk.require(areObjects ? FREE_FOR_OBJECTS_BYTES : FREE_FOR_THE_REST_BYTES);
+      this.#disk.require(changes.some(isOfObject) ? FREE_FOR_OBJECTS_BYTES : FREE_FOR_THE_REST_BYTES);
       requireKeys(changes);
       this.#waiting.push({ changes, done, failed });
       if (!this.#flushing) this.#flush();

@@ -45,8 +45,6 @@ export function isEchoOfFailedCommit(error: unknown): boolean {
 /** Up to which frame of the journal everything is in LMDB: u64. No table has the byte. */
 const APPLIED = Buffer.from([0]);
 
-const isOfObject = ({ table, value }: Change): boolean => table === 'objects' && value !== undefined;
-
 /** For the reads of a snapshot. */
 interface AtThatTime {
   readonly transaction: Transaction;
@@ -161,8 +159,7 @@ export function openLmdbStore(directory: string): RecordStore {
     write: async (changes: readonly Change[]) => {
       requireOpen();
       if (changes.length === 0) return;
-      const stored = changes.map(({ table, key, value }) => ({ key: recordKey(table, key), value }));
-      await writes.write(stored, changes.some(isOfObject));
+      await writes.write(changes);
     },
     snapshot: () => {
       requireOpen();
