@@ -37,7 +37,16 @@ export class AnsweringAhead {
     if (forms[name].changes) {
       const { handle } = request as { handle: number };
       this.#keys.forget(handle);
-      return this.ask(name, request, cause).finally(() => this.#keys.forget(handle));
+      return this.ask(name, request, cause).then(
+        (answer) => {
+          this.#keys.forget(handle);
+          return answer;
+        },
+        (error: unknown) => {
+          this.#keys.forget(handle);
+          throw error;
+        },
+      );
     }
     if (name === 'logout') this.#loggedOut();
     return name === 'login'

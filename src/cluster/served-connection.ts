@@ -52,6 +52,8 @@ export interface Served {
 /** Keys that a connection is told of when they change; beyond it, that any may have. */
 const MOST_DESCRIBED = 20_000;
 
+const NO_DEVIATIONS: readonly string[] = [];
+
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
 
 /** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. `closed` is told of its end. */
@@ -225,11 +227,11 @@ export class ServedConnection {
     listens: boolean,
   ): Eventually<Buffer> {
     if (name === 'describeKey') this.#willDescribe((request as RequestOf<'describeKey'>).handle);
-    const cause = String(id);
-    if (listens) this.#deviations.set(cause, []);
+    const cause = listens ? String(id) : undefined;
+    if (cause !== undefined) this.#deviations.set(cause, []);
     return orElse(
       () =>
-        andThen(session.send(name, request, listens ? cause : undefined), (answer) => {
+        andThen(session.send(name, request, cause), (answer) => {
           if (name === 'login') this.#splitter.limitBytes = limits.hsmFrameBytes;
           return this.#written(cause, id, (writer) => {
             writer.u8(outcomes.indexOf('done'));
@@ -254,9 +256,9 @@ export class ServedConnection {
     this.#described.add(handle);
   }
 
-  #written(cause: string, id: number, write: (writer: Writer) => void): Buffer {
-    const deviations = this.#deviations.get(cause) ?? [];
-    this.#deviations.delete(cause);
+  #written(cause: string | undefined, id: number, write: (writer: Writer) => void): Buffer {
+    const deviations = (cause !== undefined && this.#deviations.get(cause)) || NO_DEVIATIONS;
+    if (cause !== undefined) this.#deviations.delete(cause);
     try {
       beginFrame(answers);
       answers.u8(frameKinds.call);

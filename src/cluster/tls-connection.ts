@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { describeError, Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
-import { commandNames, forms, formsHash } from '../hsm/commands/forms.js';
+import { commandNumbers, forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
@@ -215,7 +215,7 @@ class TlsConnection implements HsmConnection {
       beginFrame(writer);
       writer.u8(frameKinds.call);
       requestId.write(writer, id);
-      writer.u16(commandNames.indexOf(name));
+      writer.u16(commandNumbers.get(name)!);
       causeShape.write(writer, cause);
       (forms[name].request.write as (writer: Writer, request: RequestOf<N>) => void)(writer, request);
       return endFrame(writer);

@@ -205,6 +205,14 @@ export class Writer {
     this.#memory.set(value, at);
   }
 
+  /** UTF-8 text behind its u32 length in bytes. */
+  text(value: string): void {
+    const lengthBytes = Buffer.byteLength(value);
+    const at = this.#reserve(4 + lengthBytes);
+    this.#memory.writeUInt32LE(lengthBytes, at);
+    this.#memory.write(value, at + 4, lengthBytes, 'utf8');
+  }
+
   /** UTF-8 text in exactly `size` bytes, padded with blanks. */
   paddedText(value: string, size: number): void {
     const at = this.#reserve(size);

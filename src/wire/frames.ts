@@ -7,6 +7,8 @@ import { MalformedFrame, type Writer } from './bytes.js';
 
 export const HEADER_BYTES = 4;
 
+const NOTHING = Buffer.alloc(0);
+
 export function frameHeader(lengthBytes: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32LE(lengthBytes);
@@ -31,6 +33,8 @@ export function endFrame(writer: Writer): Buffer {
 /** Cuts what arrives on a stream into frames. Memory grows with what has arrived, never with what a header claims. */
 export class FrameSplitter {
   #chunks: Buffer[] = [];
+  /** So much of the first of them was given away. */
+  #at = 0;
   #bytes = 0;
 
   /** @param limitBytes the longest frame the peer may send; it may be changed between frames */
@@ -48,24 +52,33 @@ export class FrameSplitter {
       throw new MalformedFrame('more in flight than a peer may have');
   }
 
+  /** All that has arrived and was not given away, in one piece. */
   #join(): Buffer {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0] ?? Buffer.alloc(0);
+    const [first = NOTHING] = this.#chunks;
+    const whole = this.#chunks.length > 1 ? Buffer.concat(this.#chunks).subarray(this.#at) : first;
+    if (whole === first) return whole;
+    this.#at = 0;
+    this.#chunks = [whole];
+    return whole;
   }
 
   /** The next whole frame, in memory that nobody writes to any more, or undefined. Throws MalformedFrame for a length beyond bounds. */
   next(): Buffer | undefined {
     if (this.#bytes < HEADER_BYTES) return undefined;
     const first = this.#chunks[0]!;
-    const head = first.length >= HEADER_BYTES ? first : this.#join();
-    const lengthBytes = head.readUInt32LE(0);
+    const head = first.length >= this.#at + HEADER_BYTES ? first : this.#join();
+    const lengthBytes = head.readUInt32LE(this.#at);
     if (lengthBytes > this.limitBytes) throw new MalformedFrame(`a frame of ${lengthBytes} bytes`);
     if (this.#bytes < HEADER_BYTES + lengthBytes) return undefined;
     const all = this.#join();
-    const frame = all.subarray(HEADER_BYTES, HEADER_BYTES + lengthBytes);
-    const rest = all.subarray(HEADER_BYTES + lengthBytes);
-    this.#chunks = rest.length > 0 ? [rest] : [];
-    this.#bytes = rest.length;
-    return frame;
+    const begin = this.#at + HEADER_BYTES;
+    const end = begin + lengthBytes;
+    this.#bytes -= HEADER_BYTES + lengthBytes;
+    this.#at = end;
+    if (this.#bytes === 0) {
+      this.#chunks.length = 0;
+      this.#at = 0;
+    }
+    return all.subarray(begin, end);
   }
 }

@@ -54,11 +54,10 @@ export function bytes(limitBytes: number): Shape<Buffer> {
 }
 
 export function text(limitBytes: number): Shape<string> {
-  const inner = bytes(limitBytes);
   return {
     form: `text<${limitBytes}`,
-    read: (reader) => inner.read(reader).toString('utf8'),
-    write: (writer, value) => inner.write(writer, Buffer.from(value)),
+    read: (reader) => reader.text(reader.count(limitBytes, 'bytes'), 'utf8'),
+    write: (writer, value) => writer.text(value),
   };
 }
 

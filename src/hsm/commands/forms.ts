@@ -282,6 +282,11 @@ export const forms: { readonly [N in CommandName]: CommandForm<RequestOf<N>, Ans
 /** Commands by their numbers on the wire. */
 export const commandNames = Object.keys(forms) as readonly CommandName[];
 
+/** The number of each. */
+export const commandNumbers: ReadonlyMap<CommandName, number> = new Map(
+  commandNames.map((name, number) => [name, number]),
+);
+
 /** What a client and an HSM must agree on to understand each other. */
 export const formsHash: bigint = fingerprint(
   JSON.stringify(
