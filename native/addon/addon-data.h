@@ -7,11 +7,13 @@
 #include <memory>
 
 #include "crypto/openssl.h"
+#include "crypto/random-reserve.h"
 #include "tls/lookout.h"
 
 struct AddonData {
   Napi::FunctionReference cryptoError;  // the class CryptoError, handed over by src/crypto/native.ts
   crypto::HashContexts digestContexts;  // one idle context per hash, so that a digest allocates nothing
   crypto::CipherContext cipherContext;  // an idle one without a key
+  crypto::RandomReserve randomReserve;
   std::unique_ptr<tls::Lookout> lookout;  // made with the first TLS connection
 };

@@ -38,7 +38,15 @@ Napi::Value digest(const Napi::CallbackInfo& info) {
 // randomFill(output)
 Napi::Value randomFill(const Napi::CallbackInfo& info) {
   const View output = viewOf(info[0]);
-  require(RAND_bytes(const_cast<unsigned char*>(output.data), output.intLength()), "no random bytes");
+  unsigned char* bytes = const_cast<unsigned char*>(output.data);
+  const auto generate = [](unsigned char* to, std::size_t length) {
+    require(RAND_bytes(to, static_cast<int>(length)), "no random bytes");
+  };
+  if (output.length > RandomReserve::longestBytes) {
+    generate(bytes, static_cast<std::size_t>(output.intLength()));
+  } else {
+    info.Env().GetInstanceData<AddonData>()->randomReserve.give(bytes, output.length, generate);
+  }
   return info.Env().Undefined();
 }
 
