@@ -2,7 +2,7 @@ import { Failure } from '../../base/errors.js';
 import { digest } from '../../crypto/index.js';
 import { type HsmResponse, hsmResponses } from '../hsm-responses.js';
 import { type Role, roleRows } from '../roles.js';
-import type { AuditRecord } from './entry.js';
+import type { AuditEntry, AuditRecord } from './entry.js';
 import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
 
 /*
@@ -32,7 +32,7 @@ interface Block {
 }
 
 /** A `Row`, as JSON.stringify would write it in more than twice the time. */
-function rowText({ timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditRecord): string {
+function rowText({ timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditEntry): string {
   const numbers = `${timeUs},${sessionHandle},${opcodes[opcode]},${hsmResponses[response].number},${logTypes[logType]}`;
   if (user !== undefined) return `[${numbers},${JSON.stringify(user.name)},"${user.role}"]`;
   return keys === undefined ? `[${numbers}]` : `[${numbers},${keys.secret},${keys.public}]`;
@@ -77,10 +77,14 @@ function recordOf(row: Row, sequence: number, rebootCounter: number): Partial<Au
   };
 }
 
-/** The records have numbers without gaps. */
-export function encodeBlock(previousHash: Buffer, records: readonly AuditRecord[]): Buffer {
-  const { sequence, rebootCounter } = records[0]!;
-  const rows = records.map(rowText).join();
+/** @param sequence of the first entry: the others follow without gaps */
+export function encodeBlock(
+  previousHash: Buffer,
+  sequence: number,
+  rebootCounter: number,
+  entries: readonly AuditEntry[],
+): Buffer {
+  const rows = entries.map(rowText).join();
   const block = `{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[${rows}]}`;
   return Buffer.concat([previousHash, Buffer.from(block)]);
 }

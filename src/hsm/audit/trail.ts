@@ -29,6 +29,7 @@ const ENTRIES_PER_BLOCK = 256;
 const ROTATED_AT_A_TIME = 1000;
 
 const nothing = (): void => undefined;
+const NO_CHANGES: readonly Change[] = [];
 
 export interface AuditCheck {
   readonly records: number;
@@ -91,7 +92,7 @@ export class AuditTrail {
   /** Adds entries that are on disk soon. A promise while too many wait. */
   appendLazily(...entries: readonly AuditEntry[]): Promise<void> | undefined {
     if (this.#pending.length >= MOST_PENDING_JOBS) return this.write([], entries);
-    this.#pending.push({ changes: [], entries, done: nothing, failed: nothing });
+    this.#pending.push({ changes: NO_CHANGES, entries, done: nothing, failed: nothing });
     if (this.#pending.length >= JOBS_AT_A_TIME) this.#start();
     else if (this.#writing === undefined) this.#startIn(LAZY_MS);
     return undefined;
@@ -129,8 +130,8 @@ export class AuditTrail {
       const entries: AuditEntry[] = [];
       const changes: Change[] = [];
       for (const job of jobs) {
-        entries.push(...job.entries);
-        changes.push(...job.changes);
+        for (const entry of job.entries) entries.push(entry);
+        for (const change of job.changes) changes.push(change);
       }
       const { head, hash } = this.#chain(entries, changes);
       await this.store.write(changes);
@@ -156,13 +157,11 @@ export class AuditTrail {
     let { next } = this.#head;
     const { rebootCounter } = this.#head;
     for (let at = 0; at < entries.length; at += ENTRIES_PER_BLOCK) {
-      const key = handleKey(next);
-      const records = entries
-        .slice(at, at + ENTRIES_PER_BLOCK)
-        .map((entry): AuditRecord => ({ sequence: next++, rebootCounter, ...entry }));
-      const value = encodeBlock(hash, records);
+      const together = entries.slice(at, at + ENTRIES_PER_BLOCK);
+      const value = encodeBlock(hash, next, rebootCounter, together);
       hash = hashOf(value);
-      changes.push({ table: 'audit', key, value });
+      changes.push({ table: 'audit', key: handleKey(next), value });
+      next += together.length;
     }
     const rotated = this.#rotated(next);
     const head: Head = { ...this.#head, ...rotated.head, next, hash: hash.toString('hex') };
