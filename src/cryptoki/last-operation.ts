@@ -10,6 +10,9 @@ export interface Span {
   readonly bytes: number;
 }
 
+export const NO_IV: Span = { at: 0, bytes: 0 };
+const NOTHING = Buffer.alloc(0);
+
 /** An operation must have come so often before it is repeated; and twice as often after each time. */
 const FIRST_WANTED = 2;
 const MOST_WANTED = 64;
@@ -17,8 +20,8 @@ const MOST_WANTED = 64;
 /** What a session did last of one kind. */
 export class LastOperation {
   /** Init's frame. */
-  init = Buffer.alloc(0);
-  iv: Span = { at: 0, bytes: 0 };
+  init = NOTHING;
+  iv: Span = NO_IV;
   output: AnyOutput | undefined;
   operation: ActiveOperation<RepeatedKind> | undefined;
   /** While it is repeated: ends that, and what was begun. */

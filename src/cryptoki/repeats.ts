@@ -5,7 +5,7 @@ import type { AnyOutput } from '../wire/arguments.js';
 import { type CallName, type CallRow, calls } from '../wire/calls.js';
 import { writeAnswer } from '../wire/codec.js';
 import { Collector } from './collector.js';
-import type { LastOperation, RepeatedKind, Span } from './last-operation.js';
+import { type LastOperation, NO_IV, type RepeatedKind, type Span } from './last-operation.js';
 import { decideForm, withOperation } from './operation-flow.js';
 import { type CipherOperation, DeferredOperation, type SignatureOperation } from './operations.js';
 import type { Session } from './session.js';
@@ -78,8 +78,6 @@ export interface Repeater {
 }
 
 type KeyOperation = SignatureOperation | CipherOperation;
-
-const NO_IV: Span = { at: 0, bytes: 0 };
 
 /** The IV in Init's frame, of which what was read from it is a view. */
 function ivIn(frame: Buffer, operation: KeyOperation): Span {

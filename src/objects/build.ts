@@ -25,7 +25,7 @@ import { checkModulusBits, checkPublicExponent } from '../mechanisms/rsa.js';
 import { checkSecretKey } from '../mechanisms/secret-keys.js';
 import { attributeName, CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import { boolBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
+import { boolBytes, sharedUlongBytes, ulongBytes, ulongOf } from '../pkcs11/template.js';
 import { checkCertificate } from './certificates.js';
 import { boolAttribute, type HsmObject } from './hsm-object.js';
 import { isSecret, keyTypeOf, type ObjectKind } from './kinds.js';
@@ -98,7 +98,7 @@ function setCurvePart(attributes: Attributes, spki: Buffer): void {
 
 function setSecretPart(kind: ObjectKind, attributes: Attributes, bytes: Buffer): void {
   // Triple DES keys have one length and no attribute for it.
-  if (kind !== 'des3') attributes.set(CKA.CKA_VALUE_LEN, ulongBytes(bytes.length));
+  if (kind !== 'des3') attributes.set(CKA.CKA_VALUE_LEN, sharedUlongBytes(bytes.length));
   if (kind === 'generic') return;
   const block = kind === 'aes' ? aesZeroBlock(bytes) : des3ZeroBlock(bytes);
   attributes.set(CKA.CKA_CHECK_VALUE, block.subarray(0, CHECK_VALUE_BYTES));

@@ -2,7 +2,7 @@ import { ecPrivateComponents, ed25519Seed, isEd25519, rsaPrivateComponents } fro
 import { type AttributeKind, attributeKind, CKA } from '../pkcs11/attributes.js';
 import { boolBytes } from '../pkcs11/template.js';
 import type { Gate } from './gate.js';
-import { boolAttribute, type HsmObject, kindOf } from './hsm-object.js';
+import { boolAttribute, type HsmObject } from './hsm-object.js';
 import type { ObjectKind } from './kinds.js';
 import { readRule } from './rules.js';
 
@@ -11,12 +11,11 @@ export type ReadResult = Buffer | 'sensitive' | 'unavailable';
 
 /** Reads one attribute as C_GetAttributeValue does, through the read column of the rules. */
 export function readAttribute(
-  object: HsmObject,
+  { object, kind }: { readonly object: HsmObject; readonly kind: ObjectKind },
   type: number,
   gate: Gate,
   cause: string | undefined,
 ): ReadResult {
-  const kind = kindOf(object);
   const stored = object.attributes.get(type);
   switch (readRule(kind, type)) {
     case 'S':

@@ -1,5 +1,5 @@
 import { limits } from '../base/limits.js';
-import { boolBytes, sharedUlongBytes, ulongOf } from '../pkcs11/template.js';
+import { boolBytes, keptUlong } from '../pkcs11/template.js';
 import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import type { HsmObject, VisibleObject } from './hsm-object.js';
 import { isKeyQuorum, type KeyQuorum, NO_KEY_QUORUM } from './key-quorum.js';
@@ -13,11 +13,7 @@ function attributeValue(reader: Reader): Buffer {
     return byte <= 1 ? boolBytes(byte === 1) : Buffer.from([byte]);
   }
   const value = reader.bytes(lengthBytes);
-  if (lengthBytes === 8) {
-    const number = ulongOf(value);
-    if (Number.isSafeInteger(number)) return sharedUlongBytes(number);
-  }
-  return Buffer.from(value);
+  return lengthBytes === 8 ? keptUlong(value) : Buffer.from(value);
 }
 
 function readWideAttributes(reader: Reader): Attributes {

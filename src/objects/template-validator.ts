@@ -5,8 +5,9 @@ import {
   type Attribute,
   boolBytes,
   findAttribute,
+  keptUlong,
+  sharedUlongBytes,
   type Template,
-  ulongBytes,
   ulongOf,
 } from '../pkcs11/template.js';
 import { type TemplateDeviations, templateDeviations } from './compatible.js';
@@ -35,17 +36,18 @@ export function checkedValue(entry: Attribute): Buffer {
       `${attributeName(entry.type)} has ${entry.value.length} bytes instead of ${lengths.join(' or ')}`,
     );
   }
-  return kind === 'bool' ? boolBytes(entry.value[0] !== 0) : Buffer.from(entry.value);
+  if (kind === 'bool') return boolBytes(entry.value[0] !== 0);
+  return kind === 'ulong' ? keptUlong(entry.value) : Buffer.from(entry.value);
 }
 
 /** Whether a template may hold the attribute at all. */
 function checkRule(rule: Rule | undefined, kind: ObjectKind, type: number): void {
+  if (rule !== undefined && rule !== '.' && rule !== 'R') return;
   const name = attributeName(type);
   if (rule === undefined && kind !== 'certificate')
     throw ckr('CKR_ATTRIBUTE_TYPE_INVALID', `keys of CloudHSM have no ${name}`);
-  if (rule === undefined || rule === '.')
-    throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
   if (rule === 'R') throw ckr('CKR_ATTRIBUTE_READ_ONLY', `${name} is set by the HSM`);
+  throw ckr('CKR_TEMPLATE_INCONSISTENT', `an object of kind ${kind} has no ${name}`);
 }
 
 /** Whether it may have the value: `=` means the default and nothing else. */
@@ -100,7 +102,7 @@ function compile(origin: Origin, kind: ObjectKind): TemplateRules {
       return value === undefined ? [] : [[type, value] as const];
     }),
     identity: identity.flatMap(([type, value]) =>
-      value === undefined ? [] : [[type, ulongBytes(value)] as const],
+      value === undefined ? [] : [[type, sharedUlongBytes(value)] as const],
     ),
   };
 }
@@ -151,8 +153,9 @@ export function validateTemplate(
   const attributes: Attributes = new Map();
   for (const entry of template) {
     // What an attribute is counts before what it says: an attribute the kind does not have is refused as such.
-    const rule = imposed?.has(entry.type) ? imposedRule(rules, kind, entry.type) : rules.get(entry.type);
-    const deviation = rule === rules.get(entry.type) ? deviationOf(deviations, entry) : undefined;
+    const ownRule = rules.get(entry.type);
+    const rule = imposed?.has(entry.type) ? imposedRule(rules, kind, entry.type) : ownRule;
+    const deviation = rule === ownRule ? deviationOf(deviations, entry) : undefined;
     if (deviation === undefined) checkRule(rule, kind, entry.type);
     else allow(deviation, `${attributeName(entry.type)} in the template of a key of kind ${kind}`);
     const value = checkedValue(entry);
@@ -185,7 +188,7 @@ export function validateTemplate(
 function defaultFor(origin: Origin, kind: ObjectKind, type: number, rule: Rule): Buffer | undefined {
   const value = rule === '.' ? undefined : defaultOf(origin, kind, type);
   if (value === undefined) return undefined;
-  if (typeof value === 'number') return ulongBytes(value);
+  if (typeof value === 'number') return sharedUlongBytes(value);
   return value === '' ? NOTHING : boolBytes(value);
 }
 

@@ -1,7 +1,7 @@
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKO } from '../pkcs11/constants.js';
-import { attribute, type Template, ulongOf } from '../pkcs11/template.js';
+import { type Template, ulongOf } from '../pkcs11/template.js';
 import { callDeviations } from './deviations.js';
 import type { Attributes } from './template-validator.js';
 
@@ -20,7 +20,7 @@ export function idClaim(attributes: Attributes): string | undefined {
 
 /** What finds the objects that have the same claim. */
 export const sameIdTemplate = (attributes: Attributes): Template =>
-  [CKA.CKA_ID, CKA.CKA_CLASS].map((type) => attribute(type, attributes.get(type)!));
+  [CKA.CKA_ID, CKA.CKA_CLASS].map((type) => ({ type, value: attributes.get(type)! }));
 
 /** Says which id is in use. */
 export const duplicateIdText = (attributes: Attributes): string =>

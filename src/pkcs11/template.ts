@@ -43,6 +43,12 @@ export function ulongOf(value: Buffer): number {
   return value.readUInt32LE(0) + value.readUInt32LE(4) * 2 ** 32;
 }
 
+/** The same CK_ULONG in a buffer that can be kept and is never written to. */
+export function keptUlong(value: Buffer): Buffer {
+  const number = ulongOf(value);
+  return Number.isSafeInteger(number) ? sharedUlongBytes(number) : Buffer.from(value);
+}
+
 /** Builds an attribute from a JavaScript value, by the attribute's kind. For templates the engine makes itself. */
 export function attribute(type: number, value: boolean | number | string | Uint8Array): Attribute {
   if (typeof value === 'boolean') return { type, value: boolBytes(value) };

@@ -98,18 +98,17 @@ export const objectCalls = {
   },
 
   C_GetAttributeValue: (session, { hObject, pTemplate }) => {
-    const types = pTemplate.map((query) => query.type);
-    const request = { handle: hObject, types };
+    const request = { handle: hObject, types: pTemplate.map((query) => query.type) };
     return andThen(session.client.send('getAttributes', request, 'C_GetAttributeValue'), (results) => {
-      const answers = pTemplate.map((query, at) => answerOne(query, results[at]!));
-      const output = { pTemplate: answers.map(({ answer }) => answer) };
-      const failed = answers.findIndex(({ code }) => code !== undefined);
-      if (failed < 0) return output;
-      throw new FailureWithOutput(
-        answers[failed]!.code!,
-        `${attributeName(types[failed]!)} of object ${hObject}`,
-        output,
-      );
+      let failed: { readonly code: CkrName; readonly type: number } | undefined;
+      const answers = pTemplate.map((query, at) => {
+        const { answer, code } = answerOne(query, results[at]!);
+        if (code !== undefined) failed ??= { code, type: query.type };
+        return answer;
+      });
+      const output = { pTemplate: answers };
+      if (failed === undefined) return output;
+      throw new FailureWithOutput(failed.code, `${attributeName(failed.type)} of object ${hObject}`, output);
     });
   },
 

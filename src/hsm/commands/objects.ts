@@ -84,8 +84,8 @@ export const endSessionObject: Command<{ handle: number }, void> = {
 export const getAttributes: Command<{ handle: number; types: readonly number[] }, readonly ReadResult[]> = {
   login: 'CU',
   run: (session, { handle, types }, cause) => {
-    const { object } = session.object(handle);
-    return types.map((type) => readAttribute(object, type, session.gate, cause));
+    const loaded = session.object(handle);
+    return types.map((type) => readAttribute(loaded, type, session.gate, cause));
   },
 };
 
