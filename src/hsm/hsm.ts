@@ -16,7 +16,7 @@ import { firstRecords } from './audit/first-records.js';
 import { AuditTrail } from './audit/trail.js';
 import { backUp } from './backup/back-up.js';
 import { CommandCounts } from './command-counts.js';
-import { steps } from './command-steps.js';
+import { type Steps, steps } from './command-steps.js';
 import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
 import {
   type DeviceCertificates,
@@ -354,14 +354,15 @@ export class Hsm {
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { at, plain, writes, recalls } = steps[name];
+    const rows = steps[name];
+    const { at, plain, writes, recalls } = rows;
     if (session.closed)
       throw new HsmUnavailable('unreachable', `${this.settings.id} has ended the connection`);
     this.#commands.given(at);
     if (plain.login !== 'none') session.requireLogin(plain.login);
     const lasts = writes !== undefined && !session.isPeer && writes(session, request);
-    if (recalls === 'nothing' && !lasts) return this.#perform(session, name, request, cause);
-    const perform = (): Eventually<AnswerOf<N>> => this.#perform(session, name, request, cause);
+    if (recalls === 'nothing' && !lasts) return this.#perform(session, rows, request, cause);
+    const perform = (): Eventually<AnswerOf<N>> => this.#perform(session, rows, request, cause);
     const run = lasts ? () => this.#lastingWrites.run(perform) : perform;
     if (recalls === 'nothing') return run();
     return this.leases.around(recalls === 'key' ? (request as { handle: number }).handle : undefined, run);
@@ -369,11 +370,10 @@ export class Hsm {
 
   #perform<N extends CommandName>(
     session: HsmSession,
-    name: N,
+    { plain, guard, looks, row }: Steps,
     request: RequestOf<N>,
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
-    const { plain, guard, looks, row } = steps[name];
     const needs = guard?.(session, request);
     const command = needs === undefined ? plain : guarded(plain, needs, looks);
     const run = (write: Write): Eventually<unknown> => command.run(session, request as never, cause, write);
