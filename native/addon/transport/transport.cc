@@ -36,6 +36,7 @@ Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun) {
 Transport::Transport(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       loopHandle_(new uv_idle_t),
+      addon_(info.Env().GetInstanceData<AddonData>()),
       context_(info.Env(), "cloudhsm-local.transport"),
       inbox_(Napi::Persistent(info[0].As<Napi::Buffer<uint8_t>>())),
       onRequest_(Napi::Persistent(info[2].As<Napi::Function>())),
@@ -148,7 +149,7 @@ void Transport::work() {
   if (awake_.empty()) uv_idle_stop(loopHandle_);
 }
 
-tls::Lookout* Transport::lookout() const { return Env().GetInstanceData<AddonData>()->lookout.get(); }
+tls::Lookout* Transport::lookout() const { return addon_->lookout.get(); }
 
 // Where this event loop waits for an HSM, it looks for its answer as well: whether it does.
 bool Transport::lookElsewhere() {

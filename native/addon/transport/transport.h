@@ -14,6 +14,8 @@
 #include "group.h"
 #include "repeats.h"
 
+struct AddonData;
+
 namespace transport {
 
 Napi::Object exportTransport(Napi::Env env);
@@ -88,6 +90,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
 
   uv_idle_t* loopHandle_;
+  const AddonData* const addon_;
   Napi::AsyncContext context_;
   // While it is open JavaScript can be called cheaply; when it closes, promises and nextTick have their turn.
   std::optional<Napi::CallbackScope> inJavaScript_;
