@@ -28,8 +28,11 @@
         "native/addon/tls/lookout.cc",
         "native/addon/tls/stream.cc",
         "native/addon/transport/group.cc",
+        "native/addon/transport/helper.cc",
+        "native/addon/transport/helping.cc",
         "native/addon/transport/offer.cc",
         "native/addon/transport/repeats.cc",
+        "native/addon/transport/terms.cc",
         "native/addon/transport/transport.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

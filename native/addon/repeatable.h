@@ -22,6 +22,9 @@ class Repeatable {
   virtual std::optional<std::size_t> outputBytes(std::size_t inputBytes) const = 0;
   // Writes the output, as many bytes as `outputBytes` said. False: JavaScript has to see to it.
   virtual bool run(crypto::View iv, crypto::View input, std::uint8_t* output) = 0;
+  // Whether it takes so long that another thread is worth asking: with `runElsewhere`, beside any `run`.
+  virtual bool isLong() const { return false; }
+  virtual bool runElsewhere(crypto::View, crypto::View, std::uint8_t*) { return false; }
 };
 
 // How JavaScript carries one from crypto to transport.

@@ -92,7 +92,7 @@ static bool spin(const uint32_t *turn, uint32_t awaited)
 }
 
 /* Waits without sleeping for a while, if that promises anything. */
-static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call)
+static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call, unsigned busy)
 {
   unsigned char left_out = atomic_load_explicit(&spins[call].left_out, memory_order_relaxed);
   if (left_out > 0) {
@@ -100,8 +100,8 @@ static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call
     return false;
   }
   unsigned char in_vain = atomic_load_explicit(&spins[call].in_vain, memory_order_relaxed);
-  /* One processor is left to the engine. */
-  bool room = atomic_fetch_add(&spinning, 1) + 1 < atomic_load(&processors);
+  /* One processor is left to the engine, and those that it is busy on. */
+  bool room = atomic_fetch_add(&spinning, 1) + 1 + busy < atomic_load(&processors);
   bool ended = room && spin(turn, awaited);
   atomic_fetch_sub(&spinning, 1);
   if (ended && in_vain > 0) atomic_store_explicit(&spins[call].in_vain, 0, memory_order_relaxed);
@@ -156,7 +156,8 @@ static enum exchange_result take_turn(struct channel *channel, struct shared_cha
   bool asleep = shared_read(&group->asleep) != 0;
   if (asleep && !socket_ring(atomic_load(&connection->socket))) return EXCHANGE_LOST;
   /* Waking it takes longer than spinning lasts. The first byte of a request is its call number, or the lower half. */
-  if (!asleep && spin_if_useful(&shared->engine.turn, turn, channel->request.bytes[0])) return EXCHANGED;
+  unsigned number = channel->request.bytes[0], busy = shared_read(&group->busy);
+  if (!asleep && spin_if_useful(&shared->engine.turn, turn, number, busy)) return EXCHANGED;
   return sleep_until(channel, shared, turn, deadline_ns);
 }
 

@@ -1,6 +1,6 @@
 /* The memory that the engine shares with a program: what the module (C) and the addon (C++) agree on.
  *
- *   group, one per connection      page 0    struct shared_group: is the engine asleep?
+ *   group, one per connection      page 0    struct shared_group: is the engine asleep, how busy is it?
  *                                  page 1    channel 0, CHANNEL_BYTES
  *                                  page 17   channel 1
  *                                  ...
@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 /* To be raised with every change here: a module of another version gets no shared memory and uses the socket. */
-#define CHANNEL_LAYOUT_VERSION 1
+#define CHANNEL_LAYOUT_VERSION 2
 #define CACHE_LINE_BYTES 64
 #define GROUP_HEADER_BYTES 4096 /* so that a channel's short frames are all in one page */
 #define CHANNEL_BYTES 65536
@@ -37,6 +37,8 @@
 struct shared_group {
   /* Not 0: nobody looks at the channels until a byte arrives on the connection. */
   uint32_t asleep;
+  /* How many processors the engine uses beside the one that looks: who spins leaves them to it. */
+  uint32_t busy;
 };
 
 struct shared_words {

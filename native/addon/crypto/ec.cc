@@ -59,9 +59,9 @@ bool verify(EVP_PKEY_CTX* context, View digest, View raw) {
 
 class RepeatableEcdsa : public Repeatable {
  public:
-  RepeatableEcdsa(const std::shared_ptr<PkeyContext>& context, std::size_t orderLength,
+  RepeatableEcdsa(const std::shared_ptr<SignContexts>& contexts, std::size_t orderLength,
                   std::size_t longestInputBytes)
-      : context_(context), orderLength_(orderLength), longestInputBytes_(longestInputBytes) {}
+      : contexts_(contexts), orderLength_(orderLength), longestInputBytes_(longestInputBytes) {}
 
   std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
     if (inputBytes == 0 || inputBytes > longestInputBytes_) return std::nullopt;
@@ -69,14 +69,23 @@ class RepeatableEcdsa : public Repeatable {
   }
 
   bool run(View, View input, std::uint8_t* output) override {
-    const auto context = context_.lock();
-    if (!context) return false;
-    signInto(context->get(), input, orderLength_, output);
+    const auto contexts = contexts_.lock();
+    if (!contexts) return false;
+    signInto(contexts->here.get(), input, orderLength_, output);
+    return true;
+  }
+
+  bool isLong() const override { return true; }
+
+  bool runElsewhere(View, View input, std::uint8_t* output) override {
+    const auto contexts = contexts_.lock();
+    if (!contexts) return false;
+    signInto(contexts->elsewhere.get(), input, orderLength_, output);
     return true;
   }
 
  private:
-  const std::weak_ptr<PkeyContext> context_;  // gone with the key
+  const std::weak_ptr<SignContexts> contexts_;  // gone with the key
   const std::size_t orderLength_;
   const std::size_t longestInputBytes_;
 };
@@ -84,9 +93,12 @@ class RepeatableEcdsa : public Repeatable {
 }  // namespace
 
 const PkeyContext& AsymmetricKey::signContext() {
-  if (!signContext_)
-    signContext_ = std::make_shared<PkeyContext>(contextFor(ec(true), EVP_PKEY_sign_init));
-  return *signContext_;
+  if (!signContexts_) {
+    auto contexts = std::make_shared<SignContexts>();
+    contexts->here = contextFor(ec(true), EVP_PKEY_sign_init);
+    signContexts_ = std::move(contexts);
+  }
+  return signContexts_->here;
 }
 
 // ecdsaSign(digest) -> r || s, or a promise of it
@@ -142,8 +154,9 @@ Napi::Value AsymmetricKey::repeatableEcdsaSign(const Napi::CallbackInfo& info) {
   ec(true);
   if (curve_->sign != RunOn::ThisThread) return info.Env().Undefined();
   signContext();
+  if (!signContexts_->elsewhere) signContexts_->elsewhere = contextFor(ec(true), EVP_PKEY_sign_init);
   const std::size_t longestInputBytes = info[0].As<Napi::Number>().Uint32Value();
-  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(signContext_, curve_->orderLengthBytes,
+  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(signContexts_, curve_->orderLengthBytes,
                                                                 longestInputBytes));
 }
 

@@ -73,7 +73,7 @@ void AsymmetricKey::parsePrivate(View pkcs8) {
 }
 
 Napi::Value AsymmetricKey::destroy(const Napi::CallbackInfo& info) {
-  signContext_.reset();
+  signContexts_.reset();
   verifyContext_.reset();
   pkey_.reset();  // OpenSSL cleanses the private numbers with the last reference
   return info.Env().Undefined();

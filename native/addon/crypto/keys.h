@@ -14,6 +14,12 @@
 
 namespace crypto {
 
+// For ECDSA: initialised once, used for every signature, each by one thread only.
+struct SignContexts {
+  PkeyContext here;
+  PkeyContext elsewhere;  // by the one thread that helps with repeated operations
+};
+
 // new AsymmetricKey(der, isPrivate): PKCS#8 when private, SubjectPublicKeyInfo otherwise.
 class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
  public:
@@ -52,9 +58,8 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
   Pkey pkey_;
   const PkeyContext& signContext();
 
-  // ECDSA on this thread: initialised once, used for every signature.
-  std::shared_ptr<PkeyContext> signContext_;
-  PkeyContext verifyContext_;     // likewise
+  std::shared_ptr<SignContexts> signContexts_;  // operations that are repeated look whether they are there
+  PkeyContext verifyContext_;                   // likewise initialised once
   const Curve* curve_ = nullptr;  // null for RSA
   std::size_t bits_ = 0;
   bool isPrivate_ = false;

@@ -74,6 +74,11 @@ Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* 
 
 void Group::handedOn(unsigned index) { channels_[index].frame.clear(); }
 
+void Group::putBack(unsigned index) {
+  channels_[index].state = State::Receiving;
+  heard_[index]--;
+}
+
 bool Group::answer(unsigned index, const uint8_t* bytes, size_t length) {
   Channel& channel = channels_[index];
   if (channel.state != State::Working) return false;

@@ -50,11 +50,15 @@ class Group {
   const Frame& large(unsigned index) const { return channels_[index].frame; }
   // The request was handed on: forgets its large frame.
   void handedOn(unsigned index);
+  // The next look finds the request that is under way once more: one that a single turn held.
+  void putBack(unsigned index);
   // Answers the request that is under way on a channel; false where none is.
   bool answer(unsigned index, const uint8_t* bytes, size_t length);
   // A module that rings from now on sends a byte on the connection. True: somebody rang just before.
   bool fallAsleep();
   void wakeUp();
+  // How many processors are used beside the one that looks.
+  void setBusy(unsigned processors) { shared_prepare(&header()->busy, processors); }
 
  private:
   enum class State { Receiving, Working, Sending };

@@ -1,5 +1,6 @@
 #include "repeats.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include <algorithm>
@@ -84,24 +85,69 @@ bool Repeat::begin(const std::uint8_t* request, std::size_t length, Octets* answ
   return true;
 }
 
-bool Repeat::run(const std::uint8_t* request, std::size_t length, Octets* answer) {
-  if (length < headBytes + lengthBytes + roomBytes) return false;
+std::optional<Repeat::Asked> Repeat::asked(const std::uint8_t* request, std::size_t length) const {
+  if (length < headBytes + lengthBytes + roomBytes) return std::nullopt;
   const std::size_t inputBytes = read<std::uint32_t>(request + headBytes);
-  if (length - (headBytes + lengthBytes + roomBytes) != inputBytes) return false;
+  if (length - (headBytes + lengthBytes + roomBytes) != inputBytes) return std::nullopt;
   const std::uint8_t* input = request + headBytes + lengthBytes;
   const auto room = read<std::uint64_t>(input + inputBytes);
   const std::optional<std::size_t> needed = terms_.work->outputBytes(inputBytes);
-  if (!needed || inputBytes > terms_.longestInputBytes) return false;
-  if (static_cast<std::int64_t>(room) < 0) {  // who passes no buffer asks for the length
-    succeed(answer, *needed, 0);
+  if (!needed || inputBytes > terms_.longestInputBytes) return std::nullopt;
+  const bool onlyLength = static_cast<std::int64_t>(room) < 0;  // who passes no buffer asks for it
+  if (!onlyLength && room < *needed) return std::nullopt;
+  return Asked{{input, inputBytes}, *needed, onlyLength};
+}
+
+bool Repeat::run(const std::uint8_t* request, std::size_t length, Octets* answer) {
+  const std::optional<Asked> asked = this->asked(request, length);
+  if (!asked) return false;
+  const std::size_t outputBytes = asked->outputBytes;
+  if (asked->onlyLength) {
+    succeed(answer, outputBytes, 0);
     hasAsked_ = true;
     return true;
   }
-  if (room < *needed) return false;
-  if (!terms_.work->run({iv_.data(), ivBytes_}, {input, inputBytes}, succeed(answer, *needed, *needed))) return false;
+  if (!terms_.work->run({iv_.data(), ivBytes_}, asked->input, succeed(answer, outputBytes, outputBytes))) return false;
   isBegun_ = false;
   terms_.uses[1]++;
   return true;
+}
+
+std::optional<Job> Repeat::job(std::uint16_t call, const std::uint8_t* request, std::size_t length) {
+  if (call != terms_.calls[1] || !isBegun_ || !terms_.work->isLong()) return std::nullopt;
+  const std::optional<Asked> asked = this->asked(request, length);
+  if (!asked || asked->onlyLength) return std::nullopt;
+  Job job;
+  job.work = terms_.work;
+  job.iv.assign(iv_.begin(), iv_.begin() + static_cast<std::ptrdiff_t>(ivBytes_));
+  job.request.assign(request, request + length);
+  job.outputBytes = asked->outputBytes;
+  isAway_ = true;
+  return job;
+}
+
+void Repeat::returned(const Job& job) {
+  isAway_ = false;
+  if (!job.isAnswered) return;
+  isBegun_ = false;
+  terms_.uses[1]++;
+}
+
+Job::~Job() {
+  OPENSSL_cleanse(request.data(), request.size());
+  OPENSSL_cleanse(answer.data(), answer.size());
+}
+
+void Job::run() {
+  const std::uint8_t* input = request.data() + headBytes + lengthBytes;
+  const std::size_t inputBytes = request.size() - (headBytes + lengthBytes + roomBytes);
+  try {
+    std::uint8_t* output = succeed(&answer, outputBytes, outputBytes);
+    isAnswered = work->runElsewhere({iv.data(), iv.size()}, {input, inputBytes}, output);
+  } catch (const crypto::Failure&) {
+    ERR_clear_error();
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 std::optional<Begun> Repeat::begun() const {
@@ -115,6 +161,14 @@ std::uint32_t Repeats::add(Terms&& terms) {
   repeats_[place].emplace_back(id, Repeat(std::move(terms)));
   places_.emplace(id, place);
   return id;
+}
+
+void Repeats::returned(const Job& job) {
+  const auto place = places_.find(job.repeat);
+  if (place == places_.end()) return;
+  for (auto& [id, repeat] : repeats_.find(place->second)->second) {
+    if (id == job.repeat) repeat.returned(job);
+  }
 }
 
 std::optional<EndedRepeat> Repeats::end(std::uint32_t id) {
@@ -131,13 +185,18 @@ std::optional<EndedRepeat> Repeats::end(std::uint32_t id) {
 }
 
 Repeats::Taken Repeats::take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
-                             EndedRepeat* ended) {
+                             EndedRepeat* ended, std::optional<Job>* job) {
   if (length < headBytes) return Taken::No;
   const auto call = read<std::uint16_t>(request);
   const auto found = repeats_.find({owner, read<std::uint64_t>(request + 2)});
   if (found == repeats_.end()) return Taken::No;
   for (auto& [id, repeat] : found->second) {
     if (!repeat.concerns(call)) continue;
+    if (repeat.isAway()) return Taken::Away;
+    if (job != nullptr && (*job = repeat.job(call, request, length))) {
+      (*job)->repeat = id;
+      return Taken::ToBeRun;
+    }
     if (repeat.answer(call, request, length, answer)) return Taken::Answered;
     *ended = *end(id);
     return Taken::Ended;

@@ -5,6 +5,8 @@
 //            the same Init: answered                     the operation: run, answered
 //   idle  ------------------------------>   begun   ------------------------------------>   idle
 //     |                                       |   a question how long the output is: answered, begun as before
+//     |                                       |   another thread is given the operation: away, until it is done; whatever
+//     |                                       |   else comes on such operations waits for that
 //     | anything else on such operations      | anything else on such operations
 //     v                                       v
 //   ended                                   ended, and JavaScript begins it as well, before it is given the request
@@ -48,6 +50,28 @@ struct Begun {
   bool hasAsked;  // how long the output will be: then the data comes in one piece
 };
 
+Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun);
+
+Terms termsOf(const Napi::Object& said);
+
+// An operation that was begun, for another thread. Its bytes are overwritten when it goes.
+struct Job {
+  Job() = default;
+  Job(Job&&) = default;
+  Job& operator=(Job&&) = default;
+  ~Job();
+  // Touches nothing but this and the work. Whether there is an answer is `isAnswered`.
+  void run();
+
+  std::uint32_t repeat = 0;
+  std::shared_ptr<Repeatable> work;
+  Octets iv;
+  Octets request;
+  std::size_t outputBytes = 0;
+  Octets answer;
+  bool isAnswered = false;
+};
+
 class Repeat {
  public:
   explicit Repeat(Terms&& terms) : terms_(std::move(terms)) {}
@@ -55,9 +79,21 @@ class Repeat {
   bool concerns(std::uint16_t call) const;
   // Answers a request that concerns it; false where JavaScript has to.
   bool answer(std::uint16_t call, const std::uint8_t* request, std::size_t length, Octets* answer);
+  // The operation that a request runs, if it is worth another thread; then this is away until `returned`.
+  std::optional<Job> job(std::uint16_t call, const std::uint8_t* request, std::size_t length);
+  bool isAway() const { return isAway_; }
+  void returned(const Job& job);
   std::optional<Begun> begun() const;
 
  private:
+  // What a request asks that runs the operation.
+  struct Asked {
+    crypto::View input;
+    std::size_t outputBytes;
+    bool onlyLength;
+  };
+  // Nothing where JavaScript has to answer.
+  std::optional<Asked> asked(const std::uint8_t* request, std::size_t length) const;
   bool isRepeated(const std::uint8_t* request, std::size_t length) const;
   bool begin(const std::uint8_t* request, std::size_t length, Octets* answer);
   bool run(const std::uint8_t* request, std::size_t length, Octets* answer);
@@ -65,6 +101,7 @@ class Repeat {
   Terms terms_;
   bool isBegun_ = false;
   bool hasAsked_ = false;
+  bool isAway_ = false;
   std::array<std::uint8_t, Repeatable::longestIvBytes> iv_{};
   std::size_t ivBytes_ = 0;
 };
@@ -76,15 +113,18 @@ struct EndedRepeat {
 
 class Repeats {
  public:
-  enum class Taken { No, Answered, Ended };
+  enum class Taken { No, Answered, Ended, Away, ToBeRun };
 
   bool empty() const { return places_.empty(); }
   std::uint32_t add(Terms&& terms);
   // Nothing where it has ended already.
   std::optional<EndedRepeat> end(std::uint32_t id);
-  // Answers a request if it repeats one, into `answer`; or ends the repeat that it is none of.
+  // Answers a request if it repeats one, into `answer`; or ends the repeat that it is none of; or does nothing, because
+  // that repeat is away. Where `job` is there, what is worth another thread is put there instead of being run.
   Taken take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
-             EndedRepeat* ended);
+             EndedRepeat* ended, std::optional<Job>* job);
+  // Of a job that was run. Before that its repeat must not end.
+  void returned(const Job& job);
 
  private:
   struct Place {

@@ -15,21 +15,13 @@ namespace {
 
 // After this long in one turn of the event loop its timers, promises and sockets have theirs.
 constexpr uint64_t SLICE_NS = 50'000;
-// A program that calls again within this finds us looking; later than this it has to wake us.
-constexpr uint64_t HOT_NS = 100'000;
 constexpr unsigned MOST_IN_VAIN = 4;
 // How often channels on which calls came are looked at, before the clock and all others are.
 constexpr unsigned LOOKS = 16;
+// Programs are not told for less than this that the helper uses no processor any more.
+constexpr uint64_t HELPING_NS = 1'000'000;
 // A request that takes longer than this waits for something, and uses no processor.
 constexpr uint64_t WORK_NS = 20'000'000;
-
-Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun) {
-  if (!begun) return env.Undefined();
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("iv", Napi::Buffer<uint8_t>::Copy(env, begun->iv.data(), begun->iv.size()));
-  object.Set("hasAsked", Napi::Boolean::New(env, begun->hasAsked));
-  return object;
-}
 
 }  // namespace
 
@@ -66,6 +58,7 @@ Napi::Value Transport::open(const Napi::CallbackInfo& info) {
   if (memory == nullptr) return info.Env().Undefined();
   const auto entry = std::make_shared<Entry>(++lastId_, info[2].As<Napi::Number>().Uint32Value(), memory);
   entry->group.fallAsleep();
+  entry->group.setBusy(isHelping_ ? 1 : 0);
   const bool sent = sendWithDescriptor(socket, offer.Data(), offer.Length(), descriptor);
   ::close(descriptor);
   if (!sent) return Napi::Number::New(info.Env(), -1);
@@ -136,14 +129,17 @@ void Transport::leaveJavaScript() { inJavaScript_.reset(); }
 void Transport::work() {
   const uint64_t deadline = readClock() + SLICE_NS;
   while (!awake_.empty() && now_ < deadline) {
+    if (helped_ && helper_.isDone()) takeBack();
     bool found = round(Where::Everywhere, deadline);
     for (unsigned i = 0; i < LOOKS && !found; i++) {
       if (lookElsewhere()) break;
       shared_pause();
+      if (helped_ && helper_.isDone()) break;
       found = round(Where::WhereCallsCame, deadline);
     }
     // It was read for what was found.
     if (!found) readClock();
+    if (isHelping_ && !helped_ && lastHelp_ + HELPING_NS < now_) setHelping(false);
     putToSleep(now_);
   }
   if (awake_.empty()) uv_idle_stop(loopHandle_);
@@ -179,6 +175,7 @@ bool Transport::serveAll(Where where, uint64_t deadline) {
       const unsigned channel = nextChannel_++;
       if (!entry.group.stirs(channel) || !serve(entry, channel)) continue;
       found = true;
+      if (helped_ && helper_.isDone()) takeBack();
       if (now_ >= deadline) return true;
     }
     nextChannel_ = 0;
@@ -209,10 +206,15 @@ bool Transport::serve(Entry& entry, unsigned channel) {
 }
 
 // Whether the answer is in repeated_.
-bool Transport::isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length) {
+bool Transport::isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length,
+                           std::optional<Job>* job) {
   if (repeats_.empty()) return false;
   EndedRepeat ended;
-  const auto taken = repeats_.take(owner, request, length, &repeated_, &ended);
+  auto taken = repeats_.take(owner, request, length, &repeated_, &ended, job);
+  if (taken == Repeats::Taken::Away) {
+    takeBack();
+    taken = repeats_.take(owner, request, length, &repeated_, &ended, job);
+  }
   if (taken == Repeats::Taken::Ended) {
     if (from == From::Loop) enterJavaScript();
     const Napi::HandleScope scope(Env());
@@ -224,11 +226,18 @@ bool Transport::isRepeated(From from, uint32_t owner, const uint8_t* request, si
 bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
   const bool isLarge = length > CHANNEL_DATA_BYTES;
   const uint8_t* request = isLarge ? entry.group.large(channel).data() : inboxBytes_;
-  if (!isRepeated(From::Loop, entry.owner, request, length)) return false;
+  std::optional<Job> job;
+  const bool mayBeHelped = isOneOfSeveral(entry, channel) && !isLarge && !helped_ && isOfHelp_ && spareProcessors_ > 0;
+  const bool isAnswered = isRepeated(From::Loop, entry.owner, request, length, mayBeHelped ? &job : nullptr);
+  if (!isAnswered && !job) return false;
   if (isLarge) {
     entry.group.handedOn(channel);
   } else {
     std::memset(inboxBytes_, 0, length);
+  }
+  if (job) {
+    handOver(entry, channel, std::move(*job));
+    return true;
   }
   entry.group.answer(channel, repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());
@@ -303,6 +312,8 @@ void Transport::putToSleep(uint64_t now) {
   // In the middle of a round its place must not move: the groups behind it are looked at first.
   if (nextEntry_ != 0 || nextChannel_ != 0) return;
   const auto asleep = [&](const std::shared_ptr<Entry>& entry) {
+    // As long as one is here the loop turns, and what is done is noticed.
+    if (helped_ && helped_->entry == entry) return false;
     if (entry->closed) return true;
     entry->awake = !fallsAsleep(*entry, now);
     return !entry->awake;
@@ -310,46 +321,19 @@ void Transport::putToSleep(uint64_t now) {
   awake_.erase(std::remove_if(awake_.begin(), awake_.end(), asleep), awake_.end());
 }
 
-Napi::Value Transport::repeat(const Napi::CallbackInfo& info) {
-  const auto said = info[0].As<Napi::Object>();
-  const auto number = [&](const char* name) { return said.Get(name).As<Napi::Number>(); };
-  const auto octets = [&](const char* name) {
-    const auto buffer = said.Get(name).As<Napi::Buffer<uint8_t>>();
-    return Octets(buffer.Data(), buffer.Data() + buffer.Length());
-  };
-  const auto calls = said.Get("calls").As<Napi::Array>();
-  auto uses = said.Get("uses").As<Napi::Float64Array>();
-  Terms terms{};
-  terms.owner = number("owner").Uint32Value();
-  terms.session = static_cast<uint64_t>(number("session").Int64Value());
-  for (uint32_t i = 0; i < calls.Length(); i++)
-    terms.calls.push_back(static_cast<uint16_t>(calls.Get(i).As<Napi::Number>().Uint32Value()));
-  terms.request = octets("request");
-  terms.ivAt = number("ivAt").Uint32Value();
-  terms.ivBytes = number("ivBytes").Uint32Value();
-  terms.refusesZeroIv = said.Get("refusesZeroIv").As<Napi::Boolean>();
-  terms.answer = octets("answer");
-  terms.longestInputBytes = number("longestInputBytes").Uint32Value();
-  terms.work = *said.Get("work").As<RepeatableHandle>().Data();
-  terms.uses = uses.Data();
-  terms.keepsUses = Napi::Persistent(uses);
-  const bool fits = terms.calls.size() > 1 && terms.ivBytes <= Repeatable::longestIvBytes &&
-                    terms.ivAt + terms.ivBytes <= terms.request.size() && uses.ElementLength() > 1;
-  if (!fits) throw Napi::RangeError::New(info.Env(), "no terms of a repeat");
-  return Napi::Number::New(info.Env(), repeats_.add(std::move(terms)));
-}
-
 Napi::Value Transport::take(const Napi::CallbackInfo& info) {
   const auto request = info[1].As<Napi::Buffer<uint8_t>>();
   const uint32_t owner = info[0].As<Napi::Number>().Uint32Value();
-  if (!isRepeated(From::JavaScript, owner, request.Data(), request.Length())) return info.Env().Undefined();
+  if (!isRepeated(From::JavaScript, owner, request.Data(), request.Length(), nullptr)) return info.Env().Undefined();
   const auto answer = Napi::Buffer<uint8_t>::Copy(info.Env(), repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());
   return answer;
 }
 
 Napi::Value Transport::endRepeat(const Napi::CallbackInfo& info) {
-  const auto ended = repeats_.end(info[0].As<Napi::Number>().Uint32Value());
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  if (helped_ && helped_->repeat == id) takeBack();
+  const auto ended = repeats_.end(id);
   return ended ? toJs(info.Env(), ended->begun) : info.Env().Undefined();
 }
 

@@ -12,6 +12,7 @@
 
 #include "../tls/lookout.h"
 #include "group.h"
+#include "helper.h"
 #include "repeats.h"
 
 struct AddonData;
@@ -19,6 +20,9 @@ struct AddonData;
 namespace transport {
 
 Napi::Object exportTransport(Napi::Env env);
+
+// A program that calls again within this finds us looking; later than this it has to wake us.
+constexpr uint64_t HOT_NS = 100'000;
 
 class Transport : public Napi::ObjectWrap<Transport> {
  public:
@@ -43,7 +47,9 @@ class Transport : public Napi::ObjectWrap<Transport> {
   // close(group): its connection is gone.
   void close(const Napi::CallbackInfo& info);
   // repeat(terms) -> its number; the members of struct Terms
-  Napi::Value repeat(const Napi::CallbackInfo& info);
+  Napi::Value repeat(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), repeats_.add(termsOf(info[0].As<Napi::Object>())));
+  }
   // take(owner, request) -> the answer, if it repeats one: of a request that came another way
   Napi::Value take(const Napi::CallbackInfo& info);
   // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
@@ -83,9 +89,13 @@ class Transport : public Napi::ObjectWrap<Transport> {
   uint64_t readClock() { return now_ = uv_hrtime(); }
   bool serve(Entry& entry, unsigned channel);
   enum class From { Loop, JavaScript };
-  bool isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length);
+  bool isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, std::optional<Job>* job);
   bool answerRepeated(Entry& entry, unsigned channel, size_t length);
   void deliver(Entry& entry, unsigned channel, size_t length);
+  bool isOneOfSeveral(const Entry& entry, unsigned channel);
+  void handOver(Entry& entry, unsigned channel, Job&& job);
+  void takeBack();
+  void setHelping(bool isHelping);
   void putToSleep(uint64_t now);
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
 
@@ -108,7 +118,21 @@ class Transport : public Napi::ObjectWrap<Transport> {
   std::unordered_map<uint32_t, std::shared_ptr<Entry>> entries_;
   std::vector<std::shared_ptr<Entry>> awake_;
   Repeats repeats_;
-  Octets repeated_;       // the answer to a repeated request
+  Octets repeated_;  // the answer to a repeated request
+  // A request that the helper works on.
+  struct Helped {
+    std::shared_ptr<Entry> entry;
+    unsigned channel;
+    uint32_t repeat;
+  };
+  Helper helper_;
+  std::optional<Helped> helped_;
+  bool isOfHelp_ = true;    // it has never failed
+  bool isHelping_ = false;  // as the modules know
+  uint64_t lastHelp_ = 0;
+  // Where the last repeated operation came from, and when the last one came from elsewhere than the one before.
+  std::pair<uint32_t, unsigned> lastCaller_;
+  uint64_t lastChange_ = 0;
   size_t nextEntry_ = 0;  // where the round through awake_ goes on
   unsigned nextChannel_ = 0;
 };

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
       {"parts", scene_parts},
       {"mixed", scene_mixed},
       {"shared", scene_shared},
+      {"signers", scene_signers},
       {"uninitialized", scene_uninitialized},
       {"unsupported", scene_unsupported},
       {"null", scene_null},

@@ -137,3 +137,57 @@ void scene_shared(void)
   in_threads("one session", 8, work_together);
   say("C_Finalize", p->C_Finalize(NULL));
 }
+
+#define SIGNERS 4
+#define SIGNATURES 300
+
+static CK_RV sign_hash(CK_SESSION_HANDLE session, int index, int number, CK_BYTE *signature)
+{
+  CK_BYTE hash[32] = {(CK_BYTE)index, (CK_BYTE)number, (CK_BYTE)(number >> 8)};
+  CK_ULONG length = 64;
+  return sign(session, CKM_ECDSA, ec_private, hash, sizeof hash, signature, &length);
+}
+
+static CK_RV verify_hash(CK_SESSION_HANDLE session, int index, int number, CK_BYTE *signature)
+{
+  CK_BYTE hash[32] = {(CK_BYTE)index, (CK_BYTE)number, (CK_BYTE)(number >> 8)};
+  CK_MECHANISM mechanism = {CKM_ECDSA, NULL, 0};
+  CK_RV rv = p->C_VerifyInit(session, &mechanism, ec_public);
+  return rv == CKR_OK ? p->C_Verify(session, hash, sizeof hash, signature, 64) : rv;
+}
+
+static CK_RV sign_many(int index)
+{
+  CK_BYTE signatures[SIGNATURES][64];
+  CK_SESSION_HANDLE session = open_session();
+  CK_RV rv = CKR_OK;
+  for (int i = 0; rv == CKR_OK && i < SIGNATURES; i++) rv = sign_hash(session, index, i, signatures[i]);
+  for (int i = 0; rv == CKR_OK && i < SIGNATURES; i++) rv = verify_hash(session, index, i, signatures[i]);
+  return rv;
+}
+
+/* The first thread destroys the key, and the others sign until they cannot. */
+static CK_RV sign_until_destroyed(int index)
+{
+  CK_BYTE signature[64], good[64];
+  CK_SESSION_HANDLE session = open_session();
+  CK_RV rv = CKR_OK, verified = CKR_OK;
+  for (int i = 0; rv == CKR_OK && verified == CKR_OK; i++) {
+    if (index == 0 && i == SIGNATURES) return p->C_DestroyObject(session, ec_private);
+    rv = sign_hash(session, index, i, signature);
+    if (rv == CKR_OK) memcpy(good, signature, sizeof good);
+    else verified = i == 0 ? WRONG : verify_hash(session, index, i - 1, good);
+  }
+  return verified == CKR_OK ? rv : WRONG;
+}
+
+void scene_signers(void)
+{
+  CK_SESSION_HANDLE session = start();
+  make_keys(session);
+  in_threads("one key", SIGNERS, sign_many);
+  in_threads("until it is destroyed", SIGNERS, sign_until_destroyed);
+  make_keys(session);
+  in_threads("another key", SIGNERS, sign_many);
+  say("C_Finalize", p->C_Finalize(NULL));
+}

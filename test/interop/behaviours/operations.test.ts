@@ -172,5 +172,14 @@ describe('what programs do to the module', function () {
     it('8 threads share one session (row 5)', async () => {
       expect(await client.play('shared')).to.deep.equal(['one session: 8 x 0x0', 'C_Finalize 0x0']);
     });
+
+    it('4 threads sign with one key as fast as they can, until one of them destroys it', async () => {
+      expect(await client.play('signers')).to.deep.equal([
+        'one key: 4 x 0x0',
+        'until it is destroyed: 1 x 0x0, 3 x 0x60',
+        'another key: 4 x 0x0',
+        'C_Finalize 0x0',
+      ]);
+    });
   });
 });

@@ -1,0 +1,42 @@
+// What JavaScript says of a repeat, and what it is told.
+#include "repeats.h"
+
+namespace transport {
+
+Terms termsOf(const Napi::Object& said) {
+  const auto number = [&](const char* name) { return said.Get(name).As<Napi::Number>(); };
+  const auto octets = [&](const char* name) {
+    const auto buffer = said.Get(name).As<Napi::Buffer<uint8_t>>();
+    return Octets(buffer.Data(), buffer.Data() + buffer.Length());
+  };
+  const auto calls = said.Get("calls").As<Napi::Array>();
+  auto uses = said.Get("uses").As<Napi::Float64Array>();
+  Terms terms{};
+  terms.owner = number("owner").Uint32Value();
+  terms.session = static_cast<uint64_t>(number("session").Int64Value());
+  for (uint32_t i = 0; i < calls.Length(); i++)
+    terms.calls.push_back(static_cast<uint16_t>(calls.Get(i).As<Napi::Number>().Uint32Value()));
+  terms.request = octets("request");
+  terms.ivAt = number("ivAt").Uint32Value();
+  terms.ivBytes = number("ivBytes").Uint32Value();
+  terms.refusesZeroIv = said.Get("refusesZeroIv").As<Napi::Boolean>();
+  terms.answer = octets("answer");
+  terms.longestInputBytes = number("longestInputBytes").Uint32Value();
+  terms.work = *said.Get("work").As<RepeatableHandle>().Data();
+  terms.uses = uses.Data();
+  terms.keepsUses = Napi::Persistent(uses);
+  const bool fits = terms.calls.size() > 1 && terms.ivBytes <= Repeatable::longestIvBytes &&
+                    terms.ivAt + terms.ivBytes <= terms.request.size() && uses.ElementLength() > 1;
+  if (!fits) throw Napi::RangeError::New(said.Env(), "no terms of a repeat");
+  return terms;
+}
+
+Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun) {
+  if (!begun) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("iv", Napi::Buffer<uint8_t>::Copy(env, begun->iv.data(), begun->iv.size()));
+  object.Set("hasAsked", Napi::Boolean::New(env, begun->hasAsked));
+  return object;
+}
+
+}  // namespace transport
