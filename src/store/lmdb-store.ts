@@ -45,9 +45,14 @@ export function isEchoOfFailedCommit(error: unknown): boolean {
 /** Up to which frame of the journal everything is in LMDB: u64. No table has the byte. */
 const APPLIED = Buffer.from([0]);
 
-/** For the reads of a snapshot. */
+/** What lmdb's types leave out: who calls it calls `done` as well, once more than everybody else. */
+interface SharedTransaction extends Transaction {
+  use(): void;
+}
+
+/** For reads of one state of LMDB. */
 interface AtThatTime {
-  readonly transaction: Transaction;
+  readonly transaction: SharedTransaction;
 }
 
 type Database = ReturnType<typeof open<Buffer, Buffer>>;
@@ -91,8 +96,54 @@ async function commit(
   }
 }
 
+/**
+ * What LMDB had after its last commit, which is what everybody reads, until the next one. Where a disk fails in the middle of a commit
+ * LMDB begins no transaction any more (MDB_PANIC): this one goes on, and with it all that is there.
+ */
+class LastCommit {
+  #at: AtThatTime;
+
+  constructor(private readonly db: Database) {
+    this.#at = this.#now();
+  }
+
+  #now(): AtThatTime {
+    // It may be that of an earlier read in this turn of the event loop.
+    this.db.resetReadTxn();
+    return { transaction: this.db.useReadTransaction() as SharedTransaction };
+  }
+
+  get at(): AtThatTime {
+    return this.#at;
+  }
+
+  /** Goes on to a commit that has been made. */
+  advance(): void {
+    const before = this.#at;
+    this.#at = this.#now();
+    before.transaction.done();
+  }
+
+  /** For whoever reads longer than until something else is done, and says when that is done. */
+  share(): AtThatTime {
+    this.#at.transaction.use();
+    return this.#at;
+  }
+
+  release(): void {
+    this.#at.transaction.done();
+  }
+}
+
+interface Opened {
+  readonly db: Database;
+  readonly lastCommit: LastCommit;
+  readonly pending: PendingChanges;
+  readonly writes: JournaledWrites;
+}
+
 /** What LMDB has, and what is in the journal and not there yet. */
-function openBoth(directory: string): { db: Database; pending: PendingChanges; writes: JournaledWrites } {
+function openBoth(directory: string): Opened {
   let db: Database | undefined;
   try {
     db = openDatabase(directory);
@@ -101,10 +152,13 @@ function openBoth(directory: string): { db: Database; pending: PendingChanges; w
     const pending = new PendingChanges();
     for (const { changes } of frames) pending.add(changes);
     const database = db;
-    const writes = new JournaledWrites(directory, journal, pending, (changes, upTo) =>
-      commit(database, changes, upTo),
-    );
-    return { db, pending, writes };
+    const lastCommit = new LastCommit(db);
+    // What is no longer pending then is in LMDB for all who read.
+    const writes = new JournaledWrites(directory, journal, pending, async (changes, upTo) => {
+      await commit(database, changes, upTo);
+      lastCommit.advance();
+    });
+    return { db, lastCommit, pending, writes };
   } catch (error) {
     db?.close().catch(reportedByBatch);
     throw error instanceof Failure
@@ -120,7 +174,7 @@ function openBoth(directory: string): { db: Database; pending: PendingChanges; w
  * Throws CORRUPT_STORE when the files there are no such store.
  */
 export function openLmdbStore(directory: string): RecordStore {
-  const { db, pending, writes } = openBoth(directory);
+  const { db, lastCommit, pending, writes } = openBoth(directory);
   let closed = false;
   let snapshots = 0;
   let released = (): void => undefined;
@@ -128,13 +182,22 @@ export function openLmdbStore(directory: string): RecordStore {
   const requireOpen = (): void => {
     if (closed) throw new Failure('CKR_DEVICE_REMOVED', `the store in ${directory} has been closed`);
   };
-  function* keysOf(start: Buffer, later: PendingChanges, then?: AtThatTime): Generator<Buffer> {
-    requireOpen();
+  function* keysAt(at: AtThatTime, start: Buffer, later: PendingChanges): Generator<Buffer> {
     const end = endOfPrefix(start);
-    // What is pending now: what becomes of it while somebody reads is in LMDB then, and has been passed or not.
-    for (const key of mergedKeys(db.getKeys({ start, end, ...then }), later.range(start, end))) {
+    for (const key of mergedKeys(db.getKeys({ start, end, ...at }), later.range(start, end))) {
       yield Buffer.from(key.subarray(1));
       requireOpen();
+    }
+  }
+  // As they are now, whatever is written while somebody reads them.
+  function* keysOf(start: Buffer): Generator<Buffer> {
+    requireOpen();
+    const at = lastCommit.share();
+    try {
+      yield* keysAt(at, start, pending);
+    } finally {
+      // Closing has ended it.
+      if (!closed) at.transaction.done();
     }
   }
   return {
@@ -142,18 +205,18 @@ export function openLmdbStore(directory: string): RecordStore {
       requireOpen();
       const at = recordKey(table, key);
       const change = pending.get(at);
-      if (change === undefined) return db.getBinary(at);
+      if (change === undefined) return db.get(at, lastCommit.at);
       const { value } = change;
       return value && Buffer.from(value);
     },
-    keys: (table, prefix = NOTHING) => keysOf(recordKey(table, prefix), pending),
+    keys: (table, prefix = NOTHING) => keysOf(recordKey(table, prefix)),
     count: (table, prefix) => {
       requireOpen();
       const start = recordKey(table, prefix);
       const end = endOfPrefix(start);
-      let count = db.getKeysCount({ start, end });
+      let count = db.getKeysCount({ start, end, ...lastCommit.at });
       for (const { key, isRemoval } of pending.range(start, end))
-        count += Number(!isRemoval) - Number(db.doesExist(key));
+        count += Number(!isRemoval) - Number(db.get(key, lastCommit.at) !== undefined);
       return count;
     },
     write: async (changes: readonly Change[]) => {
@@ -163,7 +226,7 @@ export function openLmdbStore(directory: string): RecordStore {
     },
     snapshot: () => {
       requireOpen();
-      const transaction = db.useReadTransaction();
+      const state = lastCommit.share();
       const then = pending.copy();
       snapshots++;
       return {
@@ -171,12 +234,12 @@ export function openLmdbStore(directory: string): RecordStore {
           requireOpen();
           const at = recordKey(table, key);
           const change = then.get(at);
-          const value = change === undefined ? db.get(at, { transaction }) : change.value;
+          const value = change === undefined ? db.get(at, state) : change.value;
           return value && Buffer.from(value);
         },
-        keys: (table) => keysOf(recordKey(table, NOTHING), then, { transaction }),
+        keys: (table) => keysAt(state, recordKey(table, NOTHING), then),
         release: () => {
-          transaction.done();
+          state.transaction.done();
           snapshots--;
           if (snapshots === 0) released();
         },
@@ -189,6 +252,7 @@ export function openLmdbStore(directory: string): RecordStore {
         await new Promise<void>((resolve) => {
           released = resolve;
         });
+      lastCommit.release();
       await db.close();
     },
   };
