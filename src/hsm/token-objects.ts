@@ -159,8 +159,11 @@ export class TokenObjects {
       { table: 'objects', key: handleKey(object.handle), value: record },
       ...indexChanges(next, true),
     ];
-    await this.versions.write(changes, before, object, write);
-    record.fill(0);
+    try {
+      await this.versions.write(changes, before, object, write);
+    } finally {
+      record.fill(0);
+    }
     if (old !== undefined) this.#index.note(old, false);
     this.#index.note(next, true);
     this.#records.delete(object.handle);
