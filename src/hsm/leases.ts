@@ -9,8 +9,8 @@ import type { HsmSession } from './hsm-session.js';
 
 /*
  * A lease lets the client's side run one operation on one key again and again without asking: whoever asked would be answered the same
- * each time. The HSM recalls it before it does anything after which that might not be so, and whoever holds it works in the HSM's own
- * thread, so nothing happens between the two.
+ * each time. The HSM recalls it before it does anything after which that might not be so. Whoever holds it works in the HSM's own thread,
+ * or has ended what it does in another one when the recall returns, so nothing happens between the two.
  */
 
 /** What a client wants to repeat: what it has just had done by a command. */
