@@ -16,27 +16,11 @@ const HEADER_BYTES = 1 + NONCE_BYTES;
 
 export const SEALING_KEY_BYTES = 32;
 
-/** Nonces are no secrets, and asking for random bytes costs more than encrypting a record. */
-const NONCES_AT_A_TIME = 64;
-let nonces: Buffer = Buffer.alloc(0);
-let noncesUsed = 0;
-
-function nextNonce(): Buffer {
-  const start = noncesUsed * NONCE_BYTES;
-  if (start === nonces.length) {
-    nonces = randomBytes(NONCES_AT_A_TIME * NONCE_BYTES);
-    noncesUsed = 0;
-    return nextNonce();
-  }
-  noncesUsed++;
-  return nonces.subarray(start, start + NONCE_BYTES);
-}
-
 /** Encrypts so that the result opens only under the same key and the same `identity`. */
 export function seal(key: SecretKey, identity: Buffer, plaintext: Buffer): Buffer {
   const sealed = Buffer.allocUnsafe(HEADER_BYTES + plaintext.length + TAG_BYTES);
   sealed[0] = VERSION;
-  const nonce = nextNonce();
+  const nonce = randomBytes(NONCE_BYTES);
   sealed.set(nonce, 1);
   sealed.set(aesGcmEncrypt(key, nonce, identity, TAG_BYTES, plaintext), HEADER_BYTES);
   return sealed;

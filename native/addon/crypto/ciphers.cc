@@ -1,13 +1,12 @@
 // AES and Triple DES in ECB, CBC, CTR (SP 800-38A) and GCM (SP 800-38D), with contexts that stay keyed between
 // calls.
-#include <openssl/rand.h>
 
 #include <algorithm>
-#include <array>
 
 #include "../repeatable.h"
 #include "gcm-iv.h"
 #include "keys.h"
+#include "random-reserve.h"
 
 namespace crypto {
 
@@ -165,16 +164,10 @@ class RepeatableGcm : public Repeatable {
         tagLength_(tagLength),
         makesIv_(makesIv) {}
 
-  // Random ones (SP 800-38D section 8.2.2), several at a time: asking for random bytes costs more than these bytes do.
+  // Random ones (SP 800-38D section 8.2.2).
   std::size_t makeIv(std::uint8_t* iv) override {
     if (!makesIv_) return 0;
-    if (ivsLeft_ == 0) {
-      require(RAND_bytes(ivs_.data(), ivs_.size()), "no random bytes");
-      ivsLeft_ = reservedIvs;
-    }
-    std::uint8_t* next = ivs_.data() + --ivsLeft_ * ownIvBytes;
-    std::copy_n(next, ownIvBytes, iv);
-    OPENSSL_cleanse(next, ownIvBytes);
+    random_.give(iv, ownIvBytes);
     return ownIvBytes;
   }
 
@@ -196,7 +189,6 @@ class RepeatableGcm : public Repeatable {
 
  private:
   static constexpr std::size_t ownIvBytes = 12;
-  static constexpr std::size_t reservedIvs = 16;
 
   const std::weak_ptr<KeyedContexts> contexts_;  // gone with the key
   KeyedContexts::Cipher& cipher_;                // one of them
@@ -204,8 +196,7 @@ class RepeatableGcm : public Repeatable {
   const Bytes aad_;
   const std::size_t tagLength_;
   const bool makesIv_;
-  std::array<std::uint8_t, reservedIvs * ownIvBytes> ivs_{};
-  std::size_t ivsLeft_ = 0;
+  RandomReserve random_;
 };
 
 // ECB and CBC, of which only encryption may pad: how long the output is must be known before.

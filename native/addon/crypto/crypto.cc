@@ -1,6 +1,5 @@
 #include "crypto.h"
 
-#include <openssl/rand.h>
 
 #include "../addon-data.h"
 #include "bytes.h"
@@ -39,13 +38,10 @@ Napi::Value digest(const Napi::CallbackInfo& info) {
 Napi::Value randomFill(const Napi::CallbackInfo& info) {
   const View output = viewOf(info[0]);
   unsigned char* bytes = const_cast<unsigned char*>(output.data);
-  const auto generate = [](unsigned char* to, std::size_t length) {
-    require(RAND_bytes(to, static_cast<int>(length)), "no random bytes");
-  };
   if (output.length > RandomReserve::longestBytes) {
-    generate(bytes, static_cast<std::size_t>(output.intLength()));
+    randomInto(bytes, static_cast<std::size_t>(output.intLength()));
   } else {
-    info.Env().GetInstanceData<AddonData>()->randomReserve.give(bytes, output.length, generate);
+    info.Env().GetInstanceData<AddonData>()->randomReserve.give(bytes, output.length);
   }
   return info.Env().Undefined();
 }

@@ -2,13 +2,20 @@
 #pragma once
 
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "failure.h"
+
 namespace crypto {
+
+inline void randomInto(std::uint8_t* bytes, std::size_t length) {
+  require(RAND_bytes(bytes, static_cast<int>(length)), "no random bytes");
+}
 
 class RandomReserve {
  public:
@@ -16,12 +23,11 @@ class RandomReserve {
 
   ~RandomReserve() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
 
-  // Gives each byte away once, and keeps nothing of it. `refill(bytes, length)` may throw: then nothing is given.
-  template <typename Refill>
-  void give(std::uint8_t* output, std::size_t length, Refill refill) {
+  // Gives each byte away once, and keeps nothing of it. Throws where there are none: then nothing is given.
+  void give(std::uint8_t* output, std::size_t length) {
     if (length > left_) {
       left_ = 0;
-      refill(bytes_.data(), bytes_.size());
+      randomInto(bytes_.data(), bytes_.size());
       left_ = bytes_.size();
     }
     left_ -= length;
