@@ -10,11 +10,14 @@ export class LoopDisk {
   readonly folder = mkdtempSync(join(tmpdir(), 'chl-'));
   readonly #image = `${this.folder}.ext4`;
 
-  /** What keeps this machine from having one, if anything. */
-  async make(): Promise<string | undefined> {
+  /** Skips the test where this machine cannot have one, and says why. */
+  async make(test: Mocha.Context): Promise<void> {
     writeFileSync(this.#image, '');
     truncateSync(this.#image, IMAGE_BYTES);
-    return (await this.#run('mkfs.ext4', '-q', '-F', this.#image)) ?? (await this.#mount());
+    const obstacle = (await this.#run('mkfs.ext4', '-q', '-F', this.#image)) ?? (await this.#mount());
+    if (obstacle === undefined) return;
+    console.warn(`    skipped: ${obstacle}`);
+    test.skip();
   }
 
   async #run(command: string, ...words: readonly string[]): Promise<string | undefined> {
