@@ -27,11 +27,8 @@ export function headIn(store: Pick<RecordStore, 'get'>): Head {
   return { rebootCounter: -1, first: 0, firstPrevious: NO_HASH, next: 0, hash: NO_HASH };
 }
 
-/** The head as it is stored: JSON, which is written for each block. */
-export function encodeHead({ rebootCounter, first, firstPrevious, next, hash }: Head): Buffer {
-  const begin = `{"rebootCounter":${rebootCounter},"first":${first},"firstPrevious":"${firstPrevious}"`;
-  return Buffer.from(`${begin},"next":${next},"hash":"${hash}"}`);
-}
+/** As `headIn` reads it. */
+export const encodeHead = (head: Head): Buffer => Buffer.from(JSON.stringify(head));
 
 /** The number of the first record of the block under a key. */
 export const sequenceOf = (key: Buffer): number => Number(key.readBigUInt64BE());

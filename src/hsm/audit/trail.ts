@@ -45,8 +45,6 @@ export interface AuditCheck {
  */
 export class AuditTrail {
   #head: Head;
-  /** The head's. */
-  #hash: Buffer;
   #pending: Job[] = [];
   #writing: Promise<void> | undefined;
   /** Somebody waits for what is pending, or it is much, or has waited long enough. */
@@ -63,7 +61,6 @@ export class AuditTrail {
   ) {
     const kept = headIn(store);
     this.#head = { ...kept, rebootCounter: kept.rebootCounter + 1 };
-    this.#hash = Buffer.from(kept.hash, 'hex');
   }
 
   nowUs(): number {
@@ -133,10 +130,9 @@ export class AuditTrail {
         for (const entry of job.entries) entries.push(entry);
         for (const change of job.changes) changes.push(change);
       }
-      const { head, hash } = this.#chain(entries, changes);
+      const head = this.#chain(entries, changes);
       await this.store.write(changes);
       this.#head = head;
-      this.#hash = hash;
       this.#failing = false;
       for (const job of jobs) job.done();
       return true;
@@ -152,8 +148,8 @@ export class AuditTrail {
   }
 
   /** Adds the blocks for entries to the changes, and where the chain stands behind them, which it returns as well. */
-  #chain(entries: readonly AuditEntry[], changes: Change[]): { head: Head; hash: Buffer } {
-    let hash = this.#hash;
+  #chain(entries: readonly AuditEntry[], changes: Change[]): Head {
+    let hash: Buffer = Buffer.from(this.#head.hash, 'hex');
     let { next } = this.#head;
     const { rebootCounter } = this.#head;
     for (let at = 0; at < entries.length; at += ENTRIES_PER_BLOCK) {
@@ -166,7 +162,7 @@ export class AuditTrail {
     const rotated = this.#rotated(next);
     const head: Head = { ...this.#head, ...rotated.head, next, hash: hash.toString('hex') };
     changes.push(...rotated.changes, { table: 'settings', key: HEAD, value: encodeHead(head) });
-    return { head, hash };
+    return head;
   }
 
   /** Lets the oldest blocks go; the head keeps the hash that the chain goes on from. */
