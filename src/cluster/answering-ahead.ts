@@ -37,16 +37,7 @@ export class AnsweringAhead {
     if (forms[name].changes) {
       const { handle } = request as { handle: number };
       this.#keys.forget(handle);
-      return this.ask(name, request, cause).then(
-        (answer) => {
-          this.#keys.forget(handle);
-          return answer;
-        },
-        (error: unknown) => {
-          this.#keys.forget(handle);
-          throw error;
-        },
-      );
+      return this.ask(name, request, cause).finally(() => this.#keys.forget(handle));
     }
     if (name === 'logout') this.#loggedOut();
     return name === 'login'
