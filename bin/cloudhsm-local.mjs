@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 
+const TIDY_UP_AFTER_MS = 300_000;
 const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
 
 if (!existsSync(main)) {
@@ -28,6 +30,9 @@ if (
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => engine.kill(signal));
   engine.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));
 } else {
+  // V8 tidies up some seconds after a collection that loading our modules causes: 100-160 ms of processor time for an engine that
+  // waits. The flag counts from the next collection on, so it comes before them. A V8 that does not know it says so and goes on.
+  setFlagsFromString(`--gc-memory-reducer-start-delay-ms=${TIDY_UP_AFTER_MS}`);
   // Node 22 keeps what it has compiled; elsewhere there is no such function.
   module.enableCompileCache?.(fileURLToPath(new URL('../dist/.compiled', import.meta.url)));
   await import(main);

@@ -1,9 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-
-/** V8 tidies the heap up 8 s after the last work, which costs 70-100 ms: an engine whose programs only wait a while should
- * cost nothing. A V8 that does not know the flag says so and goes on. */
-const TIDY_UP_AFTER_MS = 300_000;
-
 /** What a command runs until it is told to end. */
 export interface Running {
   stop(): Promise<void>;
@@ -12,7 +6,6 @@ export interface Running {
 
 /** Runs it until a signal, or until somebody asks for its end through its control socket. Ends this process. */
 export async function untilStopped(running: Running, ready: () => void | Promise<void>): Promise<never> {
-  setFlagsFromString(`--gc-memory-reducer-start-delay-ms=${TIDY_UP_AFTER_MS}`);
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
   });
