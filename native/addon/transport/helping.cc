@@ -13,9 +13,9 @@ bool Transport::isOneOfSeveral(const Entry& entry, unsigned channel) {
 
 void Transport::handOver(Entry& entry, unsigned channel, Job&& job) {
   helped_ = Helped{entries_.at(entry.id), channel, job.repeat};
-  if (!isHelping_) setHelping(true);
   helper_.give(std::move(job));
-  lastHelp_ = readClock();
+  readClock();
+  usesAnother();
 }
 
 // Answers what was handed over, when it is done. Comes before its repeat ends, and before anything that may end it.
@@ -35,9 +35,15 @@ void Transport::takeBack() {
   helped.entry->lastAnswer = readClock();
 }
 
-void Transport::setHelping(bool isHelping) {
-  isHelping_ = isHelping;
-  for (const auto& [id, entry] : entries_) entry->group.setBusy(isHelping ? 1 : 0);
+// A processor is needed beside this one, now: by the helper, or by an HSM on this machine that is asked.
+void Transport::usesAnother() {
+  lastBusy_ = now_;
+  if (!isBusy_) setBusy(true);
+}
+
+void Transport::setBusy(bool isBusy) {
+  isBusy_ = isBusy;
+  for (const auto& [id, entry] : entries_) entry->group.setBusy(isBusy ? 1 : 0);
 }
 
 }  // namespace transport

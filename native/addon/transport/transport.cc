@@ -18,8 +18,8 @@ constexpr uint64_t SLICE_NS = 50'000;
 constexpr unsigned MOST_IN_VAIN = 4;
 // How often channels on which calls came are looked at, before the clock and all others are.
 constexpr unsigned LOOKS = 16;
-// Programs are not told for less than this that the helper uses no processor any more.
-constexpr uint64_t HELPING_NS = 1'000'000;
+// Programs are not told for less than this that no other processor is used any more.
+constexpr uint64_t BUSY_NS = 1'000'000;
 // A request that takes longer than this waits for something, and uses no processor.
 constexpr uint64_t WORK_NS = 20'000'000;
 
@@ -58,7 +58,7 @@ Napi::Value Transport::open(const Napi::CallbackInfo& info) {
   if (memory == nullptr) return info.Env().Undefined();
   const auto entry = std::make_shared<Entry>(++lastId_, info[2].As<Napi::Number>().Uint32Value(), memory);
   entry->group.fallAsleep();
-  entry->group.setBusy(isHelping_ ? 1 : 0);
+  entry->group.setBusy(isBusy_ ? 1 : 0);
   const bool sent = sendWithDescriptor(socket, offer.Data(), offer.Length(), descriptor);
   ::close(descriptor);
   if (!sent) return Napi::Number::New(info.Env(), -1);
@@ -139,7 +139,7 @@ void Transport::work() {
     }
     // It was read for what was found.
     if (!found) readClock();
-    if (isHelping_ && !helped_ && lastHelp_ + HELPING_NS < now_) setHelping(false);
+    if (isBusy_ && !helped_ && lastBusy_ + BUSY_NS < now_) setBusy(false);
     putToSleep(now_);
   }
   if (awake_.empty()) uv_idle_stop(loopHandle_);
@@ -151,6 +151,7 @@ tls::Lookout* Transport::lookout() const { return addon_->lookout.get(); }
 bool Transport::lookElsewhere() {
   tls::Lookout* elsewhere = lookout();
   if (elsewhere == nullptr || !elsewhere->looking()) return false;
+  usesAnother();
   leaveJavaScript();
   elsewhere->lookOnce();
   return true;

@@ -95,7 +95,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   bool isOneOfSeveral(const Entry& entry, unsigned channel);
   void handOver(Entry& entry, unsigned channel, Job&& job);
   void takeBack();
-  void setHelping(bool isHelping);
+  void usesAnother();
+  void setBusy(bool isBusy);
   void putToSleep(uint64_t now);
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
 
@@ -127,9 +128,9 @@ class Transport : public Napi::ObjectWrap<Transport> {
   };
   Helper helper_;
   std::optional<Helped> helped_;
-  bool isOfHelp_ = true;    // it has never failed
-  bool isHelping_ = false;  // as the modules know
-  uint64_t lastHelp_ = 0;
+  bool isOfHelp_ = true;  // it has never failed
+  bool isBusy_ = false;     // a processor beside this one, as the modules know
+  uint64_t lastBusy_ = 0;
   // Where the last repeated operation came from, and when the last one came from elsewhere than the one before.
   std::pair<uint32_t, unsigned> lastCaller_;
   uint64_t lastChange_ = 0;
