@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t LOOK_NS = 50'000;
 // So much of it at a time: then others, timers and sockets, have their turn.
 constexpr uint64_t SLICE_NS = 20'000;
+// A record of its own costs less than waiting for this.
+constexpr uint64_t GATHER_NS = 20'000;
 constexpr unsigned MOST_IN_VAIN = 4;
 // Where more than these are looked for, the event loop asks for all of them at once.
 constexpr std::size_t MOST_PLACES = 4;
@@ -99,6 +101,19 @@ void Lookout::onTurnOfLoop(uv_idle_t* handle) {
   const uint64_t end = uv_hrtime() + SLICE_NS;
   do self->look();
   while (self->looking() && self->places_.size() <= MOST_PLACES && uv_hrtime() < end);
+}
+
+void Lookout::startGathering() {
+  gathering_ = true;
+  gathersUntil_ = uv_hrtime() + GATHER_NS;
+}
+
+bool Lookout::mayGather() {
+  if (!gathering_) return false;
+  const uint64_t now = uv_hrtime();
+  if (now < gathersUntil_) return true;
+  gathersUntil_ = now + GATHER_NS;
+  return false;
 }
 
 void Lookout::sendAll() {

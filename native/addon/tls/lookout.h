@@ -41,14 +41,14 @@ class Lookout {
   // nobody else does: for who looks for other things as well.
   void lookOnce();
 
-  // Whether what is written now is sent later, by `send`.
-  bool gathering() const { return gathering_; }
+  // Whether what is written now is sent later, by `send`: not where the work so far took so long that nobody should wait for more of it.
+  bool mayGather();
   void gathered(LookedAt* at) { unsent_.push_back(at); }
   // What connections write during `work` is sent in one piece for each of them.
   template <typename Work>
   void gather(const Work& work) {
     const bool within = gathering_;
-    gathering_ = true;
+    if (!within) startGathering();
     try {
       work();
     } catch (...) {
@@ -65,6 +65,7 @@ class Lookout {
     uint64_t until;
   };
 
+  void startGathering();
   static void onTurnOfLoop(uv_idle_t* handle);
   void look();
   void dropLate();
@@ -76,6 +77,7 @@ class Lookout {
   std::vector<Place> places_;
   std::vector<LookedAt*> unsent_;
   bool gathering_ = false;
+  uint64_t gathersUntil_ = 0;
   bool hasLooked_ = false;  // in this turn of the loop, by lookOnce
   // After each time in vain, looking is left out more often: the other end may be slow, or far away.
   unsigned inVain_ = 0;

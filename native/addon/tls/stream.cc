@@ -22,7 +22,7 @@ constexpr size_t HIGH_WATER_BYTES = 64 * 1024;
 // Then others have their turn.
 constexpr int READS_AT_A_TIME = 4;
 
-// What is written during a callback goes out behind it, and no later than when there is so much of it: one record of TLS.
+// What is written during a short callback goes out behind it, and no later than when there is so much of it: one record of TLS.
 constexpr size_t GATHERED_BYTES = 16 * 1024;
 
 const char* const BROKE = "the connection broke";
@@ -265,7 +265,7 @@ Napi::Value Stream::write(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Buffer<uint8_t>>();
   if (closed_ || broken_ || ending_) return Napi::Boolean::New(info.Env(), true);
   const bool isFirst = outbox_.empty();
-  if (lookout_->gathering() && opened_ && outbox_.bytes() + bytes.Length() <= GATHERED_BYTES) {
+  if (lookout_->mayGather() && opened_ && outbox_.bytes() + bytes.Length() <= GATHERED_BYTES) {
     outbox_.add(bytes.Data(), bytes.Length());
     if (isFirst) lookout_->gathered(this);
     return Napi::Boolean::New(info.Env(), !full_);
