@@ -32,6 +32,7 @@
         "native/addon/transport/helping.cc",
         "native/addon/transport/offer.cc",
         "native/addon/transport/repeats.cc",
+        "native/addon/transport/sessions.cc",
         "native/addon/transport/terms.cc",
         "native/addon/transport/transport.cc"
       ],

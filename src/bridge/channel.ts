@@ -2,14 +2,14 @@ import type { Socket } from 'node:net';
 import { andThen, type Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { Application } from '../cryptoki/application.js';
-import { dispatch, repeatThrough } from '../cryptoki/dispatch.js';
+import { answerThrough, dispatch } from '../cryptoki/dispatch.js';
 import { MAIN_THREAD } from '../cryptoki/library-log.js';
 import { MalformedFrame } from '../wire/bytes.js';
 import { readHello, TOKEN_BYTES, type Welcome, writeWelcome } from '../wire/handshake.js';
 import { tableHash } from '../wire/table-hash.js';
 import type { Applications } from './applications.js';
 import { HandshakeRefused } from './applications.js';
-import { repeated, repeaterFor, type SharedGroup, sharedChannels, shareMemory } from './shared-memory.js';
+import { carrierOf, repeated, type SharedGroup, sharedChannels, shareMemory } from './shared-memory.js';
 
 /**
  * One connection of a module, whatever carries its frames: the first frame is the hello, every further one a request.
@@ -66,7 +66,7 @@ export class Channel {
         throw new MalformedFrame('the module has gone while its HSMs were looked for');
       }
       this.#application = application;
-      repeatThrough(repeaterFor(application.id), application, this.log);
+      answerThrough(carrierOf(application.id), application, this.log);
       this.#thread = MAIN_THREAD + (connections - 1) * sharedChannels;
       return writeWelcome({ status: 'accepted', token, text: '' });
     });

@@ -3,7 +3,9 @@ import { addonPart } from '../base/addon.js';
 import { type Eventually, isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import type { Begun, Repeater, RepeatTerms } from '../cryptoki/repeats.js';
+import type { SessionSharer } from '../cryptoki/shared-sessions.js';
 import { MalformedFrame } from '../wire/bytes.js';
+import { numberOfCall } from '../wire/calls.js';
 import { framed } from '../wire/frames.js';
 import { writeOffer } from '../wire/handshake.js';
 
@@ -16,6 +18,8 @@ interface NativeTransport {
   repeat(terms: RepeatTerms & { readonly owner: number }): number;
   take(owner: number, request: Buffer): Buffer | undefined;
   endRepeat(repeat: number): Begun | undefined;
+  share(owner: number, session: number, words: Float64Array): void;
+  unshare(owner: number, session: number): void;
 }
 
 interface NativePart {
@@ -25,6 +29,7 @@ interface NativePart {
     onRequest: (group: number, channel: number, lengthBytes: number, large?: Buffer) => Buffer | undefined,
     onFault: (group: number) => void,
     onEnded: (repeat: number, begun: Begun | undefined) => void,
+    calls: { readonly find: number; readonly findFinal: number },
   ) => NativeTransport;
   readonly layoutVersion: number;
   readonly channels: number;
@@ -106,10 +111,11 @@ const transport = new native.Transport(
   onRequest,
   (group) => failed(group, new MalformedFrame('what the module wrote to its shared memory')),
   onEnded,
+  { find: numberOfCall('C_FindObjects'), findFinal: numberOfCall('C_FindObjectsFinal') },
 );
 
 /** Answers frames of an application by itself: those in memory, and others that `repeated` is asked about. */
-export const repeaterFor = (owner: number): Repeater => ({
+export const carrierOf = (owner: number): Repeater & SessionSharer => ({
   longestIvBytes: native.longestIvBytes,
   start: (terms, whenEnded) => {
     const longestInputBytes = Math.min(terms.longestInputBytes, limits.frameBytes);
@@ -120,9 +126,13 @@ export const repeaterFor = (owner: number): Repeater => ({
       return transport.endRepeat(repeat);
     };
   },
+  share: (session, words) => {
+    transport.share(owner, session, words);
+    return () => transport.unshare(owner, session);
+  },
 });
 
-/** The answer to a frame of an application that repeats an operation. */
+/** The answer to a frame of an application that needs no JavaScript. */
 export const repeated = (owner: number, frame: Buffer): Buffer | undefined => transport.take(owner, frame);
 
 /** An offer without memory: frames go on over the socket. */

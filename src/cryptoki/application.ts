@@ -7,6 +7,7 @@ import type { LibraryLog } from './library-log.js';
 import type { Client } from './readiness.js';
 import type { Repeats } from './repeats.js';
 import { Session } from './session.js';
+import type { SharedSessions } from './shared-sessions.js';
 import { type Slot, Token } from './slot.js';
 
 let lastId = 0;
@@ -22,6 +23,7 @@ export class Application {
   readonly id = ++lastId;
   /** Where what carries its frames can answer them. */
   repeats: Repeats | undefined;
+  shared: SharedSessions | undefined;
   readonly slots: readonly Slot[];
   readonly log: LibraryLog;
 
@@ -111,7 +113,10 @@ export class Application {
 
   /** C_Finalize, or the program is gone. */
   close(): void {
-    for (const session of this.#sessions.values()) session.forgetKeys();
+    for (const session of this.#sessions.values()) {
+      session.forgetKeys();
+      session.stopSharing?.();
+    }
     this.#sessions.clear();
     for (const token of this.#tokens) token.close();
     for (const listener of this.#closing.splice(0)) listener();

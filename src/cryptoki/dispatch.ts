@@ -22,6 +22,7 @@ import type { Handlers } from './handler.js';
 import { MAIN_THREAD } from './library-log.js';
 import { type Repeater, type RepeatStep, Repeats, repeatSteps } from './repeats.js';
 import type { Session } from './session.js';
+import { type SessionSharer, SharedSessions } from './shared-sessions.js';
 import { settleAll } from './unsettled.js';
 
 const handlers: Required<Handlers> = {
@@ -74,14 +75,16 @@ export function callCounts(): { call: string; count: number; failures: number }[
 }
 
 /** Lets what carries an application's frames answer them, where it may. */
-export function repeatThrough(repeater: Repeater, application: Application, log: Log): void {
+export function answerThrough(carrier: Repeater & SessionSharer, application: Application, log: Log): void {
+  const count = (call: CallRow, times: number): void => {
+    routes.get(call)!.count += times;
+  };
   application.repeats ??= new Repeats(
-    repeater,
+    carrier,
     (frame) => void dispatch(application, frame, log, MAIN_THREAD),
-    (call, times) => {
-      routes.get(call)!.count += times;
-    },
+    count,
   );
+  application.shared ??= new SharedSessions(carrier, count);
 }
 
 /** The outputs that go along with a failure, if any. */

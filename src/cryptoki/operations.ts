@@ -10,12 +10,6 @@ import type {
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Collector } from './collector.js';
 
-/** What C_FindObjectsInit found, and how much of it was given away. */
-export interface FindOperation {
-  readonly handles: readonly number[];
-  given: number;
-}
-
 /** An operation on data, which comes whole (C_Sign) or in parts (C_SignUpdate, C_SignFinal), never both. */
 export interface DataOperation {
   form: 'undecided' | 'whole' | 'parts';
@@ -69,9 +63,8 @@ export interface StreamState {
   bytesLeft: bigint | undefined;
 }
 
-/** One operation of each kind may be active in a session. */
+/** One operation of each kind may be active in a session, beside a search. */
 export interface Operations {
-  find: FindOperation;
   digest: DigestOperation;
   sign: SignatureOperation;
   verify: SignatureOperation;
@@ -82,7 +75,7 @@ export interface Operations {
 export type OperationKind = keyof Operations;
 
 /** Operations on a key. */
-export type KeyOperationKind = Exclude<OperationKind, 'find' | 'digest'>;
+export type KeyOperationKind = Exclude<OperationKind, 'digest'>;
 
 /** An operation that Init has begun without asking the HSM about its key (disable-validate-key-at-init): the first call
  * that works on it does, and learns what Init would have. */

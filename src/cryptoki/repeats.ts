@@ -2,7 +2,7 @@ import type { Repeatable } from '../crypto/index.js';
 import type { Lease, LeaseRequest } from '../hsm/leases.js';
 import { CKR } from '../pkcs11/ckr.js';
 import type { AnyOutput } from '../wire/arguments.js';
-import { type CallName, type CallRow, calls } from '../wire/calls.js';
+import { type CallName, type CallRow, calls, numberOfCall } from '../wire/calls.js';
 import { writeAnswer } from '../wire/codec.js';
 import { Collector } from './collector.js';
 import { type LastOperation, NO_IV, type RepeatedKind, type Span } from './last-operation.js';
@@ -24,8 +24,6 @@ const kinds = {
   encrypt: ['C_EncryptInit', 'C_Encrypt', 'C_EncryptUpdate', 'C_EncryptFinal'],
   decrypt: ['C_DecryptInit', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'],
 } as const satisfies Record<RepeatedKind, readonly CallName[]>;
-
-const numberOf = (name: CallName): number => calls.findIndex((call) => call.name === name);
 
 /** What a call is to operations that are repeated. */
 export interface RepeatStep {
@@ -133,7 +131,7 @@ export class Repeats {
 
   #start(session: Session, kind: RepeatedKind, last: LastOperation, lease: Lease): void {
     const { init, iv, output } = last;
-    const numbers = kinds[kind].map(numberOf);
+    const numbers = kinds[kind].map(numberOfCall);
     const [initRow, runRow] = numbers.map((number): CallRow => calls[number]!) as [CallRow, CallRow];
     const operation = last.operation as KeyOperation;
     const isGivenIv =

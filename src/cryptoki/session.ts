@@ -5,19 +5,22 @@ import { ckr } from '../pkcs11/ckr.js';
 import { CKS } from '../pkcs11/constants.js';
 import { LastOperation, type RepeatedKind } from './last-operation.js';
 import type { ActiveOperation, OperationKind } from './operations.js';
+import { Search } from './search.js';
 import type { Token } from './slot.js';
 
 /** A PKCS#11 session: at most one operation of each kind, and the session objects it made. */
 export class Session {
   /** Every kind has its place from the beginning: an object that loses members becomes a slow one. */
   readonly #operations: { [Kind in OperationKind]: ActiveOperation<Kind> | undefined } = {
-    find: undefined,
     digest: undefined,
     sign: undefined,
     verify: undefined,
     encrypt: undefined,
     decrypt: undefined,
   };
+  readonly search = new Search();
+  /** While what carries its frames answers some of its calls (shared-sessions.ts): ends that. */
+  stopSharing: (() => void) | undefined;
   /** What may be repeated (repeats.ts). */
   readonly lastOperations: Readonly<Record<RepeatedKind, LastOperation>> = {
     sign: new LastOperation(),
@@ -98,6 +101,7 @@ export class Session {
   #endAll(): void {
     for (const { stop } of Object.values(this.lastOperations)) stop?.();
     for (const kind of Object.keys(this.#operations) as OperationKind[]) this.end(kind);
+    this.search.end();
   }
 
   /** Keys are gone after a logout, those of the session altogether: whatever used them ends. */
@@ -124,6 +128,7 @@ export class Session {
   close(): Eventually<void> {
     this.#closed = true;
     this.#endAll();
+    this.stopSharing?.();
     return this.#objects.size === 0 ? undefined : this.#destroyObjects();
   }
 

@@ -269,3 +269,5 @@ export const calls = [
 
 export type Calls = (typeof calls)[number];
 export type CallName = Calls['name'];
+
+export const numberOfCall = (name: CallName): number => calls.findIndex((call) => call.name === name);

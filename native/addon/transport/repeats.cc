@@ -13,24 +13,9 @@ namespace transport {
 
 namespace {
 
-// Requests and answers as src/wire/codec.ts has them: little-endian, without padding.
-constexpr std::size_t headBytes = 2 + 8;            // call, session
 constexpr std::size_t lengthBytes = 4;              // of the data, which follows
 constexpr std::size_t roomBytes = 8;                // for the output
 constexpr std::size_t answerHeadBytes = 4 + 1 + 8 + 4;  // CKR_OK, "there is output", its length, how much of it follows
-
-template <typename T>
-T read(const std::uint8_t* from) {
-  T value = 0;
-  for (std::size_t i = sizeof value; i-- > 0;) value = static_cast<T>(value << 8 | from[i]);
-  return value;
-}
-
-template <typename T>
-std::uint8_t* write(std::uint8_t* to, T value) {
-  for (std::size_t i = 0; i < sizeof value; i++) *to++ = static_cast<std::uint8_t>(value >> (8 * i));
-  return to;
-}
 
 // The answer of a call that succeeded; returns where `followingBytes` of output go.
 std::uint8_t* succeed(Octets* answer, std::uint64_t outputBytes, std::size_t followingBytes) {

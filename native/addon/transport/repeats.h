@@ -22,10 +22,9 @@
 #include <vector>
 
 #include "../repeatable.h"
+#include "octets.h"
 
 namespace transport {
-
-using Octets = std::vector<std::uint8_t>;
 
 struct Terms {
   std::uint32_t owner;  // the application: sessions are its own

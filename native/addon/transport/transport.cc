@@ -36,7 +36,8 @@ Transport::Transport(const Napi::CallbackInfo& info)
       onEnded_(Napi::Persistent(info[4].As<Napi::Function>())),
       inboxBytes_(info[0].As<Napi::Buffer<uint8_t>>().Data()),
       frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
-      spareProcessors_(uv_available_parallelism() - 1) {
+      spareProcessors_(uv_available_parallelism() - 1),
+      sessions_(info[5].As<Napi::Object>()) {
   uv_loop_t* loop;
   napi_get_uv_event_loop(Env(), &loop);
   uv_idle_init(loop, loopHandle_);
@@ -209,6 +210,7 @@ bool Transport::serve(Entry& entry, unsigned channel) {
 // Whether the answer is in repeated_.
 bool Transport::isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length,
                            std::optional<Job>* job) {
+  if (!sessions_.empty() && sessions_.take(owner, request, length, &repeated_)) return true;
   if (repeats_.empty()) return false;
   EndedRepeat ended;
   auto taken = repeats_.take(owner, request, length, &repeated_, &ended, job);
@@ -338,12 +340,23 @@ Napi::Value Transport::endRepeat(const Napi::CallbackInfo& info) {
   return ended ? toJs(info.Env(), ended->begun) : info.Env().Undefined();
 }
 
+void Transport::share(const Napi::CallbackInfo& info) {
+  const auto session = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
+  sessions_.share(info[0].As<Napi::Number>().Uint32Value(), session, info[2].As<Napi::Float64Array>());
+}
+
+void Transport::unshare(const Napi::CallbackInfo& info) {
+  const auto session = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
+  sessions_.unshare(info[0].As<Napi::Number>().Uint32Value(), session);
+}
+
 Napi::Function Transport::define(Napi::Env env) {
   return DefineClass(env, "Transport",
                      {InstanceMethod<&Transport::open>("open"), InstanceMethod<&Transport::wake>("wake"),
                       InstanceMethod<&Transport::answer>("answer"), InstanceMethod<&Transport::close>("close"),
                       InstanceMethod<&Transport::repeat>("repeat"), InstanceMethod<&Transport::take>("take"),
-                      InstanceMethod<&Transport::endRepeat>("endRepeat")});
+                      InstanceMethod<&Transport::endRepeat>("endRepeat"), InstanceMethod<&Transport::share>("share"),
+                      InstanceMethod<&Transport::unshare>("unshare")});
 }
 
 Napi::Object exportTransport(Napi::Env env) {

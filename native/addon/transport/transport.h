@@ -14,6 +14,7 @@
 #include "group.h"
 #include "helper.h"
 #include "repeats.h"
+#include "sessions.h"
 
 struct AddonData;
 
@@ -27,12 +28,13 @@ constexpr uint64_t HOT_NS = 100'000;
 class Transport : public Napi::ObjectWrap<Transport> {
  public:
   static Napi::Function define(Napi::Env env);
-  // new Transport(inbox, frameBytes, onRequest, onFault, onEnded)
+  // new Transport(inbox, frameBytes, onRequest, onFault, onEnded, calls)
   //   inbox       a Buffer of CHANNEL_DATA_BYTES in which short requests lie during onRequest, and no longer
   //   onRequest   (group, channel, length, large?) -> the answer, or undefined if it will come by answer();
   //               `large` is the request where the inbox does not hold it. Must not throw.
   //   onFault     (group): its module does not follow the protocol, and is not listened to any more
   //   onEnded     (repeat, begun?): a request has ended the repeat, and comes next. Must not throw.
+  //   calls       the numbers of those that sessions_ answers
   explicit Transport(const Napi::CallbackInfo& info);
   ~Transport() override;
 
@@ -50,10 +52,14 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value repeat(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), repeats_.add(termsOf(info[0].As<Napi::Object>())));
   }
-  // take(owner, request) -> the answer, if it repeats one: of a request that came another way
+  // take(owner, request) -> the answer, if JavaScript is not needed for it: of a request that came another way
   Napi::Value take(const Napi::CallbackInfo& info);
   // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
+  // share(owner, session, words): see Sessions
+  void share(const Napi::CallbackInfo& info);
+  // unshare(owner, session)
+  void unshare(const Napi::CallbackInfo& info);
 
  private:
   struct Entry {
@@ -118,8 +124,9 @@ class Transport : public Napi::ObjectWrap<Transport> {
   uint32_t lastId_ = 0;
   std::unordered_map<uint32_t, std::shared_ptr<Entry>> entries_;
   std::vector<std::shared_ptr<Entry>> awake_;
+  Sessions sessions_;
   Repeats repeats_;
-  Octets repeated_;  // the answer to a repeated request
+  Octets repeated_;  // the answer to a request that needed no JavaScript
   // A request that the helper works on.
   struct Helped {
     std::shared_ptr<Entry> entry;

@@ -113,26 +113,27 @@ export const objectCalls = {
   },
 
   // Before login nothing is visible, and asking is no error: programs look for certificates before they log in.
-  C_FindObjectsInit: (session, { pTemplate }) => {
-    session.requireIdle('find');
+  C_FindObjectsInit: (session, { pTemplate }, { shared }) => {
+    session.search.requireIdle();
     const request = { template: pTemplate };
     const found = session.token.loggedIn
       ? session.client.send('findObjects', request, 'C_FindObjectsInit')
       : [];
-    return andThen(found, (handles) => session.begin('find', { handles, given: 0 }));
+    return andThen(found, (handles) => {
+      session.search.begin(handles);
+      shared?.searched(session);
+    });
   },
 
   // A NULL array asks how many there are, at most `max`, and takes none of them (reference section 6).
-  C_FindObjects: (session, { phObject: { room, max } }) => {
-    const find = session.operation('find');
-    const next = find.handles.slice(find.given, find.given + max);
-    if (room === ROOM_QUERY) return { phObject: { length: next.length } };
-    find.given += next.length;
-    return { phObject: next };
+  C_FindObjects: ({ search }, { phObject: { room, max } }) => {
+    search.requireUnderWay();
+    const length = search.left(max);
+    return { phObject: room === ROOM_QUERY ? { length } : search.take(length) };
   },
 
-  C_FindObjectsFinal: (session) => {
-    session.operation('find');
-    session.end('find');
+  C_FindObjectsFinal: ({ search }) => {
+    search.requireUnderWay();
+    search.end();
   },
 } satisfies Handlers;
