@@ -14,6 +14,7 @@
         "native/addon/crypto/failure.cc",
         "native/addon/crypto/gcm-iv.cc",
         "native/addon/crypto/generate.cc",
+        "native/addon/crypto/hashed.cc",
         "native/addon/crypto/key-formats.cc",
         "native/addon/crypto/key-material.cc",
         "native/addon/crypto/key-wrap.cc",
@@ -28,13 +29,13 @@
         "native/addon/tls/lookout.cc",
         "native/addon/tls/stream.cc",
         "native/addon/transport/group.cc",
-        "native/addon/transport/helper.cc",
         "native/addon/transport/helping.cc",
         "native/addon/transport/offer.cc",
         "native/addon/transport/repeats.cc",
         "native/addon/transport/sessions.cc",
         "native/addon/transport/terms.cc",
-        "native/addon/transport/transport.cc"
+        "native/addon/transport/transport.cc",
+        "native/addon/transport/workers.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

@@ -22,8 +22,11 @@ class Repeatable {
   virtual std::optional<std::size_t> outputBytes(std::size_t inputBytes) const = 0;
   // Writes the output, as many bytes as `outputBytes` said. False: JavaScript has to see to it.
   virtual bool run(crypto::View iv, crypto::View input, std::uint8_t* output) = 0;
-  // Whether it takes so long that another thread is worth asking: with `runElsewhere`, beside any `run`.
-  virtual bool isLong() const { return false; }
+  // Which threads run it: the event loop's; others as well, because it takes so long that they are of help where several
+  // programs call; or only others.
+  enum class Place { Here, Anywhere, Elsewhere };
+  virtual Place place() const { return Place::Here; }
+  // As `run`, in another thread, or several at once.
   virtual bool runElsewhere(crypto::View, crypto::View, std::uint8_t*) { return false; }
 };
 

@@ -20,6 +20,7 @@ interface NativeTransport {
   endRepeat(repeat: number): Begun | undefined;
   share(owner: number, session: number, words: Float64Array): void;
   unshare(owner: number, session: number): void;
+  settle(): void;
 }
 
 interface NativePart {
@@ -117,6 +118,7 @@ const transport = new native.Transport(
 /** Answers frames of an application by itself: those in memory, and others that `repeated` is asked about. */
 export const carrierOf = (owner: number): Repeater & SessionSharer => ({
   longestIvBytes: native.longestIvBytes,
+  settle: () => transport.settle(),
   start: (terms, whenEnded) => {
     const longestInputBytes = Math.min(terms.longestInputBytes, limits.frameBytes);
     const repeat = transport.repeat({ ...terms, owner, longestInputBytes });

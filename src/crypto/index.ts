@@ -34,6 +34,7 @@ export {
   repeatableAesGcm,
   repeatableCmac,
   repeatableEcdsaSign,
+  repeatableHashed,
   repeatableHmac,
 } from './repeatable.js';
 export * from './rsa.js';

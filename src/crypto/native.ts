@@ -46,7 +46,8 @@ export interface NativeAsymmetricKey {
   ecdsaSign(digest: Uint8Array): Eventually<Buffer>;
   ecdsaVerify(digest: Uint8Array, signature: Uint8Array): Eventually<boolean>;
   ecdhDerive(peerPoint: Uint8Array): Eventually<Buffer>;
-  repeatableEcdsaSign(longestHashBytes: number): Repeatable | undefined;
+  repeatableRsaSign(scheme: number, hash: number, mgfHash: number, saltLengthBytes: number): Repeatable;
+  repeatableEcdsaSign(longestHashBytes: number): Repeatable;
 }
 
 /** The bytes of a secret key and its keyed contexts, held by the addon. */
@@ -125,6 +126,7 @@ interface NativeCrypto {
   readonly messageAlgorithms: readonly NativeMessageAlgorithm[];
   MessageKey: new (der: Bytes, isPrivate: boolean) => NativeMessageKey;
   generateMessageKeyPair(algorithm: number): Eventually<Buffer[]>;
+  repeatableHashed(work: Repeatable, hash: number, prefix: Bytes): Repeatable;
 }
 
 export const native = addonPart<NativeCrypto>('crypto');

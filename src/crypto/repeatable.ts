@@ -1,6 +1,7 @@
 import type { NativeCipher } from './block-ciphers.js';
 import { type HashName, hashRow } from './hashes.js';
 import { type AsymmetricKey, nativeKey, type SecretKey } from './keys.js';
+import { native } from './native.js';
 
 /**
  * An operation on one key that the addon can run again and again without JavaScript (native/addon/repeatable.h). It ends when its
@@ -36,6 +37,10 @@ export const repeatableWith = (
     ? undefined
     : nativeKey(key).repeatableCipher(row, direction === 'encrypt', padding);
 
-/** ECDSA, as `ecdsaSign` does it, of hashes up to a length; undefined on curves that sign on threads of their own. */
-export const repeatableEcdsaSign = (key: AsymmetricKey, longestHashBytes: number): Repeatable | undefined =>
+/** ECDSA, as `ecdsaSign` does it, of hashes up to a length. */
+export const repeatableEcdsaSign = (key: AsymmetricKey, longestHashBytes: number): Repeatable =>
   nativeKey(key).repeatableEcdsaSign(longestHashBytes);
+
+/** The same on a hash of what it is given, with something in front of it. */
+export const repeatableHashed = (work: Repeatable, hash: HashName, prefix: Uint8Array): Repeatable =>
+  native.repeatableHashed(work, hashRow[hash], prefix);

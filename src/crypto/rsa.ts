@@ -1,6 +1,7 @@
 import type { Eventually } from '../base/eventually.js';
 import { type HashName, hashRow } from './hashes.js';
 import { type AsymmetricKey, nativeKey } from './keys.js';
+import type { Repeatable } from './repeatable.js';
 
 // RFC 8017. The modulus has k bytes.
 
@@ -21,6 +22,15 @@ export type RsaEncryptionPadding =
 const schemes = { pkcs1: 0, none: 1, pss: 2, oaep: 3 } as const;
 const noBytes = new Uint8Array();
 
+/** What the addon's methods take first. */
+function nativePadding(
+  padding: RsaSignaturePadding,
+): [scheme: number, hash: number, mgfHash: number, saltLengthBytes: number] {
+  if (padding.scheme !== 'pss') return [schemes[padding.scheme], 0, 0, 0];
+  const { hash, mgfHash, saltLengthBytes } = padding;
+  return [schemes.pss, hashRow[hash], hashRow[mgfHash], saltLengthBytes];
+}
+
 /**
  * Signs on a native thread; the signature has k bytes.
  * @throws CryptoError INVALID_KEY; INPUT_LENGTH when the input does not fit; UNSUPPORTED when the key is too
@@ -31,11 +41,12 @@ export function rsaSign(
   padding: RsaSignaturePadding,
   input: Uint8Array,
 ): Eventually<Buffer> {
-  const native = nativeKey(key);
-  if (padding.scheme !== 'pss') return native.rsaSign(schemes[padding.scheme], 0, 0, 0, input);
-  const { hash, mgfHash, saltLengthBytes } = padding;
-  return native.rsaSign(schemes.pss, hashRow[hash], hashRow[mgfHash], saltLengthBytes, input);
+  return nativeKey(key).rsaSign(...nativePadding(padding), input);
 }
+
+/** The same again and again. */
+export const repeatableRsaSign = (key: AsymmetricKey, padding: RsaSignaturePadding): Repeatable =>
+  nativeKey(key).repeatableRsaSign(...nativePadding(padding));
 
 /**
  * Whether `signature` is one of `input` by this key, public or private. A signature of the wrong length is
@@ -48,10 +59,7 @@ export function rsaVerify(
   input: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  const native = nativeKey(key);
-  if (padding.scheme !== 'pss') return native.rsaVerify(schemes[padding.scheme], 0, 0, 0, input, signature);
-  const { hash, mgfHash, saltLengthBytes } = padding;
-  return native.rsaVerify(schemes.pss, hashRow[hash], hashRow[mgfHash], saltLengthBytes, input, signature);
+  return nativeKey(key).rsaVerify(...nativePadding(padding), input, signature);
 }
 
 /**

@@ -141,8 +141,11 @@ function run(
   if (handler === undefined) throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call.name}`);
   if (repeat === undefined || application.repeats === undefined) return handler(on, input, application);
   const output = handler(on, input, application);
-  if (!isPromise(output)) application.repeats.done(repeat, on as Session, frame, output);
-  return output;
+  if (isPromise(output) && repeat.step !== 'run') return output;
+  return andThen(output, (known) => {
+    application.repeats?.done(repeat, on as Session, frame, known);
+    return known;
+  });
 }
 
 /** Answers one request frame of an application, from one of its threads. Throws MalformedFrame, and nothing else. */

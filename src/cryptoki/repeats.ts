@@ -1,5 +1,6 @@
-import type { Repeatable } from '../crypto/index.js';
+import { type Repeatable, repeatableHashed } from '../crypto/index.js';
 import type { Lease, LeaseRequest } from '../hsm/leases.js';
+import type { HashedSignature } from '../mechanisms/mechanism.js';
 import { CKR } from '../pkcs11/ckr.js';
 import type { AnyOutput } from '../wire/arguments.js';
 import { type CallName, type CallRow, calls, numberOfCall } from '../wire/calls.js';
@@ -73,6 +74,8 @@ export interface Repeater {
   readonly longestIvBytes: number;
   /** Returns what ends it. `onEnded` is called where a frame ends it, before that frame is handed over. */
   start(terms: RepeatTerms, onEnded: (begun: Begun | undefined) => void): () => Begun | undefined;
+  /** Brings the uses up to date. */
+  settle(): void;
 }
 
 type KeyOperation = SignatureOperation | CipherOperation;
@@ -85,6 +88,14 @@ function ivIn(frame: Buffer, operation: KeyOperation): Span {
   const at = iv.byteOffset - frame.byteOffset;
   return at >= 0 && at + iv.length <= frame.length ? { at, bytes: iv.length } : NO_IV;
 }
+
+/** Where the client hashes the data, and the HSM gets the hash. */
+const hashedOf = (operation: KeyOperation): HashedSignature | undefined =>
+  'data' in operation && !(operation.data instanceof Collector) ? operation.data.hashed : undefined;
+
+/** Each Init of it is a question to the gate. */
+const isAskedAbout = (operation: KeyOperation, session: Session): boolean =>
+  hashedOf(operation)?.isTooWeak?.(operation.key, session.mechanisms.kind) === true;
 
 /** What the HSM refuses now, it will refuse when it is asked: the call that has just succeeded does not fail for it. */
 function leaseFrom(session: Session, request: LeaseRequest): Lease | undefined {
@@ -107,7 +118,7 @@ export class Repeats {
     private readonly count: (call: CallRow, times: number) => void,
   ) {}
 
-  /** A call has succeeded at once. */
+  /** A call has succeeded: Init at once, others also later. */
   done({ kind, step }: RepeatStep, session: Session, frame: Buffer, output: AnyOutput | undefined): void {
     const last = session.lastOperations[kind];
     if (step === 'init' && session.isActive(kind)) {
@@ -115,13 +126,13 @@ export class Repeats {
       if (operation instanceof DeferredOperation) return;
       last.begun(frame, ivIn(frame, operation as KeyOperation), output, operation);
     }
-    if (step === 'run' && !session.isActive(kind) && last.isRepeated()) this.#offer(session, kind, last);
+    if (step !== 'run' || session.closed || session.isActive(kind) || last.stop !== undefined) return;
+    if (last.isRepeated()) this.#offer(session, kind, last);
   }
 
   #offer(session: Session, kind: RepeatedKind, last: LastOperation): void {
     const operation = last.operation as KeyOperation;
-    // The HSM gets the hash of this data.
-    if ('data' in operation && !(operation.data instanceof Collector)) return;
+    if (isAskedAbout(operation, session)) return;
     const { handle, mechanism } = operation;
     const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
     if (last.iv.bytes > this.repeater.longestIvBytes) return;
@@ -134,6 +145,7 @@ export class Repeats {
     const numbers = kinds[kind].map(numberOfCall);
     const [initRow, runRow] = numbers.map((number): CallRow => calls[number]!) as [CallRow, CallRow];
     const operation = last.operation as KeyOperation;
+    const hashed = hashedOf(operation);
     const isGivenIv =
       kind === 'encrypt' && 'cipher' in operation && operation.cipher.hsmIv !== undefined && iv.bytes > 0;
     lease.onUsed = (begun, run) => {
@@ -142,6 +154,7 @@ export class Repeats {
       // What Init says of it each time.
       if (isGivenIv && begun !== 0) session.token.gate.repeated('gcm-caller-iv', initRow.name, begun);
     };
+    lease.onSettling = () => this.repeater.settle();
     const stopSettling = settleWhenAsked(() => lease.settle());
     const over = (begun: Begun | undefined): void => {
       stopSettling();
@@ -161,8 +174,11 @@ export class Repeats {
       ivBytes: iv.bytes,
       refusesZeroIv: isGivenIv,
       answer: writeAnswer(initRow, CKR.CKR_OK, output),
-      longestInputBytes: lease.longestInputBytes,
-      work: lease.work,
+      longestInputBytes: hashed === undefined ? lease.longestInputBytes : Number.POSITIVE_INFINITY,
+      work:
+        hashed === undefined
+          ? lease.work
+          : repeatableHashed(lease.work, hashed.hash, hashed.prefix ?? Buffer.alloc(0)),
       uses: lease.uses,
     };
     const end = this.repeater.start(terms, goOn);

@@ -52,6 +52,10 @@ export class Session {
     return this.token.loggedIn ? CKS.CKS_RO_USER_FUNCTIONS : CKS.CKS_RO_PUBLIC_SESSION;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Throws CKR_USER_NOT_LOGGED_IN. */
   requireLogin(): void {
     if (!this.token.loggedIn) throw ckr('CKR_USER_NOT_LOGGED_IN', 'the call needs C_Login');

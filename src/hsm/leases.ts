@@ -25,6 +25,8 @@ export interface LeaseRequest {
 export class Lease {
   /** How often an operation was begun, and run, since it was last asked: whoever runs them counts here. */
   readonly uses = new Float64Array(2);
+  /** To bring that number up to date: what other threads have done may not be in it. */
+  onSettling: (() => void) | undefined;
   /** To be told of that number. */
   onUsed: ((begun: number, run: number) => void) | undefined;
   /** To be told that the lease is recalled: when it returns, nothing is repeated any more. */
@@ -43,6 +45,7 @@ export class Lease {
 
   /** Has those who count commands and calls know what there was of them. */
   settle(): void {
+    this.onSettling?.();
     const [begun, run] = this.uses as unknown as [number, number];
     this.uses.fill(0);
     this.count('describeKey', begun);

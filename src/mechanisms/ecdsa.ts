@@ -110,7 +110,6 @@ const hashed: readonly MechanismRow[] = hashRows.map(({ ecdsa: type, hash }) => 
   hashedSignature: {
     hash,
     base: CKM.CKM_ECDSA,
-    encode: (digest) => digest,
     isTooWeak: ({ curve }, { hsmType }) =>
       hsmType === 'hsm2m.medium' && hashLengthBytes[hash] * 8 < (leastHashBits[curve!] ?? 0),
   },

@@ -44,7 +44,6 @@ function formOf(parameter: MechanismParameter): MessageForm {
 const prehashed: HashedSignature = {
   hash: 'sha512',
   base: CKM.CKM_CLOUDHSM_EDDSA,
-  encode: (hashed) => hashed,
 };
 const PREHASH_BYTES = digest('sha512', Buffer.alloc(0)).length;
 

@@ -68,13 +68,16 @@ export interface HashedSignature {
   readonly hash: HashName;
   /** The mechanism that the HSM is asked for. */
   readonly base: number;
-  /** What the HSM is given for the hash: the DigestInfo around it, or the hash itself. */
-  encode(hashed: Buffer): Buffer;
+  /** What the HSM is given in front of the hash: the DigestInfo around it. */
+  readonly prefix?: Buffer;
   /** Throws CKR_MECHANISM_PARAM_INVALID where the parameter names another hash. */
   checkHash?(parameter: MechanismParameter): void;
   /** Whether clusters of this kind sign no such hash with such a key. */
   isTooWeak?(key: KeyShape, kind: ClusterKind): boolean;
 }
+
+export const withPrefix = ({ prefix }: HashedSignature, hashed: Buffer): Buffer =>
+  prefix === undefined ? hashed : Buffer.concat([prefix, hashed]);
 
 export type Direction = 'encrypt' | 'decrypt';
 

@@ -3,6 +3,7 @@ import {
   hashLengthBytes,
   type RsaEncryptionPadding,
   type RsaSignaturePadding,
+  repeatableRsaSign,
   rsaDecrypt,
   rsaEncrypt,
   rsaSign,
@@ -52,6 +53,7 @@ function signature(
     checkInput,
     signatureLengthBytes: modulusBytes,
     sign: (key, parameter, input) => rsaSign(nativeRsa(key), padding(parameter, key), prepare(input, key)),
+    repeatableSign: (key, parameter) => repeatableRsaSign(nativeRsa(key), padding(parameter, key)),
     verify: (key, parameter, input, given) =>
       rsaVerify(nativeRsa(key), padding(parameter, key), prepare(input, key), given),
   };
@@ -161,7 +163,7 @@ const hashed: readonly MechanismRow[] = hashRows.flatMap(
       hashedSignature: {
         hash,
         base: CKM.CKM_RSA_PKCS,
-        encode: (hashedData: Buffer) => Buffer.concat([digestInfoPrefix, hashedData]),
+        prefix: digestInfoPrefix,
         checkHash: noParameter,
       },
     },
@@ -171,7 +173,6 @@ const hashed: readonly MechanismRow[] = hashRows.flatMap(
       hashedSignature: {
         hash,
         base: CKM.CKM_RSA_PKCS_PSS,
-        encode: (hashedData: Buffer) => hashedData,
         checkHash: (parameter: MechanismParameter) => {
           if (structParameter(parameter, 'CK_RSA_PKCS_PSS_PARAMS').hashAlg !== digest) {
             throw badParameter(`hashAlg is not the mechanism's ${hash}`);

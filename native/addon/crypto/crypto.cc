@@ -6,6 +6,7 @@
 #include "curves.h"
 #include "failure.h"
 #include "generate.h"
+#include "hashed.h"
 #include "key-material.h"
 #include "keys.h"
 #include "message-keys.h"
@@ -99,6 +100,7 @@ Napi::Object exportCrypto(Napi::Env env) {
   exports.Set("SecretKey", SecretKey::define(env));
   exportKeyMaterial(env, exports);
   exportGenerate(env, exports);
+  exportHashed(env, exports);
   exportMessageKeys(env, exports);
   return exports;
 }

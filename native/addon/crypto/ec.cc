@@ -35,12 +35,6 @@ void signInto(EVP_PKEY_CTX* context, View digest, std::size_t orderLength, unsig
   }
 }
 
-Bytes sign(EVP_PKEY_CTX* context, View digest, std::size_t orderLength) {
-  Bytes raw(2 * orderLength);
-  signInto(context, digest, orderLength, raw.data());
-  return raw;
-}
-
 bool verify(EVP_PKEY_CTX* context, View digest, View raw) {
   const int length = raw.intLength() / 2;
   EcdsaSignature signature(ECDSA_SIG_new());
@@ -59,46 +53,43 @@ bool verify(EVP_PKEY_CTX* context, View digest, View raw) {
 
 class RepeatableEcdsa : public Repeatable {
  public:
-  RepeatableEcdsa(const std::shared_ptr<SignContexts>& contexts, std::size_t orderLength,
+  RepeatableEcdsa(std::shared_ptr<SignContexts> contexts, Place place, std::size_t orderLength,
                   std::size_t longestInputBytes)
-      : contexts_(contexts), orderLength_(orderLength), longestInputBytes_(longestInputBytes) {}
+      : contexts_(std::move(contexts)),
+        place_(place),
+        orderLength_(orderLength),
+        longestInputBytes_(longestInputBytes) {}
 
   std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
     if (inputBytes == 0 || inputBytes > longestInputBytes_) return std::nullopt;
     return 2 * orderLength_;
   }
 
-  bool run(View, View input, std::uint8_t* output) override {
-    const auto contexts = contexts_.lock();
-    if (!contexts) return false;
-    signInto(contexts->here.get(), input, orderLength_, output);
-    return true;
+  bool run(View iv, View input, std::uint8_t* output) override {
+    return place_ != Place::Elsewhere && runElsewhere(iv, input, output);
   }
 
-  bool isLong() const override { return true; }
+  Place place() const override { return place_; }
 
   bool runElsewhere(View, View input, std::uint8_t* output) override {
-    const auto contexts = contexts_.lock();
-    if (!contexts) return false;
-    signInto(contexts->elsewhere.get(), input, orderLength_, output);
-    return true;
+    return contexts_->with([&](EVP_PKEY_CTX* context) { signInto(context, input, orderLength_, output); });
   }
 
  private:
-  const std::weak_ptr<SignContexts> contexts_;  // gone with the key
+  const std::shared_ptr<SignContexts> contexts_;
+  const Place place_;
   const std::size_t orderLength_;
   const std::size_t longestInputBytes_;
 };
 
 }  // namespace
 
-const PkeyContext& AsymmetricKey::signContext() {
-  if (!signContexts_) {
-    auto contexts = std::make_shared<SignContexts>();
-    contexts->here = contextFor(ec(true), EVP_PKEY_sign_init);
-    signContexts_ = std::move(contexts);
+const std::shared_ptr<SignContexts>& AsymmetricKey::ecdsaContexts() {
+  if (!ecdsaContexts_) {
+    const auto key = std::make_shared<Pkey>(shareKey(ec(true)));
+    ecdsaContexts_ = contextsFor([key] { return contextFor(*key, EVP_PKEY_sign_init); });
   }
-  return signContexts_->here;
+  return ecdsaContexts_;
 }
 
 // ecdsaSign(digest) -> r || s, or a promise of it
@@ -107,11 +98,15 @@ Napi::Value AsymmetricKey::ecdsaSign(const Napi::CallbackInfo& info) {
   const View digest = viewOf(info[0]);
   const std::size_t orderLength = curve_->orderLengthBytes;
   if (curve_->sign == RunOn::ThisThread) {
-    return toJs(info.Env(), sign(signContext().get(), digest, orderLength));
+    Bytes raw(2 * orderLength);
+    ecdsaContexts()->with([&](EVP_PKEY_CTX* context) { signInto(context, digest, orderLength, raw.data()); });
+    return toJs(info.Env(), raw);
   }
   return run(info.Env(), curve_->sign, [key = shareKey(key), digest = Bytes(digest), orderLength] {
     const PkeyContext context = contextFor(key, EVP_PKEY_sign_init);
-    return sign(context.get(), digest.view(), orderLength);
+    Bytes raw(2 * orderLength);
+    signInto(context.get(), digest.view(), orderLength, raw.data());
+    return raw;
   });
 }
 
@@ -149,14 +144,13 @@ Napi::Value AsymmetricKey::ecdhDerive(const Napi::CallbackInfo& info) {
   });
 }
 
-// repeatableEcdsaSign(longestInput) -> undefined on curves that sign on threads of their own
+// repeatableEcdsaSign(longestInput)
 Napi::Value AsymmetricKey::repeatableEcdsaSign(const Napi::CallbackInfo& info) {
   ec(true);
-  if (curve_->sign != RunOn::ThisThread) return info.Env().Undefined();
-  signContext();
-  if (!signContexts_->elsewhere) signContexts_->elsewhere = contextFor(ec(true), EVP_PKEY_sign_init);
+  using Place = Repeatable::Place;
+  const Place place = curve_->sign == RunOn::ThisThread ? Place::Anywhere : Place::Elsewhere;
   const std::size_t longestInputBytes = info[0].As<Napi::Number>().Uint32Value();
-  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(signContexts_, curve_->orderLengthBytes,
+  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(ecdsaContexts(), place, curve_->orderLengthBytes,
                                                                 longestInputBytes));
 }
 

@@ -1,5 +1,7 @@
 #include "keys.h"
 
+#include <algorithm>
+
 #include "key-formats.h"
 #include "pkey.h"
 
@@ -29,6 +31,7 @@ Napi::Function AsymmetricKey::define(Napi::Env env) {
                          InstanceMethod<&Key::guarded<&Key::ecdsaSign>>("ecdsaSign"),
                          InstanceMethod<&Key::guarded<&Key::ecdsaVerify>>("ecdsaVerify"),
                          InstanceMethod<&Key::guarded<&Key::ecdhDerive>>("ecdhDerive"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableRsaSign>>("repeatableRsaSign"),
                          InstanceMethod<&Key::guarded<&Key::repeatableEcdsaSign>>("repeatableEcdsaSign"),
                      });
 }
@@ -73,10 +76,22 @@ void AsymmetricKey::parsePrivate(View pkcs8) {
 }
 
 Napi::Value AsymmetricKey::destroy(const Napi::CallbackInfo& info) {
-  signContexts_.reset();
+  for (const auto& lent : lent_) {
+    if (const auto contexts = lent.lock()) contexts->end();
+  }
+  lent_.clear();
+  ecdsaContexts_.reset();
   verifyContext_.reset();
   pkey_.reset();  // OpenSSL cleanses the private numbers with the last reference
   return info.Env().Undefined();
+}
+
+std::shared_ptr<SignContexts> AsymmetricKey::contextsFor(std::function<PkeyContext()> make) {
+  const auto isGone = [](const std::weak_ptr<SignContexts>& lent) { return lent.expired(); };
+  lent_.erase(std::remove_if(lent_.begin(), lent_.end(), isGone), lent_.end());
+  auto contexts = std::make_shared<SignContexts>(std::move(make));
+  lent_.push_back(contexts);
+  return contexts;
 }
 
 Napi::Value AsymmetricKey::type(const Napi::CallbackInfo& info) {

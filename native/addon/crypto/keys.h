@@ -5,20 +5,17 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "bytes.h"
 #include "curves.h"
 #include "failure.h"
 #include "openssl.h"
+#include "sign-contexts.h"
 
 namespace crypto {
-
-// For ECDSA: initialised once, used for every signature, each by one thread only.
-struct SignContexts {
-  PkeyContext here;
-  PkeyContext elsewhere;  // by the one thread that helps with repeated operations
-};
 
 // new AsymmetricKey(der, isPrivate): PKCS#8 when private, SubjectPublicKeyInfo otherwise.
 class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
@@ -33,6 +30,7 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
   Napi::Value ecdsaSign(const Napi::CallbackInfo& info);
   Napi::Value ecdsaVerify(const Napi::CallbackInfo& info);
   Napi::Value ecdhDerive(const Napi::CallbackInfo& info);
+  Napi::Value repeatableRsaSign(const Napi::CallbackInfo& info);
   Napi::Value repeatableEcdsaSign(const Napi::CallbackInfo& info);
 
  private:
@@ -56,10 +54,13 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
   std::size_t modulusLengthBytes() const { return (bits_ + 7) / 8; }
 
   Pkey pkey_;
-  const PkeyContext& signContext();
+  // What they hold goes when the key is destroyed.
+  std::shared_ptr<SignContexts> contextsFor(std::function<PkeyContext()> make);
+  const std::shared_ptr<SignContexts>& ecdsaContexts();
 
-  std::shared_ptr<SignContexts> signContexts_;  // operations that are repeated look whether they are there
-  PkeyContext verifyContext_;                   // likewise initialised once
+  std::vector<std::weak_ptr<SignContexts>> lent_;
+  std::shared_ptr<SignContexts> ecdsaContexts_;  // made for the first signature, used for all
+  PkeyContext verifyContext_;                    // likewise initialised once
   const Curve* curve_ = nullptr;  // null for RSA
   std::size_t bits_ = 0;
   bool isPrivate_ = false;

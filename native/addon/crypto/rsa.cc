@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include "../repeatable.h"
 #include "keys.h"
 #include "pkey.h"
 
@@ -97,6 +98,39 @@ PkeyContext contextFor(const Pkey& key, Init init, const Padding& padding) {
   return context;
 }
 
+void signInto(EVP_PKEY_CTX* context, View input, unsigned char* signature, std::size_t size) {
+  std::size_t length = size;
+  require(EVP_PKEY_sign(context, signature, &length, input.data, input.length), "the RSA signature failed");
+}
+
+class RepeatableRsa : public Repeatable {
+ public:
+  RepeatableRsa(std::shared_ptr<SignContexts> contexts, const Padding& padding, std::size_t modulusBits)
+      : contexts_(std::move(contexts)), padding_(padding), modulusBits_(modulusBits) {}
+
+  std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
+    try {
+      checkSignInput(padding_, modulusBits_, inputBytes);
+    } catch (const Failure&) {
+      return std::nullopt;
+    }
+    return (modulusBits_ + 7) / 8;
+  }
+
+  bool run(View, View, std::uint8_t*) override { return false; }
+
+  Place place() const override { return Place::Elsewhere; }
+
+  bool runElsewhere(View, View input, std::uint8_t* output) override {
+    return contexts_->with([&](EVP_PKEY_CTX* context) { signInto(context, input, output, (modulusBits_ + 7) / 8); });
+  }
+
+ private:
+  const std::shared_ptr<SignContexts> contexts_;
+  const Padding padding_;
+  const std::size_t modulusBits_;
+};
+
 // What the signature says it signed, for the paddings without a hash.
 bool recoversTo(EVP_PKEY_CTX* context, View signature, View input) {
   Bytes recovered(signature.length);
@@ -118,12 +152,17 @@ Napi::Value AsymmetricKey::rsaSign(const Napi::CallbackInfo& info) {
              [key = shareKey(key), padding, input = Bytes(input), size = modulusLengthBytes()] {
                const PkeyContext context = contextFor(key, EVP_PKEY_sign_init_ex, padding);
                Bytes signature(size);
-               std::size_t length = size;
-               const View in = input.view();
-               require(EVP_PKEY_sign(context.get(), signature.data(), &length, in.data, in.length),
-                       "the RSA signature failed");
+               signInto(context.get(), input.view(), signature.data(), size);
                return signature;
              });
+}
+
+// repeatableRsaSign(scheme, hash, mgfHash, saltLength)
+Napi::Value AsymmetricKey::repeatableRsaSign(const Napi::CallbackInfo& info) {
+  const Padding padding = paddingFrom(info, Scheme::Pss);
+  const auto key = std::make_shared<Pkey>(shareKey(rsa(true)));
+  auto contexts = contextsFor([key, padding] { return contextFor(*key, EVP_PKEY_sign_init_ex, padding); });
+  return handleOf(info.Env(), std::make_shared<RepeatableRsa>(std::move(contexts), padding, bits_));
 }
 
 // rsaVerify(scheme, hash, mgfHash, saltLength, input, signature) -> boolean

@@ -63,7 +63,7 @@ Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* 
   }
   channel.done += part;
   if (channel.done < channel.length) {
-    endTurn(index);
+    endTurn(index, State::Receiving);
     return Found::Part;
   }
   channel.state = State::Working;
@@ -82,7 +82,6 @@ void Group::putBack(unsigned index) {
 bool Group::answer(unsigned index, const uint8_t* bytes, size_t length) {
   Channel& channel = channels_[index];
   if (channel.state != State::Working) return false;
-  channel.state = State::Sending;
   channel.length = length;
   channel.done = 0;
   shared_prepare(&shared(index)->engine.length, static_cast<uint32_t>(length));
@@ -96,17 +95,21 @@ void Group::sendPart(unsigned index, const uint8_t* frame) {
   const size_t part = shared_part(channel.length, channel.done);
   if (part > 0) std::memcpy(shared(index)->data, frame + channel.done, part);
   channel.done += part;
-  if (channel.done == channel.length) {
-    channel.state = State::Receiving;
+  const bool isLast = channel.done == channel.length;
+  if (isLast) {
     channel.done = 0;
     if (channel.length > CHANNEL_DATA_BYTES) channel.frame.clear();
   }
-  endTurn(index);
+  endTurn(index, isLast ? State::Receiving : State::Sending);
 }
 
-void Group::endTurn(unsigned index) {
+// The state comes last: with it the channel is the event loop's again, if another thread has answered.
+void Group::endTurn(unsigned index, State next) {
   shared_channel* to = shared(index);
-  shared_write(&to->engine.turn, ++channels_[index].turn);
+  Channel& channel = channels_[index];
+  const uint32_t turn = ++channel.turn;
+  channel.state = next;
+  shared_write(&to->engine.turn, turn);
   if (shared_read(&to->waiting) != 0) wakeModule(&to->engine.turn);
 }
 

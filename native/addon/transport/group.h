@@ -1,8 +1,10 @@
 // One group of channels in memory shared with a module, from the engine's side. Knows no JavaScript. The other
-// side is not trusted: what it may change meanwhile is read once, and all state that matters is in here.
+// side is not trusted: what it may change meanwhile is read once, and all state that matters is in here. It is the event
+// loop's; but the request that is under way on a channel may be answered by another thread, whose that channel is until then.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -63,7 +65,7 @@ class Group {
  private:
   enum class State { Receiving, Working, Sending };
   struct Channel {
-    State state = State::Receiving;
+    std::atomic<State> state{State::Receiving};
     uint32_t turn = 0;    // the last one that we ended
     size_t length = 0;    // of the frame that is on its way
     size_t done = 0;      // as much of it was handed over
@@ -74,7 +76,7 @@ class Group {
   shared_group* header() const { return reinterpret_cast<shared_group*>(memory_); }
   Found receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
   void sendPart(unsigned index, const uint8_t* frame);
-  void endTurn(unsigned index);
+  void endTurn(unsigned index, State next);
 
   uint8_t* const memory_;
   std::array<Channel, GROUP_CHANNELS> channels_;

@@ -98,8 +98,11 @@ bool Repeat::run(const std::uint8_t* request, std::size_t length, Octets* answer
   return true;
 }
 
-std::optional<Job> Repeat::job(std::uint16_t call, const std::uint8_t* request, std::size_t length) {
-  if (call != terms_.calls[1] || !isBegun_ || !terms_.work->isLong()) return std::nullopt;
+std::optional<Job> Repeat::job(Help help, std::uint16_t call, const std::uint8_t* request, std::size_t length) {
+  using Place = Repeatable::Place;
+  if (call != terms_.calls[1] || !isBegun_ || help == Help::None) return std::nullopt;
+  const Place place = terms_.work->place();
+  if (place == Place::Here || (place == Place::Anywhere && help != Help::Any)) return std::nullopt;
   const std::optional<Asked> asked = this->asked(request, length);
   if (!asked || asked->onlyLength) return std::nullopt;
   Job job;
@@ -170,19 +173,22 @@ std::optional<EndedRepeat> Repeats::end(std::uint32_t id) {
 }
 
 Repeats::Taken Repeats::take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
-                             EndedRepeat* ended, std::optional<Job>* job) {
+                             EndedRepeat* ended, Help help, std::optional<Job>* job) {
   if (length < headBytes) return Taken::No;
   const auto call = read<std::uint16_t>(request);
   const auto found = repeats_.find({owner, read<std::uint64_t>(request + 2)});
   if (found == repeats_.end()) return Taken::No;
   for (auto& [id, repeat] : found->second) {
     if (!repeat.concerns(call)) continue;
-    if (repeat.isAway()) return Taken::Away;
-    if (job != nullptr && (*job = repeat.job(call, request, length))) {
+    if (repeat.isAway()) {
+      ended->id = id;
+      return Taken::Away;
+    }
+    if ((*job = repeat.job(help, call, request, length))) {
       (*job)->repeat = id;
       return Taken::ToBeRun;
     }
-    if (repeat.answer(call, request, length, answer)) return Taken::Answered;
+    if (repeat.answer(call, request, length, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
     *ended = *end(id);
     return Taken::Ended;
   }

@@ -5,8 +5,8 @@
 //            the same Init: answered                     the operation: run, answered
 //   idle  ------------------------------>   begun   ------------------------------------>   idle
 //     |                                       |   a question how long the output is: answered, begun as before
-//     |                                       |   another thread is given the operation: away, until it is done; whatever
-//     |                                       |   else comes on such operations waits for that
+//     |                                       |   another thread is given the operation: away, until that is over or it is
+//     |                                       |   taken back; whatever else comes on such operations waits for that
 //     | anything else on such operations      | anything else on such operations
 //     v                                       v
 //   ended                                   ended, and JavaScript begins it as well, before it is given the request
@@ -53,6 +53,9 @@ Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun);
 
 Terms termsOf(const Napi::Object& said);
 
+// Which operations may go to another thread.
+enum class Help { None, WithLong, Any };
+
 // An operation that was begun, for another thread. Its bytes are overwritten when it goes.
 struct Job {
   Job() = default;
@@ -78,8 +81,10 @@ class Repeat {
   bool concerns(std::uint16_t call) const;
   // Answers a request that concerns it; false where JavaScript has to.
   bool answer(std::uint16_t call, const std::uint8_t* request, std::size_t length, Octets* answer);
-  // The operation that a request runs, if it is worth another thread; then this is away until `returned`.
-  std::optional<Job> job(std::uint16_t call, const std::uint8_t* request, std::size_t length);
+  // The operation that a request runs, if it goes to another thread; then this is away until `returned`.
+  std::optional<Job> job(Help help, std::uint16_t call, const std::uint8_t* request, std::size_t length);
+  // Whether what comes next is likely to go to another thread.
+  bool expectsLong() const { return isBegun_ && terms_.work->place() == Repeatable::Place::Elsewhere; }
   bool isAway() const { return isAway_; }
   void returned(const Job& job);
   std::optional<Begun> begun() const;
@@ -112,17 +117,18 @@ struct EndedRepeat {
 
 class Repeats {
  public:
-  enum class Taken { No, Answered, Ended, Away, ToBeRun };
+  // Begun: answered, and a long operation comes next.
+  enum class Taken { No, Answered, Begun, Ended, Away, ToBeRun };
 
   bool empty() const { return places_.empty(); }
   std::uint32_t add(Terms&& terms);
   // Nothing where it has ended already.
   std::optional<EndedRepeat> end(std::uint32_t id);
   // Answers a request if it repeats one, into `answer`; or ends the repeat that it is none of; or does nothing, because
-  // that repeat is away. Where `job` is there, what is worth another thread is put there instead of being run.
+  // that repeat, whose number is in `ended`, is away. What goes to another thread is put into `job` instead of being run.
   Taken take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
-             EndedRepeat* ended, std::optional<Job>* job);
-  // Of a job that was run. Before that its repeat must not end.
+             EndedRepeat* ended, Help help, std::optional<Job>* job);
+  // Of a job that was run, or will not be. Before that its repeat must not end.
   void returned(const Job& job);
 
  private:

@@ -1,5 +1,6 @@
 #include "transport.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ constexpr unsigned MOST_IN_VAIN = 4;
 constexpr unsigned LOOKS = 16;
 // Programs are not told for less than this that no other processor is used any more.
 constexpr uint64_t BUSY_NS = 1'000'000;
+// A program that was answered the one call of an operation makes the other within this, if it has a processor.
+constexpr uint64_t EXPECTED_NS = 50'000;
 // A request that takes longer than this waits for something, and uses no processor.
 constexpr uint64_t WORK_NS = 20'000'000;
 
@@ -28,6 +31,7 @@ constexpr uint64_t WORK_NS = 20'000'000;
 Transport::Transport(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       loopHandle_(new uv_idle_t),
+      failedHandle_(new uv_async_t),
       addon_(info.Env().GetInstanceData<AddonData>()),
       context_(info.Env(), "cloudhsm-local.transport"),
       inbox_(Napi::Persistent(info[0].As<Napi::Buffer<uint8_t>>())),
@@ -37,16 +41,23 @@ Transport::Transport(const Napi::CallbackInfo& info)
       inboxBytes_(info[0].As<Napi::Buffer<uint8_t>>().Data()),
       frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
       spareProcessors_(uv_available_parallelism() - 1),
-      sessions_(info[5].As<Napi::Object>()) {
+      sessions_(info[5].As<Napi::Object>()),
+      workers_(spareProcessors_ + 1, [this] { uv_async_send(failedHandle_); }) {
   uv_loop_t* loop;
   napi_get_uv_event_loop(Env(), &loop);
   uv_idle_init(loop, loopHandle_);
   // The connections keep the process alive, not this.
   uv_unref(reinterpret_cast<uv_handle_t*>(loopHandle_));
   loopHandle_->data = this;
+  uv_async_init(loop, failedHandle_, [](uv_async_t* handle) { static_cast<Transport*>(handle->data)->collect(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(failedHandle_));
+  failedHandle_->data = this;
 }
 
 Transport::~Transport() {
+  workers_.stop();
+  uv_close(reinterpret_cast<uv_handle_t*>(failedHandle_),
+           [](uv_handle_t* handle) { delete reinterpret_cast<uv_async_t*>(handle); });
   uv_close(reinterpret_cast<uv_handle_t*>(loopHandle_),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_idle_t*>(handle); });
 }
@@ -59,7 +70,7 @@ Napi::Value Transport::open(const Napi::CallbackInfo& info) {
   if (memory == nullptr) return info.Env().Undefined();
   const auto entry = std::make_shared<Entry>(++lastId_, info[2].As<Napi::Number>().Uint32Value(), memory);
   entry->group.fallAsleep();
-  entry->group.setBusy(isBusy_ ? 1 : 0);
+  entry->group.setBusy(busy_);
   const bool sent = sendWithDescriptor(socket, offer.Data(), offer.Length(), descriptor);
   ::close(descriptor);
   if (!sent) return Napi::Number::New(info.Env(), -1);
@@ -130,17 +141,20 @@ void Transport::leaveJavaScript() { inJavaScript_.reset(); }
 void Transport::work() {
   const uint64_t deadline = readClock() + SLICE_NS;
   while (!awake_.empty() && now_ < deadline) {
-    if (helped_ && helper_.isDone()) takeBack();
+    collect();
     bool found = round(Where::Everywhere, deadline);
     for (unsigned i = 0; i < LOOKS && !found; i++) {
       if (lookElsewhere()) break;
-      shared_pause();
-      if (helped_ && helper_.isDone()) break;
+      if (awayLong_ < spareProcessors_) {
+        shared_pause();
+      } else {
+        sched_yield();
+      }
       found = round(Where::WhereCallsCame, deadline);
     }
     // It was read for what was found.
     if (!found) readClock();
-    if (isBusy_ && !helped_ && lastBusy_ + BUSY_NS < now_) setBusy(false);
+    if (busy_ > 0 && away_.empty() && lastBusy_ + BUSY_NS < now_) setBusy(0);
     putToSleep(now_);
   }
   if (awake_.empty()) uv_idle_stop(loopHandle_);
@@ -152,7 +166,7 @@ tls::Lookout* Transport::lookout() const { return addon_->lookout.get(); }
 bool Transport::lookElsewhere() {
   tls::Lookout* elsewhere = lookout();
   if (elsewhere == nullptr || !elsewhere->looking()) return false;
-  usesAnother();
+  usesOthers(1);
   leaveJavaScript();
   elsewhere->lookOnce();
   return true;
@@ -177,7 +191,6 @@ bool Transport::serveAll(Where where, uint64_t deadline) {
       const unsigned channel = nextChannel_++;
       if (!entry.group.stirs(channel) || !serve(entry, channel)) continue;
       found = true;
-      if (helped_ && helper_.isDone()) takeBack();
       if (now_ >= deadline) return true;
     }
     nextChannel_ = 0;
@@ -207,32 +220,33 @@ bool Transport::serve(Entry& entry, unsigned channel) {
   return true;
 }
 
-// Whether the answer is in repeated_.
-bool Transport::isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length,
-                           std::optional<Job>* job) {
-  if (!sessions_.empty() && sessions_.take(owner, request, length, &repeated_)) return true;
-  if (repeats_.empty()) return false;
+// Where it is answered, the answer is in repeated_.
+Repeats::Taken Transport::takeRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, Help help,
+                                       std::optional<Job>* job) {
+  if (!sessions_.empty() && sessions_.take(owner, request, length, &repeated_)) return Repeats::Taken::Answered;
+  if (repeats_.empty()) return Repeats::Taken::No;
+  collect();
   EndedRepeat ended;
-  auto taken = repeats_.take(owner, request, length, &repeated_, &ended, job);
+  auto taken = repeats_.take(owner, request, length, &repeated_, &ended, help, job);
   if (taken == Repeats::Taken::Away) {
-    takeBack();
-    taken = repeats_.take(owner, request, length, &repeated_, &ended, job);
+    bringBack(ended.id);
+    taken = repeats_.take(owner, request, length, &repeated_, &ended, help, job);
   }
   if (taken == Repeats::Taken::Ended) {
     if (from == From::Loop) enterJavaScript();
     const Napi::HandleScope scope(Env());
     onEnded_.Call({Napi::Number::New(Env(), ended.id), toJs(Env(), ended.begun)});
   }
-  return taken == Repeats::Taken::Answered;
+  return taken;
 }
 
 bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
   const bool isLarge = length > CHANNEL_DATA_BYTES;
   const uint8_t* request = isLarge ? entry.group.large(channel).data() : inboxBytes_;
   std::optional<Job> job;
-  const bool mayBeHelped = isOneOfSeveral(entry, channel) && !isLarge && !helped_ && isOfHelp_ && spareProcessors_ > 0;
-  const bool isAnswered = isRepeated(From::Loop, entry.owner, request, length, mayBeHelped ? &job : nullptr);
-  if (!isAnswered && !job) return false;
+  const Help help = isLarge ? Help::None : helpFor(entry, channel);
+  const Repeats::Taken taken = takeRepeated(From::Loop, entry.owner, request, length, help, &job);
+  if (taken == Repeats::Taken::No || taken == Repeats::Taken::Ended) return false;
   if (isLarge) {
     entry.group.handedOn(channel);
   } else {
@@ -245,6 +259,7 @@ bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
   entry.group.answer(channel, repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());
   entry.lastAnswer = readClock();
+  if (taken == Repeats::Taken::Begun) entry.expectsUntil = now_ + EXPECTED_NS;
   return true;
 }
 
@@ -289,12 +304,13 @@ void Transport::reply(Entry& entry, unsigned channel, const Napi::Value& answer)
 // Whether looking takes no processor from those that could be used: by the program, or by other threads of ours.
 bool Transport::mayLook(const Entry& entry, uint64_t now) const {
   const unsigned working = now < lastWork_ + WORK_NS ? working_ : 0;
-  return entry.leftOut == 0 && working < spareProcessors_;
+  return entry.leftOut == 0 && working + awayLong_ < spareProcessors_;
 }
 
 // Whether a group in which nothing was found is left to ring.
 bool Transport::fallsAsleep(Entry& entry, uint64_t now) {
   // It may have been answered after `now` was taken: the difference would wrap.
+  if (now < entry.expectsUntil) return false;
   const bool looked = mayLook(entry, now);
   if (looked && entry.lastAnswer + HOT_NS > now) return false;
   // This event loop does not sleep now, and looking costs less than being rung for.
@@ -315,8 +331,6 @@ void Transport::putToSleep(uint64_t now) {
   // In the middle of a round its place must not move: the groups behind it are looked at first.
   if (nextEntry_ != 0 || nextChannel_ != 0) return;
   const auto asleep = [&](const std::shared_ptr<Entry>& entry) {
-    // As long as one is here the loop turns, and what is done is noticed.
-    if (helped_ && helped_->entry == entry) return false;
     if (entry->closed) return true;
     entry->awake = !fallsAsleep(*entry, now);
     return !entry->awake;
@@ -327,7 +341,9 @@ void Transport::putToSleep(uint64_t now) {
 Napi::Value Transport::take(const Napi::CallbackInfo& info) {
   const auto request = info[1].As<Napi::Buffer<uint8_t>>();
   const uint32_t owner = info[0].As<Napi::Number>().Uint32Value();
-  if (!isRepeated(From::JavaScript, owner, request.Data(), request.Length(), nullptr)) return info.Env().Undefined();
+  std::optional<Job> job;
+  const auto taken = takeRepeated(From::JavaScript, owner, request.Data(), request.Length(), Help::None, &job);
+  if (taken == Repeats::Taken::No || taken == Repeats::Taken::Ended) return info.Env().Undefined();
   const auto answer = Napi::Buffer<uint8_t>::Copy(info.Env(), repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());
   return answer;
@@ -335,7 +351,7 @@ Napi::Value Transport::take(const Napi::CallbackInfo& info) {
 
 Napi::Value Transport::endRepeat(const Napi::CallbackInfo& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
-  if (helped_ && helped_->repeat == id) takeBack();
+  bringBack(id);
   const auto ended = repeats_.end(id);
   return ended ? toJs(info.Env(), ended->begun) : info.Env().Undefined();
 }
@@ -356,7 +372,7 @@ Napi::Function Transport::define(Napi::Env env) {
                       InstanceMethod<&Transport::answer>("answer"), InstanceMethod<&Transport::close>("close"),
                       InstanceMethod<&Transport::repeat>("repeat"), InstanceMethod<&Transport::take>("take"),
                       InstanceMethod<&Transport::endRepeat>("endRepeat"), InstanceMethod<&Transport::share>("share"),
-                      InstanceMethod<&Transport::unshare>("unshare")});
+                      InstanceMethod<&Transport::unshare>("unshare"), InstanceMethod<&Transport::settle>("settle")});
 }
 
 Napi::Object exportTransport(Napi::Env env) {

@@ -12,9 +12,9 @@
 
 #include "../tls/lookout.h"
 #include "group.h"
-#include "helper.h"
 #include "repeats.h"
 #include "sessions.h"
+#include "workers.h"
 
 struct AddonData;
 
@@ -56,6 +56,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value take(const Napi::CallbackInfo& info);
   // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
+  // settle(): has the uses of repeats counted up to now.
+  void settle(const Napi::CallbackInfo&) { collect(); }
   // share(owner, session, words): see Sessions
   void share(const Napi::CallbackInfo& info);
   // unshare(owner, session)
@@ -72,6 +74,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
     bool closed = false;      // removed from awake_ when that is not being walked through
     bool rung = false;        // what is found next was announced, and says nothing about looking
     uint64_t lastAnswer = 0;  // 0: its last request went to another thread, and nothing is to be expected
+    uint64_t expectsUntil = 0;  // what a long operation was begun for comes before that, most likely
+    uint32_t back = 0;          // channels whose request another thread could not run
     // Looking in vain costs more than being woken where the program cannot run meanwhile: because it shares our
     // processor, or has other things to do. So after each time in vain it is left out more often, up to 15 times.
     unsigned inVain = 0;
@@ -95,18 +99,23 @@ class Transport : public Napi::ObjectWrap<Transport> {
   uint64_t readClock() { return now_ = uv_hrtime(); }
   bool serve(Entry& entry, unsigned channel);
   enum class From { Loop, JavaScript };
-  bool isRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, std::optional<Job>* job);
+  Repeats::Taken takeRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, Help help,
+                              std::optional<Job>* job);
   bool answerRepeated(Entry& entry, unsigned channel, size_t length);
   void deliver(Entry& entry, unsigned channel, size_t length);
   bool isOneOfSeveral(const Entry& entry, unsigned channel);
+  Help helpFor(Entry& entry, unsigned channel);
   void handOver(Entry& entry, unsigned channel, Job&& job);
-  void takeBack();
-  void usesAnother();
-  void setBusy(bool isBusy);
+  void collect();
+  void bringBack(uint32_t repeat);
+  void takeBack(size_t index);
+  void usesOthers(unsigned processors);
+  void setBusy(unsigned processors);
   void putToSleep(uint64_t now);
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
 
   uv_idle_t* loopHandle_;
+  uv_async_t* failedHandle_;
   const AddonData* const addon_;
   Napi::AsyncContext context_;
   // While it is open JavaScript can be called cheaply; when it closes, promises and nextTick have their turn.
@@ -127,17 +136,17 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Sessions sessions_;
   Repeats repeats_;
   Octets repeated_;  // the answer to a request that needed no JavaScript
-  // A request that the helper works on.
-  struct Helped {
+  // What other threads were given, and has not been noticed to be over.
+  struct Away {
     std::shared_ptr<Entry> entry;
-    unsigned channel;
-    uint32_t repeat;
+    std::shared_ptr<Errand> errand;
   };
-  Helper helper_;
-  std::optional<Helped> helped_;
-  bool isOfHelp_ = true;  // it has never failed
-  bool isBusy_ = false;     // a processor beside this one, as the modules know
+  std::vector<Away> away_;
+  unsigned awayLong_ = 0;   // of them, those that take long
+  unsigned collected_ = 0;  // how many had ended when that was last noticed
+  unsigned busy_ = 0;       // processors beside this one, as the modules know
   uint64_t lastBusy_ = 0;
+  Workers workers_;
   // Where the last repeated operation came from, and when the last one came from elsewhere than the one before.
   std::pair<uint32_t, unsigned> lastCaller_;
   uint64_t lastChange_ = 0;

@@ -39,6 +39,8 @@ int main(int argc, char **argv)
       {"mixed", scene_mixed},
       {"shared", scene_shared},
       {"signers", scene_signers},
+      {"long-signers", scene_long_signers},
+      {"sign-forever", scene_sign_forever},
       {"uninitialized", scene_uninitialized},
       {"unsupported", scene_unsupported},
       {"null", scene_null},

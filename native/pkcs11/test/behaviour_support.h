@@ -88,6 +88,8 @@ void scene_parts(void);
 void scene_mixed(void);
 void scene_shared(void);
 void scene_signers(void);
+void scene_long_signers(void);
+void scene_sign_forever(void);
 void scene_uninitialized(void);
 void scene_unsupported(void);
 void scene_null(void);

@@ -2,7 +2,7 @@ import { andThen, type Eventually } from '../../base/eventually.js';
 import { limits } from '../../base/limits.js';
 import { createDigest, digest } from '../../crypto/index.js';
 import { longestMessage, tooMuchData } from '../../mechanisms/data-limits.js';
-import type { KeyShape } from '../../mechanisms/mechanism.js';
+import { type KeyShape, withPrefix } from '../../mechanisms/mechanism.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import type { Room } from '../../wire/arguments.js';
@@ -64,14 +64,14 @@ function prepare(session: Session, use: Use, handle: number, mechanism: Mechanis
 
 /** What the HSM gets for data that came in one piece. */
 function wholeInput({ data, maxDataBytes }: SignatureOperation, input: Buffer): Buffer {
-  if (!(data instanceof Collector)) return data.hashed.encode(digest(data.hashed.hash, input));
+  if (!(data instanceof Collector)) return withPrefix(data.hashed, digest(data.hashed.hash, input));
   if (input.length > maxDataBytes) throw refuseData(input.length, maxDataBytes);
   return input;
 }
 
 /** What the HSM gets at the end of an operation in parts. */
 function collectedInput({ data }: SignatureOperation): Buffer {
-  return data instanceof Collector ? data.whole() : data.hashed.encode(data.running.finish());
+  return data instanceof Collector ? data.whole() : withPrefix(data.hashed, data.running.finish());
 }
 
 /** Of what goes through a hash, only the hash must come whole. */

@@ -1,6 +1,7 @@
 import { limits } from '../../base/limits.js';
 import { digest, hashLengthBytes } from '../../crypto/index.js';
 import { type HashRow, hashRows } from '../../mechanisms/hashes.js';
+import { withPrefix } from '../../mechanisms/mechanism.js';
 import { mechanismRows } from '../../mechanisms/rows.js';
 import { CKK } from '../../pkcs11/constants.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
@@ -63,7 +64,7 @@ function prepared(given: Given, data: Buffer): { mechanism: Mechanism; input: Bu
       : undefined;
   return {
     mechanism: { type: hashed.base, parameter },
-    input: hashed.encode(digest(hash, data)),
+    input: withPrefix(hashed, digest(hash, data)),
     keyType: scheme === 'ecdsa' ? CKK.CKK_EC : CKK.CKK_RSA,
   };
 }

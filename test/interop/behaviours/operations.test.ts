@@ -173,13 +173,20 @@ describe('what programs do to the module', function () {
       expect(await client.play('shared')).to.deep.equal(['one session: 8 x 0x0', 'C_Finalize 0x0']);
     });
 
-    it('4 threads sign with one key as fast as they can, until one of them destroys it', async () => {
-      expect(await client.play('signers')).to.deep.equal([
-        'one key: 4 x 0x0',
-        'until it is destroyed: 1 x 0x0, 3 x 0x60',
-        'another key: 4 x 0x0',
-        'C_Finalize 0x0',
-      ]);
-    });
+    for (const [scene, what] of [
+      ['signers', 'with P-256, which they may do beside each other'],
+      ['long-signers', 'with RSA, which they always do'],
+    ] as const) {
+      it(`4 threads sign ${what}, until the key, the login or their sessions are gone`, async () => {
+        expect(await client.play(scene)).to.deep.equal([
+          'one key: 4 x 0x0',
+          'until it is destroyed: 1 x 0x0, 3 x 0x60',
+          'until they are logged out: 4 x 0x0',
+          'until their sessions are closed: 4 x 0x0',
+          'another key: 4 x 0x0',
+          'C_Finalize 0x0',
+        ]);
+      });
+    }
   });
 });

@@ -1,0 +1,171 @@
+import { spawn } from 'node:child_process';
+import { constants, createHash, createPublicKey, type KeyObject, publicDecrypt, verify } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import pkcs11js from 'pkcs11js';
+import { buildNative, modulePath, nativeProgram } from '../native/build-native.js';
+import { cloudhsmLocal, type TestEngine } from '../support/engine.js';
+import { generateEc, generateRsa, publicKeyOf } from '../support/keys.js';
+import { codeOf, type TestModule, useModule } from '../support/module.js';
+
+const DATA = Buffer.from('what is signed again and again');
+const sha256 = createHash('sha256').update(DATA).digest();
+const sha384 = createHash('sha384').update(DATA).digest();
+/** RFC 8017, section 9.2, note 1. */
+const digestInfo = Buffer.concat([Buffer.from('3031300d060960864801650304020105000420', 'hex'), sha256]);
+/** A number below any modulus of 2048 bits whose first bit is set. */
+const raw = Buffer.alloc(256, 0x7f);
+const pss = { type: pkcs11js.CK_PARAMS_RSA_PSS, hashAlg: pkcs11js.CKM_SHA256, mgf: 2, saltLen: 32 };
+
+interface Case {
+  readonly mechanism: pkcs11js.Mechanism;
+  readonly input: Buffer;
+  readonly isRight: (key: KeyObject, signature: Buffer) => boolean;
+}
+const ofPkcs1 = (key: KeyObject, signature: Buffer) => verify('sha256', DATA, key, signature);
+const ofPss = (key: KeyObject, signature: Buffer) =>
+  verify('sha256', DATA, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }, signature);
+const ofP384 = (key: KeyObject, signature: Buffer) =>
+  verify('sha384', DATA, { key, dsaEncoding: 'ieee-p1363' }, signature);
+
+const rsaCases: Record<string, Case> = {
+  CKM_RSA_PKCS: { mechanism: { mechanism: pkcs11js.CKM_RSA_PKCS }, input: digestInfo, isRight: ofPkcs1 },
+  CKM_SHA256_RSA_PKCS: {
+    mechanism: { mechanism: pkcs11js.CKM_SHA256_RSA_PKCS },
+    input: DATA,
+    isRight: ofPkcs1,
+  },
+  CKM_RSA_PKCS_PSS: {
+    mechanism: { mechanism: pkcs11js.CKM_RSA_PKCS_PSS, parameter: pss },
+    input: sha256,
+    isRight: ofPss,
+  },
+  CKM_SHA256_RSA_PKCS_PSS: {
+    mechanism: { mechanism: pkcs11js.CKM_SHA256_RSA_PKCS_PSS, parameter: pss },
+    input: DATA,
+    isRight: ofPss,
+  },
+  CKM_RSA_X_509: {
+    mechanism: { mechanism: pkcs11js.CKM_RSA_X_509 },
+    input: raw,
+    isRight: (key, signature) =>
+      publicDecrypt({ key, padding: constants.RSA_NO_PADDING }, signature).equals(raw),
+  },
+};
+const ecCases: Record<string, Case> = {
+  'CKM_ECDSA of P-384': {
+    mechanism: { mechanism: pkcs11js.CKM_ECDSA },
+    input: sha384,
+    isRight: ofP384,
+  },
+  'CKM_ECDSA_SHA384 of P-384': {
+    mechanism: { mechanism: pkcs11js.CKM_ECDSA_SHA384 },
+    input: DATA,
+    isRight: ofP384,
+  },
+};
+
+/** How often the engine's threads for long operations left a processor: between two jobs at least, when one comes after the other. */
+function switches({ pid }: TestEngine): number {
+  let times = 0;
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+    if (!status.startsWith('Name:\tcloudhsm-worker\n')) continue;
+    for (const [, count] of status.matchAll(/voluntary_ctxt_switches:\t(\d+)$/gm)) times += Number(count);
+  }
+  return times;
+}
+
+describe('long operations that a program repeats', function () {
+  this.timeout(120_000);
+  const TIMES = 30;
+  let engine: TestEngine;
+  let module: TestModule;
+  let session: Buffer;
+  useModule((opened) => {
+    ({ engine, module } = opened);
+  });
+  // A session that has ended many repeats waits longer for the next.
+  beforeEach(() => {
+    session = module.openSession();
+  });
+
+  function sign(key: Buffer, { mechanism, input }: Case): Buffer {
+    module.p11.C_SignInit(session, mechanism, key);
+    return module.p11.C_Sign(session, input, Buffer.alloc(256));
+  }
+
+  for (const [cases, generate, curve] of [
+    [rsaCases, () => generateRsa(module, session), undefined],
+    [ecCases, () => generateEc(module, session, 'P-384'), 'P-384'],
+  ] as const) {
+    for (const [name, how] of Object.entries(cases)) {
+      it(`come from threads of their own and out as they do one by one: ${name}`, () => {
+        const pair = generate();
+        const key = createPublicKey(publicKeyOf(module, session, pair, curve));
+        const before = switches(engine);
+        for (let time = 0; time < TIMES; time++) {
+          expect(how.isRight(key, sign(pair.privateKey, how)), `signature ${time}`).to.equal(true);
+        }
+        // The first few are commands, until they have been repeated often enough; and a thread that is slow to fall asleep takes
+        // the next job before it has.
+        expect(switches(engine) - before).to.be.at.least(TIMES / 2);
+      });
+    }
+  }
+
+  it('fail as they do one by one, and go on afterwards', () => {
+    const { privateKey } = generateRsa(module, session);
+    const how = rsaCases['CKM_RSA_X_509']!;
+    // Not below the modulus: a thread cannot sign it.
+    const refused = () => codeOf(() => sign(privateKey, { ...how, input: Buffer.alloc(256, 0xff) }));
+    const code = refused();
+    expect(code).not.to.equal(undefined);
+    for (let time = 0; time < TIMES; time++) sign(privateKey, how);
+    expect(refused()).to.equal(code);
+    const right = sign(privateKey, how);
+    for (let time = 0; time < TIMES; time++) expect(sign(privateKey, how)).to.deep.equal(right);
+  });
+
+  it('count as calls and as commands, each one', async () => {
+    const count = async (pattern: string): Promise<number> => {
+      const { stdout } = await cloudhsmLocal(['metrics', '--home', engine.home]);
+      const found = [...stdout.matchAll(new RegExp(`^${pattern} (\\d+)$`, 'gm'))];
+      return found.reduce((sum, [, value]) => sum + Number(value), 0);
+    };
+    const patterns = [
+      'cloudhsm_local_calls_total\\{call="C_SignInit"\\}',
+      'cloudhsm_local_calls_total\\{call="C_Sign"\\}',
+      'cloudhsm_local_hsm_commands_total\\{.*command="sign"\\}',
+      'cloudhsm_local_hsm_commands_total\\{.*command="describeKey"\\}',
+    ];
+    const counts = () => Promise.all(patterns.map(count));
+    const { privateKey } = generateRsa(module, session);
+    const before = await counts();
+    for (let time = 0; time < TIMES; time++) sign(privateKey, rsaCases['CKM_SHA256_RSA_PKCS']!);
+    expect(await counts()).to.deep.equal(before.map((number) => number + TIMES));
+  });
+
+  it('of programs killed in the middle of them, nothing is left', async () => {
+    buildNative();
+    const memories = (): number =>
+      readFileSync(`/proc/${engine.pid}/maps`, 'utf8').split('memfd:cloudhsm-local').length - 1;
+    const before = memories();
+    for (let round = 0; round < 10; round++) {
+      const child = spawn(nativeProgram('behaviour_client'), [modulePath, 'sign-forever'], {
+        env: { ...engine.env, CLOUDHSM_PIN: engine.pin },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const gone = once(child, 'exit');
+      await once(child.stdout, 'data');
+      await new Promise((resolve) => setTimeout(resolve, round));
+      child.kill('SIGKILL');
+      await gone;
+    }
+    const until = Date.now() + 10_000;
+    while (memories() > before && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(memories()).to.equal(before);
+    expect(sign(generateRsa(module, session).privateKey, rsaCases['CKM_RSA_PKCS']!)).to.have.length(256);
+  });
+});
