@@ -78,6 +78,17 @@ export function aesGcmEncrypt(
   return output;
 }
 
+/** What `aesGcmSeal` adds: an IV of 12 bytes and a tag of 16. */
+export const SEAL_BYTES = 12 + 16;
+
+/**
+ * Encrypts with AES-GCM under a random IV (SP 800-38D section 8.2.2), into the first bytes of `output`: IV || ciphertext || tag.
+ * @throws CryptoError INVALID_KEY; INPUT_LENGTH for an output that has not `SEAL_BYTES` more than the plaintext
+ */
+export function aesGcmSeal(key: SecretKey, aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array): void {
+  nativeKey(key).gcmSeal(aad, plaintext, output);
+}
+
 /**
  * Undoes aesGcmEncrypt; gives nothing away before the tag is checked.
  * @throws CryptoError AUTHENTICATION_FAILED; INPUT_LENGTH when the input is shorter than the tag; else as

@@ -69,6 +69,7 @@ export interface NativeSecretKey {
     plaintext: Uint8Array,
     output: Uint8Array,
   ): void;
+  gcmSeal(aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array): void;
   gcmDecrypt(
     iv: Uint8Array,
     aad: Uint8Array,

@@ -1,11 +1,5 @@
 import { commandFailure } from '../base/errors.js';
-import {
-  aesGcmDecrypt,
-  aesGcmEncrypt,
-  importSecretKey,
-  randomBytes,
-  type SecretKey,
-} from '../crypto/index.js';
+import { aesGcmDecrypt, aesGcmSeal, importSecretKey, SEAL_BYTES, type SecretKey } from '../crypto/index.js';
 import { type Change, type RecordStore, recordKey, type TableName, tables } from './record-store.js';
 
 /** sealed value = u8 version, 12 bytes nonce, ciphertext, 16 bytes tag; AES-256-GCM. */
@@ -18,11 +12,9 @@ export const SEALING_KEY_BYTES = 32;
 
 /** Encrypts so that the result opens only under the same key and the same `identity`. */
 export function seal(key: SecretKey, identity: Buffer, plaintext: Buffer): Buffer {
-  const sealed = Buffer.allocUnsafe(HEADER_BYTES + plaintext.length + TAG_BYTES);
+  const sealed = Buffer.allocUnsafe(1 + plaintext.length + SEAL_BYTES);
   sealed[0] = VERSION;
-  const nonce = randomBytes(NONCE_BYTES);
-  sealed.set(nonce, 1);
-  sealed.set(aesGcmEncrypt(key, nonce, identity, TAG_BYTES, plaintext), HEADER_BYTES);
+  aesGcmSeal(key, identity, plaintext, sealed.subarray(1));
   return sealed;
 }
 

@@ -6,11 +6,13 @@ import {
   aesEncrypt,
   aesGcmDecrypt,
   aesGcmEncrypt,
+  aesGcmSeal,
   aesZeroBlock,
   des3Encrypt,
   des3ZeroBlock,
   importSecretKey,
   randomBytes,
+  SEAL_BYTES,
 } from '../../src/crypto/index.js';
 import { codeOf, hex, noBytes } from './support.js';
 
@@ -166,3 +168,34 @@ function nodeGcm(key: Buffer, start: Buffer, aad: Buffer, tagLength: number, mes
   const text = Buffer.concat([cipher.update(message), cipher.final()]);
   return Buffer.concat([text, cipher.getAuthTag().subarray(0, tagLength)]);
 }
+
+describe('sealing with AES-GCM', () => {
+  const key = importSecretKey(Buffer.alloc(32, 5));
+  const aad = Buffer.from('who it is for');
+  const sealed = (plaintext: Buffer): Buffer => {
+    const output = Buffer.alloc(plaintext.length + SEAL_BYTES);
+    aesGcmSeal(key, aad, plaintext, output);
+    return output;
+  };
+
+  it('is AES-GCM under an IV of 12 bytes, which stands before it', () => {
+    for (const plaintext of [noBytes, Buffer.from('a record'), randomBytes(5000)]) {
+      const output = sealed(plaintext);
+      const [iv, rest] = [output.subarray(0, 12), output.subarray(12)];
+      expect(rest).to.deep.equal(aesGcmEncrypt(key, iv, aad, 16, plaintext));
+    }
+  });
+
+  it('has another IV each time', () => {
+    const ivs = Array.from({ length: 1000 }, () => sealed(noBytes).toString('hex', 0, 12));
+    expect(new Set(ivs).size).to.equal(1000);
+  });
+
+  it('refuses an output that is too small, and a key that is gone', async () => {
+    const gone = importSecretKey(Buffer.alloc(32, 5));
+    gone.destroy();
+    const seal = (by: typeof key, length: number) => () => aesGcmSeal(by, aad, noBytes, Buffer.alloc(length));
+    expect(await codeOf(seal(key, SEAL_BYTES - 1))).to.equal('INPUT_LENGTH');
+    expect(await codeOf(seal(gone, SEAL_BYTES))).to.equal('INVALID_KEY');
+  });
+});

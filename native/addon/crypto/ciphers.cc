@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "../addon-data.h"
 #include "../repeatable.h"
 #include "gcm-iv.h"
 #include "keys.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t aesBlockBytes = 16;
 constexpr std::size_t maximumTagBytes = 16;
+constexpr std::size_t ownIvBytes = 12;
 // OpenSSL's GCM_IV_MAX_SIZE; longer ones are folded first.
 constexpr std::size_t maximumOpensslIvBytes = 128;
 
@@ -188,8 +190,6 @@ class RepeatableGcm : public Repeatable {
   }
 
  private:
-  static constexpr std::size_t ownIvBytes = 12;
-
   const std::weak_ptr<KeyedContexts> contexts_;  // gone with the key
   KeyedContexts::Cipher& cipher_;                // one of them
   const bool encrypts_;
@@ -239,6 +239,16 @@ Napi::Value SecretKey::gcmEncrypt(const Napi::CallbackInfo& info) {
   const View plaintext = viewOf(info[3]);
   unsigned char* output = outputOf(info[4], plaintext.length + tagLength);
   seal(gcmContext(true, iv), aad, tagLength, plaintext, output);
+  return info.Env().Undefined();
+}
+
+// gcmSeal(aad, plaintext, output): output gets a random IV || ciphertext || tag
+Napi::Value SecretKey::gcmSeal(const Napi::CallbackInfo& info) {
+  const View aad = viewOf(info[0]);
+  const View plaintext = viewOf(info[1]);
+  unsigned char* output = outputOf(info[2], ownIvBytes + plaintext.length + maximumTagBytes);
+  info.Env().GetInstanceData<AddonData>()->randomReserve.give(output, ownIvBytes);
+  seal(gcmContext(true, {output, ownIvBytes}), aad, maximumTagBytes, plaintext, output + ownIvBytes);
   return info.Env().Undefined();
 }
 

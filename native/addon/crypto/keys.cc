@@ -133,6 +133,7 @@ Napi::Function SecretKey::define(Napi::Env env) {
                          InstanceMethod<&Key::destroy>("destroy"),
                          InstanceMethod<&Key::guarded<&Key::cipher>>("cipher"),
                          InstanceMethod<&Key::guarded<&Key::gcmEncrypt>>("gcmEncrypt"),
+                         InstanceMethod<&Key::guarded<&Key::gcmSeal>>("gcmSeal"),
                          InstanceMethod<&Key::guarded<&Key::gcmDecrypt>>("gcmDecrypt"),
                          InstanceMethod<&Key::guarded<&Key::wrap>>("wrap"),
                          InstanceMethod<&Key::guarded<&Key::wrapLater>>("wrapLater"),

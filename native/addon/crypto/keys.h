@@ -85,6 +85,7 @@ class SecretKey : public Napi::ObjectWrap<SecretKey> {
 
   Napi::Value cipher(const Napi::CallbackInfo& info);
   Napi::Value gcmEncrypt(const Napi::CallbackInfo& info);
+  Napi::Value gcmSeal(const Napi::CallbackInfo& info);
   Napi::Value gcmDecrypt(const Napi::CallbackInfo& info);
   Napi::Value wrap(const Napi::CallbackInfo& info);
   Napi::Value wrapLater(const Napi::CallbackInfo& info);

@@ -85,8 +85,11 @@ export function encodeBlock(
   entries: readonly AuditEntry[],
 ): Buffer {
   const rows = entries.map(rowText).join();
-  const block = `{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[${rows}]}`;
-  return Buffer.concat([previousHash, Buffer.from(block)]);
+  const text = `{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[${rows}]}`;
+  const block = Buffer.allocUnsafe(HASH_BYTES + Buffer.byteLength(text));
+  block.set(previousHash);
+  block.write(text, HASH_BYTES);
+  return block;
 }
 
 function recordsIn(bytes: Buffer): readonly Partial<AuditRecord>[] {

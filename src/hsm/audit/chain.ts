@@ -27,8 +27,12 @@ export function headIn(store: Pick<RecordStore, 'get'>): Head {
   return { rebootCounter: -1, first: 0, firstPrevious: NO_HASH, next: 0, hash: NO_HASH };
 }
 
-/** As `headIn` reads it. */
-export const encodeHead = (head: Head): Buffer => Buffer.from(JSON.stringify(head));
+/** As `headIn` reads it; JSON.stringify takes twice as long. */
+export const encodeHead = ({ rebootCounter, first, firstPrevious, next, hash }: Head): Buffer =>
+  Buffer.from(
+    `{"rebootCounter":${rebootCounter},"first":${first},"firstPrevious":"${firstPrevious}","next":${next},"hash":"${hash}"}`,
+    'latin1',
+  );
 
 /** The number of the first record of the block under a key. */
 export const sequenceOf = (key: Buffer): number => Number(key.readBigUInt64BE());
