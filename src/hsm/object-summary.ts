@@ -1,4 +1,5 @@
 import type { Change, RecordStore } from '../store/record-store.js';
+import type { KeptVersions } from './object-versions.js';
 import { settingKey } from './setting-rows.js';
 
 /*
@@ -12,8 +13,7 @@ const RESERVED = settingKey('handles-reserved');
 export interface ObjectSummary {
   /** How many there are of each CKA_CLASS. */
   readonly counts: ReadonlyMap<number, number>;
-  /** `ObjectVersions.digests`. */
-  readonly digests: Buffer;
+  readonly versions: KeptVersions;
 }
 
 /** As it is stored, sealed, in JSON. */
@@ -23,6 +23,8 @@ interface StoredSummary {
   readonly counts: readonly (readonly [objectClass: number, count: number])[];
   /** Base64. */
   readonly digests: string;
+  /** Absent in those of earlier builds. */
+  readonly greatest?: number;
 }
 
 const reservedIn = (store: RecordStore): string | undefined =>
@@ -32,17 +34,18 @@ const reservedIn = (store: RecordStore): string | undefined =>
 export function summaryIn(store: RecordStore): ObjectSummary | undefined {
   const value = store.get('settings', SUMMARY);
   if (value === undefined) return undefined;
-  const { reserved, counts, digests } = JSON.parse(value.toString('utf8')) as StoredSummary;
-  if (reserved !== reservedIn(store)) return undefined;
-  return { counts: new Map(counts), digests: Buffer.from(digests, 'base64') };
+  const { reserved, counts, digests, greatest } = JSON.parse(value.toString('utf8')) as StoredSummary;
+  if (reserved !== reservedIn(store) || greatest === undefined) return undefined;
+  return { counts: new Map(counts), versions: { digests: Buffer.from(digests, 'base64'), greatest } };
 }
 
 /** To be written when nothing can change any more. */
-export function summaryChange(store: RecordStore, { counts, digests }: ObjectSummary): Change {
+export function summaryChange(store: RecordStore, { counts, versions }: ObjectSummary): Change {
   const summary: StoredSummary = {
     reserved: reservedIn(store) ?? '',
     counts: [...counts],
-    digests: digests.toString('base64'),
+    digests: versions.digests.toString('base64'),
+    greatest: versions.greatest,
   };
   return { table: 'settings', key: SUMMARY, value: Buffer.from(JSON.stringify(summary)) };
 }

@@ -83,21 +83,33 @@ interface Marked {
   done(): void;
 }
 
+/** What is known of all versions without reading them. */
+export interface KeptVersions {
+  /** Of all buckets. */
+  readonly digests: Buffer;
+  /** The greatest handle of which there is or was anything. */
+  readonly greatest: number;
+}
+
 export class ObjectVersions {
   readonly #buckets = Buffer.alloc(BUCKETS * OBJECT_DIGEST_BYTES);
   /** Objects do not change: what changes is another object. */
   readonly #entries = new WeakMap<HsmObject, ObjectVersion>();
   /** Few, and asked for with each new object; read when that happens first. */
   #withdrawals: Map<number, ObjectVersion> | undefined;
+  #greatest = 0;
 
   /** `digestOf`: a digest of an object that only the cluster's HSMs can make. */
   constructor(
     private readonly store: RecordStore,
     private readonly digestOf: (object: HsmObject) => Buffer,
-    /** What `digests` said when the store was closed; without it, all entries are read. */
-    digests?: Buffer,
+    /** What `kept` said when the store was closed; without it, all entries are read. */
+    kept?: KeptVersions,
   ) {
-    if (digests?.copy(this.#buckets) === this.#buckets.length) return;
+    if (kept?.digests.copy(this.#buckets) === this.#buckets.length) {
+      this.#greatest = kept.greatest;
+      return;
+    }
     this.#buckets.fill(0);
     for (const key of store.keys('versions')) this.#toggle(entryOf(key));
     for (const key of store.keys('tombstones')) this.#toggle(tombstoneOf(handleIn(key)));
@@ -105,6 +117,7 @@ export class ObjectVersions {
   }
 
   #toggle({ handle, digest: state }: ObjectVersion): void {
+    this.#greatest = Math.max(this.#greatest, handle);
     const start = bucketOf(handle) * OBJECT_DIGEST_BYTES;
     for (let at = 0; at < OBJECT_DIGEST_BYTES; at++) this.#buckets[start + at]! ^= state[at]!;
   }
@@ -127,7 +140,7 @@ export class ObjectVersions {
   }
 
   /** Writes changes together with the versions that they lead from and to. */
-  async write(
+  write(
     changes: readonly Change[],
     before: HsmObject | undefined,
     after: HsmObject | undefined,
@@ -135,14 +148,16 @@ export class ObjectVersions {
   ): Promise<void> {
     const old = before && this.#entry(before);
     const next = after && this.#entry(after);
-    const versions: Change[] = [];
-    if (old !== undefined) versions.push({ table: 'versions', key: entryKey(old), value: undefined });
-    if (next !== undefined) versions.push({ table: 'versions', key: entryKey(next), value: NOTHING });
+    const all = [...changes];
+    if (old !== undefined) all.push({ table: 'versions', key: entryKey(old), value: undefined });
+    if (next !== undefined) all.push({ table: 'versions', key: entryKey(next), value: NOTHING });
     const again = old === undefined && next !== undefined ? this.#notWithdrawn(next.handle) : undefined;
-    await write([...changes, ...versions, ...(again?.changes ?? [])]);
-    again?.done();
-    if (old !== undefined) this.#toggle(old);
-    if (next !== undefined) this.#toggle(next);
+    if (again !== undefined) all.push(...again.changes);
+    return write(all).then(() => {
+      again?.done();
+      if (old !== undefined) this.#toggle(old);
+      if (next !== undefined) this.#toggle(next);
+    });
   }
 
   /** What leaves a tombstone. */
@@ -214,9 +229,19 @@ export class ObjectVersions {
     return this.isBuried(handle) ? tombstoneOf(handle) : this.withdrawn(handle);
   }
 
+  /** Whether a handle is greater than all of which there is or was anything: there is nothing to look for. */
+  isUnheardOf(handle: number): boolean {
+    return handle > this.#greatest;
+  }
+
   /** The digests of all buckets. */
   digests(): Buffer {
     return Buffer.from(this.#buckets);
+  }
+
+  /** For the next start. */
+  kept(): KeptVersions {
+    return { digests: this.digests(), greatest: this.#greatest };
   }
 
   /** All there is in these buckets, in no order. */

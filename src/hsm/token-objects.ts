@@ -62,7 +62,7 @@ export class TokenObjects {
     summary?: ObjectSummary,
   ) {
     this.#index = new ObjectIndex(store);
-    this.versions = new ObjectVersions(store, digestOf, summary?.digests);
+    this.versions = new ObjectVersions(store, digestOf, summary?.versions);
     for (const kind of countedKinds) {
       const objectClass = classOf(kind);
       // Over the keys of the index: no object is read for it.
@@ -79,7 +79,7 @@ export class TokenObjects {
     this.#ended = true;
     this.#index.end();
     await this.#turns.idle();
-    return { counts: this.#classCounts, digests: this.versions.digests() };
+    return { counts: this.#classCounts, versions: this.versions.kept() };
   }
 
   #turn<T>(handle: number, work: () => Promise<T>): Promise<T> {
@@ -183,7 +183,7 @@ export class TokenObjects {
   }
 
   /** Does the work while nobody else can have the object's CKA_ID, where ids are unique. */
-  async #withOwnId(
+  #withOwnId(
     { attributes, handle }: HsmObject,
     uniqueIds: boolean,
     work: () => Promise<void>,
@@ -192,11 +192,7 @@ export class TokenObjects {
     if (claim === undefined) return work();
     if (this.hasClaim(claim, attributes, handle)) throw duplicateId(attributes);
     this.#claimedIds.add(claim);
-    try {
-      await work();
-    } finally {
-      this.#claimedIds.delete(claim);
-    }
+    return work().finally(() => this.#claimedIds.delete(claim));
   }
 
   /** Adds an object, unless it is there exactly so: whether it did. Durable when it resolves, and visible only then. A handle that is or was in use is refused, with
@@ -204,14 +200,8 @@ export class TokenObjects {
    * (quotas.ts) and, with `uniqueIds`, one whose CKA_ID is in use. */
   insert(object: HsmObject, uniqueIds = false, write?: Write): Promise<boolean> {
     return this.#turn(object.handle, async () => {
-      const { handle } = object;
       // Another HSM's copy may have come first.
-      const isHere = this.get(handle) !== undefined;
-      if (isHere && this.versions.has(object)) return false;
-      const withdrawn = this.versions.withdrawn(handle)?.version ?? 0;
-      if (isHere || this.versions.isBuried(handle) || object.version <= withdrawn) {
-        throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
-      }
+      if (!this.versions.isUnheardOf(object.handle) && this.#hasOrRefuses(object)) return false;
       const kind = kindOf(object);
       this.counts.take(kind);
       try {
@@ -223,6 +213,17 @@ export class TokenObjects {
       this.#counted(kind, 1);
       return true;
     });
+  }
+
+  /** Whether a new object is here exactly so. Throws CKR_ACTION_PROHIBITED for one that must not come. */
+  #hasOrRefuses(object: HsmObject): boolean {
+    const { handle, version } = object;
+    const isHere = this.get(handle) !== undefined;
+    if (isHere && this.versions.has(object)) return true;
+    const withdrawn = this.versions.withdrawn(handle)?.version ?? 0;
+    if (isHere || this.versions.isBuried(handle) || version <= withdrawn)
+      throw ckr('CKR_ACTION_PROHIBITED', `handle ${handle} is or was in use`);
+    return false;
   }
 
   /** Replaces what `change` makes of the object. Durable when it resolves. */

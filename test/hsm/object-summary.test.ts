@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
 import { Hsm } from '../../src/hsm/hsm.js';
+import { settingKey } from '../../src/hsm/setting-rows.js';
 import { openMemoryStore } from '../../src/store/memory-store.js';
 import type { RecordStore } from '../../src/store/record-store.js';
 import { newHsm, settingsOf } from '../support/backups.js';
@@ -73,6 +74,39 @@ describe('an HSM that starts again', () => {
     const counted = await reopened(store);
     expect(stateOf(fromSummary)).to.deep.equal(stateOf(counted));
     expect(fromSummary.objects.count).to.equal(2);
+  });
+
+  it('counts again where an earlier build ended it in order', async () => {
+    const { store, scanned } = disk();
+    const hsm = await newHsm({}, store);
+    await leaveTwoOfThree(hsm);
+    const before = stateOf(hsm);
+    await hsm.close();
+    const key = settingKey('object-summary');
+    const { greatest, ...earlier } = JSON.parse(store.get('settings', key)!.toString());
+    expect(greatest).to.be.greaterThan(0);
+    await store.write([{ table: 'settings', key, value: Buffer.from(JSON.stringify(earlier)) }]);
+    scanned.length = 0;
+    expect(stateOf(await reopened(store))).to.deep.equal(before);
+    expect(scanned).to.include('versions');
+  });
+
+  it('takes no copy of the last key, which was destroyed, in order or not', async () => {
+    const { store } = disk();
+    const hsm = await newHsm({}, store);
+    const [handle] = await manyKeys(hsm, 1);
+    const user = await loggedIn(hsm, 'crypto_user', 'CU');
+    const masked = await user.send('extractMaskedObject', { handle: handle! });
+    await user.send('destroyObject', { handle: handle! });
+    const copied = async (by: Hsm) => {
+      const other = await loggedIn(by, 'crypto_user', 'CU');
+      return codeOf(() => other.send('insertMaskedObject', { masked: Buffer.from(masked) }));
+    };
+    expect(await copied(hsm)).to.equal('CKR_ACTION_PROHIBITED');
+    const crashed = await reopened(store);
+    expect(await copied(crashed)).to.equal('CKR_ACTION_PROHIBITED');
+    await crashed.close();
+    expect(await copied(await reopened(store))).to.equal('CKR_ACTION_PROHIBITED');
   });
 
   it('is missing nothing that was written while it was ended, which nobody is told is done', async () => {
