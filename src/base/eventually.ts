@@ -15,6 +15,21 @@ export function andThen<T, U>(value: Eventually<T>, next: (value: T) => Eventual
   return isPromise(value) ? value.then(next) : next(value);
 }
 
+/** As `try { next(attempt()) } catch`, for work that may fail now or later, where `recover` does not hear of what `next` throws. */
+export function conclude<T, U>(
+  attempt: () => Eventually<T>,
+  next: (value: T) => Eventually<U>,
+  recover: (error: unknown) => Eventually<U>,
+): Eventually<U> {
+  let value: Eventually<T>;
+  try {
+    value = attempt();
+  } catch (error) {
+    return recover(error);
+  }
+  return isPromise(value) ? value.then(next, recover) : next(value);
+}
+
 /** As `try { attempt() } catch`, for work that may fail now or later. */
 export function orElse<T>(
   attempt: () => Eventually<T>,

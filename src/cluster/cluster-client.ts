@@ -271,10 +271,7 @@ export class ClusterClient {
   /** The number of HSMs that took it: fewer than are wanted only where no more can be had. */
   async #insert(created: readonly Created[], wanted: number): Promise<number> {
     const all = created.flatMap(({ masked }) => (masked === undefined ? [] : [masked]));
-    const insert = () =>
-      this.#seats.sendToAll(async (connection) => {
-        await Promise.all(all.map(async (masked) => connection.send('insertMaskedObject', { masked })));
-      });
+    const insert = () => this.#seats.sendToAll((connection) => insertedBy(connection, all));
     let results = await insert();
     // All of them were lost: the next ones take it. Inserting it twice changes nothing.
     while (reasonsOf(results).filter(isLost).length === results.length) results = await insert();
@@ -365,6 +362,12 @@ export class ClusterClient {
   close(): void {
     this.#seats.close();
   }
+}
+
+/** Inserts masked objects, all at once. */
+function insertedBy(connection: HsmConnection, all: readonly Buffer[]): Eventually<unknown> {
+  const insert = (masked: Buffer) => connection.send('insertMaskedObject', { masked });
+  return all.length === 1 ? insert(all[0]!) : Promise.all(all.map(async (masked) => insert(masked)));
 }
 
 function reasonsOf(results: readonly PromiseSettledResult<unknown>[]): unknown[] {

@@ -281,20 +281,20 @@ export class Seats {
     command: (connection: HsmConnection) => Eventually<T>,
   ): Promise<PromiseSettledResult<T>[]> {
     if (this.writable.length === 0) await this.#whenUp();
-    const writing = Promise.allSettled(
-      this.writable.map(async (seat) => {
-        for (let tries = 1; ; tries++) {
-          try {
-            return await command(seat.connection!);
-          } catch (error) {
-            if (isLoss(error)) seat.lose();
-            if (!isBusy(error) || !(await this.#waitsForBusy(tries))) throw error;
-          }
-        }
-      }),
-    );
+    const writing = Promise.allSettled(this.writable.map((seat) => this.#give(seat, command)));
     this.#writing.add(writing);
     return writing.finally(() => this.#writing.delete(writing));
+  }
+
+  async #give<T>(seat: Seat, command: (connection: HsmConnection) => Eventually<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await command(seat.connection!);
+      } catch (error) {
+        if (isLoss(error)) seat.lose();
+        if (!isBusy(error) || !(await this.#waitsForBusy(tries))) throw error;
+      }
+    }
   }
 
   /** Whether an object is on this many of the HSMs that the client relies on. */

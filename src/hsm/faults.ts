@@ -76,17 +76,25 @@ export function underCondition<N extends CommandName>(
   }
 }
 
+/** What a disk that fails answers whoever writes. */
+function refusalUnder(condition: Condition | undefined): Failure | undefined {
+  switch (condition) {
+    case 'read-only-disk':
+      return new Failure('CKR_TOKEN_WRITE_PROTECTED', "the HSM's disk is read-only: heal it to write again");
+    case 'full-disk':
+      return new Failure('CKR_DEVICE_MEMORY', "the HSM's disk is full: heal it to write again");
+    default:
+      return undefined;
+  }
+}
+
 /** The store behind a disk that may fail on demand. */
 export function failingOnDemand(store: RecordStore, condition: () => Condition | undefined): RecordStore {
   return {
     ...store,
-    write: async (changes) => {
-      const now = condition();
-      if (now === 'read-only-disk')
-        throw new Failure('CKR_TOKEN_WRITE_PROTECTED', "the HSM's disk is read-only: heal it to write again");
-      if (now === 'full-disk')
-        throw new Failure('CKR_DEVICE_MEMORY', "the HSM's disk is full: heal it to write again");
-      await store.write(changes);
+    write: (changes) => {
+      const refused = refusalUnder(condition());
+      return refused === undefined ? store.write(changes) : Promise.reject(refused);
     },
   };
 }

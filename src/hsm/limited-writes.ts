@@ -1,4 +1,4 @@
-import { andThen, type Eventually, orElse } from '../base/eventually.js';
+import { conclude, type Eventually } from '../base/eventually.js';
 import { isTokenObject } from '../objects/hsm-object.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -91,14 +91,17 @@ export class LastingWrites {
   run<T>(work: () => Eventually<T>): Eventually<T> {
     if (this.#limited) throw refusal(this.hsmId);
     this.#underWay++;
-    const done = orElse(work, (error) => {
-      this.#ended();
-      throw error;
-    });
-    return andThen(done, (answer) => {
-      this.#ended();
-      return answer;
-    });
+    return conclude(
+      work,
+      (answer) => {
+        this.#ended();
+        return answer;
+      },
+      (error) => {
+        this.#ended();
+        throw error;
+      },
+    );
   }
 
   #ended(): void {

@@ -179,8 +179,10 @@ export function openLmdbStore(directory: string): RecordStore {
   let snapshots = 0;
   let released = (): void => undefined;
   // lmdb itself does not look: whoever reads a store that is closed, or closes one that is being read, ends the process.
+  const hasBeenClosed = (): Failure =>
+    new Failure('CKR_DEVICE_REMOVED', `the store in ${directory} has been closed`);
   const requireOpen = (): void => {
-    if (closed) throw new Failure('CKR_DEVICE_REMOVED', `the store in ${directory} has been closed`);
+    if (closed) throw hasBeenClosed();
   };
   function* keysAt(at: AtThatTime, start: Buffer, later: PendingChanges): Generator<Buffer> {
     const end = endOfPrefix(start);
@@ -219,10 +221,9 @@ export function openLmdbStore(directory: string): RecordStore {
         count += Number(!isRemoval) - Number(db.get(key, lastCommit.at) !== undefined);
       return count;
     },
-    write: async (changes: readonly Change[]) => {
-      requireOpen();
-      if (changes.length === 0) return;
-      await writes.write(changes);
+    write: (changes: readonly Change[]) => {
+      if (closed) return Promise.reject(hasBeenClosed());
+      return changes.length === 0 ? Promise.resolve() : writes.write(changes);
     },
     snapshot: () => {
       requireOpen();

@@ -1,4 +1,4 @@
-import { andThen, type Eventually, orElse } from '../../base/eventually.js';
+import { andThen, conclude, type Eventually } from '../../base/eventually.js';
 import { hsmResponseTo } from '../hsm-responses.js';
 import { LoginRefused } from '../login-refused.js';
 import type { Write } from '../users.js';
@@ -24,15 +24,23 @@ export function audited<Request, Answer>(
     ...one,
   });
   let written = false;
-  const write: Write = async (changes, about = [details]) => {
-    await trail.write(
-      changes,
-      about.map((one) => entry(one)),
-    );
-    written = true;
-  };
-  const done = orElse(
+  const write: Write = (changes, about = [details]) =>
+    trail
+      .write(
+        changes,
+        about.map((one) => entry(one)),
+      )
+      .then(() => {
+        written = true;
+      });
+  return conclude(
     () => run(write),
+    (answer) => {
+      if (written) return answer;
+      const entries = (row.after?.(answer, request) ?? [details]).map((one) => entry(one));
+      if (entries.length === 0) return answer;
+      return andThen(row.lazy ? trail.appendLazily(...entries) : trail.write([], entries), () => answer);
+    },
     (error) => {
       const failed = entry(details, hsmResponseTo(error));
       const kept = error instanceof LoginRefused ? trail.append(failed) : trail.appendLazily(failed);
@@ -41,10 +49,4 @@ export function audited<Request, Answer>(
       });
     },
   );
-  return andThen(done, (answer) => {
-    if (written) return answer;
-    const entries = (row.after?.(answer, request) ?? [details]).map((one) => entry(one));
-    if (entries.length === 0) return answer;
-    return andThen(row.lazy ? trail.appendLazily(...entries) : trail.write([], entries), () => answer);
-  });
 }

@@ -103,23 +103,21 @@ export class AuditTrail {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#due = true;
-    // Later in this turn, so that what belongs together is written together.
-    this.#writing ??= Promise.resolve()
-      .then(() => this.#writeAll())
-      .finally(() => {
-        this.#writing = undefined;
-        if (this.#failing) this.#startIn(RETRY_MS);
-        else if (this.#pending.length > 0) this.#due ? this.#start() : this.#startIn(LAZY_MS);
-      });
+    this.#writing ??= this.#writeAll();
   }
 
   async #writeAll(): Promise<void> {
-    while (this.#due && this.#pending.length > 0) {
+    // Later in this turn, so that what belongs together is written together.
+    await undefined;
+    let isTaken = true;
+    while (isTaken && this.#due && this.#pending.length > 0) {
       const jobs = this.#pending.splice(0, JOBS_AT_A_TIME);
       this.#due = this.#pending.length > 0;
-      if (await this.#writeJobs(jobs)) continue;
-      return;
+      isTaken = await this.#writeJobs(jobs);
     }
+    this.#writing = undefined;
+    if (this.#failing) this.#startIn(RETRY_MS);
+    else if (this.#pending.length > 0) this.#due ? this.#start() : this.#startIn(LAZY_MS);
   }
 
   async #writeJobs(jobs: readonly Job[]): Promise<boolean> {

@@ -33,13 +33,15 @@ function insertionRecord({ hsm }: HsmSession, object: HsmObject): readonly Audit
 /** Stores a masked object under the handle it has on the other HSMs. Durable when answered. */
 export const insertMaskedObject: Command<{ masked: Buffer }, void> = {
   login: 'maskedObjects',
-  run: async (session, { masked }, _cause, write) => {
+  run: (session, { masked }, _cause, write) => {
     const object = session.hsm.maskingKey.unmask(masked);
     requireInsertable(session, object);
-    const inserted = await session.hsm.objects.insert(object, session.gate.refuses, (changes) =>
+    const inserted = session.hsm.objects.insert(object, session.gate.refuses, (changes) =>
       write(changes, insertionRecord(session, object)),
     );
-    if (inserted) session.rememberInsert(object.handle);
+    return inserted.then((isNew) => {
+      if (isNew) session.rememberInsert(object.handle);
+    });
   },
 };
 
