@@ -31,8 +31,10 @@
         "native/addon/transport/group.cc",
         "native/addon/transport/helping.cc",
         "native/addon/transport/offer.cc",
+        "native/addon/transport/reads.cc",
         "native/addon/transport/repeats.cc",
         "native/addon/transport/sessions.cc",
+        "native/addon/transport/sharing.cc",
         "native/addon/transport/terms.cc",
         "native/addon/transport/transport.cc",
         "native/addon/transport/workers.cc"

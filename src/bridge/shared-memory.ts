@@ -21,6 +21,17 @@ interface NativeTransport {
   share(owner: number, session: number, words: Float64Array): void;
   unshare(owner: number, session: number): void;
   settle(): void;
+  lendReads(changes: Float64Array, uses: Float64Array): number;
+  endReads(lease: number): void;
+  keep(owner: number, request: Buffer, answer: Buffer): void;
+}
+
+/** Calls that are answered where nothing is left to be decided, by their numbers, and whether one that was not has come before. */
+interface DecidedCalls {
+  readonly find: number;
+  readonly findFinal: number;
+  readonly read: number;
+  readonly cameAgain: Uint8Array;
 }
 
 interface NativePart {
@@ -30,7 +41,7 @@ interface NativePart {
     onRequest: (group: number, channel: number, lengthBytes: number, large?: Buffer) => Buffer | undefined,
     onFault: (group: number) => void,
     onEnded: (repeat: number, begun: Begun | undefined) => void,
-    calls: { readonly find: number; readonly findFinal: number },
+    decided: DecidedCalls,
   ) => NativeTransport;
   readonly layoutVersion: number;
   readonly channels: number;
@@ -105,6 +116,8 @@ function onEnded(repeat: number, begun: Begun | undefined): void {
   ended?.(begun);
 }
 
+const cameAgain = new Uint8Array(1);
+
 /** There is one event loop to look at channels in, so there is one of it. */
 const transport = new native.Transport(
   inbox,
@@ -112,7 +125,12 @@ const transport = new native.Transport(
   onRequest,
   (group) => failed(group, new MalformedFrame('what the module wrote to its shared memory')),
   onEnded,
-  { find: numberOfCall('C_FindObjects'), findFinal: numberOfCall('C_FindObjectsFinal') },
+  {
+    find: numberOfCall('C_FindObjects'),
+    findFinal: numberOfCall('C_FindObjectsFinal'),
+    read: numberOfCall('C_GetAttributeValue'),
+    cameAgain,
+  },
 );
 
 /** Answers frames of an application by itself: those in memory, and others that `repeated` is asked about. */
@@ -132,6 +150,10 @@ export const carrierOf = (owner: number): Repeater & SessionSharer => ({
     transport.share(owner, session, words);
     return () => transport.unshare(owner, session);
   },
+  lend: ({ changes, uses }) => transport.lendReads(changes, uses),
+  endLoan: (loan) => transport.endReads(loan),
+  hasComeAgain: () => cameAgain[0] === 1,
+  keep: (frame, answer) => transport.keep(owner, frame, answer),
 });
 
 /** The answer to a frame of an application that needs no JavaScript. */

@@ -5,6 +5,7 @@ import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js'
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { KeyAccess } from '../hsm/key-access.js';
 import type { Lease, LeaseRequest } from '../hsm/leases.js';
+import type { ReadLease, ReadRequest } from '../hsm/read-lease.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -85,10 +86,15 @@ export class ClusterClient {
 
   /** Has what was just done repeated without commands, if the HSM and the rules of the cluster allow that. */
   lease(request: LeaseRequest): Lease | undefined {
-    const lease = this.#seats.lease(request);
+    const lease = this.#seats.lender?.lease?.(request);
     if (lease === undefined || !lease.token || this.#availability.isKnown(request.handle)) return lease;
     lease.end();
     return undefined;
+  }
+
+  /** Has what was just read answered again without a command, if the HSM allows that. */
+  read(request: ReadRequest): ReadLease | undefined {
+    return this.#seats.lender?.read?.(request);
   }
 
   /** For keys that are used without `describeKey`: throws CKR_FUNCTION_FAILED for a token key on fewer than two HSMs, unless that

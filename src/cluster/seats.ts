@@ -3,7 +3,7 @@ import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.
 import { forms } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
-import type { Lease, LeaseRequest } from '../hsm/leases.js';
+import type { Lender } from '../hsm/leases.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
@@ -196,9 +196,9 @@ export class Seats {
     }
   }
 
-  /** From an HSM in this process. */
-  lease(request: LeaseRequest): Lease | undefined {
-    return this.#spreads ? undefined : this.#home?.connection?.lease?.(request);
+  /** Who may let the client do without commands: an HSM in this process. */
+  get lender(): Partial<Lender> | undefined {
+    return this.#spreads ? undefined : this.#home?.connection;
   }
 
   #choose(name: CommandName, request: unknown): Seat | undefined {

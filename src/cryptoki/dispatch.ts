@@ -2,7 +2,7 @@ import { describeError } from '../base/errors.js';
 import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import { CKR, ckr, ckrOf } from '../pkcs11/ckr.js';
-import type { AnyInput, AnyOutput } from '../wire/arguments.js';
+import type { AnyInput, AnyOutput, CallInput } from '../wire/arguments.js';
 import { FrameTooLarge } from '../wire/bytes.js';
 import { type CallRow, calls } from '../wire/calls.js';
 import { readRequest, writeAnswer } from '../wire/codec.js';
@@ -20,7 +20,7 @@ import { slotCalls } from './calls/slots.js';
 import { wrappingCalls } from './calls/wrapping.js';
 import type { Handlers } from './handler.js';
 import { MAIN_THREAD } from './library-log.js';
-import { type Repeater, type RepeatStep, Repeats, repeatSteps } from './repeats.js';
+import { type Repeater, Repeats, repeatSteps } from './repeats.js';
 import type { Session } from './session.js';
 import { type SessionSharer, SharedSessions } from './shared-sessions.js';
 import { settleAll } from './unsettled.js';
@@ -44,11 +44,31 @@ type AnyHandler = (
   application: Application,
 ) => Eventually<AnyOutput | undefined>;
 
+/** Is told of a call that has succeeded: it, or others like it, may need no handler next time. */
+type Done = (
+  application: Application,
+  session: Session,
+  input: AnyInput,
+  frame: Buffer,
+  output: AnyOutput | undefined,
+) => void;
+
+function doneOf({ name }: CallRow): Done | undefined {
+  const step = repeatSteps.get(name);
+  if (step !== undefined)
+    return ({ repeats }, session, _input, frame, output) => repeats?.done(step, session, frame, output);
+  if (name !== 'C_GetAttributeValue') return undefined;
+  return ({ shared }, session, input, frame, output) =>
+    shared?.wasRead(session, input as CallInput<typeof name>, frame, output!);
+}
+
 /** Where a call goes, looked up once. */
 interface Route {
   readonly handler: AnyHandler | undefined;
   readonly hasSession: boolean;
-  readonly repeat: RepeatStep | undefined;
+  readonly done: Done | undefined;
+  /** Is told as well where the answer comes later. */
+  readonly isLong: boolean;
   count: number;
   failures: number;
 }
@@ -59,7 +79,8 @@ const routes: ReadonlyMap<CallRow, Route> = new Map(
     {
       handler: handlers[call.name as keyof Handlers] as AnyHandler | undefined,
       hasSession: call.arguments[0]?.kind === 'session',
-      repeat: repeatSteps.get(call.name),
+      done: doneOf(call),
+      isLong: repeatSteps.get(call.name)?.step === 'run',
       count: 0,
       failures: 0,
     },
@@ -135,15 +156,14 @@ function run(
   frame: Buffer,
 ): Eventually<AnyOutput | undefined> {
   const route = routes.get(call)!;
-  const { handler, hasSession, repeat } = route;
+  const { handler, hasSession, done, isLong } = route;
   route.count++;
   const on = hasSession ? application.session(input['hSession'] as number) : application;
   if (handler === undefined) throw ckr('CKR_FUNCTION_NOT_SUPPORTED', `CloudHSM has no ${call.name}`);
-  if (repeat === undefined || application.repeats === undefined) return handler(on, input, application);
   const output = handler(on, input, application);
-  if (isPromise(output) && repeat.step !== 'run') return output;
+  if (done === undefined || (isPromise(output) && !isLong)) return output;
   return andThen(output, (known) => {
-    application.repeats?.done(repeat, on as Session, frame, known);
+    done(application, on as Session, input, frame, known);
     return known;
   });
 }

@@ -3,7 +3,7 @@ import { ckr } from '../pkcs11/ckr.js';
 /** A session's memory that what carries its frames sees as well, and answers calls by: numbers, and where they are
  * (native/addon/transport/sessions.h). */
 export const SHARED_WORDS = 16;
-const words = { state: 0, found: 1, given: 2, finds: 3, finals: 4, handles: 6 } as const;
+const words = { state: 0, found: 1, given: 2, finds: 3, finals: 4, readLease: 5, handles: 6 } as const;
 const states = { none: 0, shared: 1, own: 2 } as const;
 const MOST_SHARED_HANDLES = SHARED_WORDS - words.handles;
 
@@ -68,6 +68,11 @@ export class Search {
   get shared(): Float64Array {
     if (this.#words === NO_WORDS) this.#words = new Float64Array(SHARED_WORDS);
     return this.#words;
+  }
+
+  /** Under which what the session has read is answered again (shared-sessions.ts). */
+  set readLease(lease: number) {
+    this.shared[words.readLease] = lease;
   }
 
   /** Since it was last asked. */

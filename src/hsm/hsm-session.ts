@@ -119,6 +119,7 @@ export class HsmSession {
   close(): void {
     this.#closed = true;
     this.logout();
+    this.hsm.leases.forget(this);
   }
 
   rememberInsert(handle: number): void {

@@ -33,7 +33,7 @@ import {
 } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
-import { type Lease, type LeaseRequest, Leases } from './leases.js';
+import { Leases, type Lender } from './leases.js';
 import { LastingWrites } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
@@ -94,16 +94,13 @@ export interface HsmConnectOptions extends ClientSwitches {
 }
 
 /** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
-export interface HsmConnection {
+export interface HsmConnection extends Partial<Lender> {
   readonly hsmId: string;
   /** What the HSM has proved to be, DER: of connections over TLS. */
   readonly certificate?: Buffer;
   /** Runs one command. Throws a Failure with a CKR code. `cause`: the connection's listener learns under this name of the
    * deviations that the HSM allows; they travel with the answer. */
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>>;
-  /** Has an operation repeated without commands, where the HSM is in this process; undefined where it has to be commands. Throws
-   * what they would. */
-  lease?(request: LeaseRequest): Lease | undefined;
   /** Logs out and forgets the connection's session keys. */
   close(): void;
 }
@@ -261,7 +258,7 @@ export class Hsm {
         this.#isPlain
           ? this.#run(session, name, request, cause)
           : this.#runUnder(session, name, request, cause),
-      lease: (request) => (this.#isPlain && !session.closed ? this.leases.give(session, request) : undefined),
+      ...this.leases.lenderTo(session, () => this.#isPlain),
       close: () => this.#openSessions.close(session),
     };
   }

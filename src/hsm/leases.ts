@@ -6,6 +6,7 @@ import type { Mechanism } from '../pkcs11/layouts.js';
 import type { CommandName } from './commands/index.js';
 import { keyFor } from './commands/key-use.js';
 import type { HsmSession } from './hsm-session.js';
+import { isSteady, ObjectChanges, ReadLease, type ReadRequest } from './read-lease.js';
 
 /*
  * A lease lets the client's side run one operation on one key again and again without asking: whoever asked would be answered the same
@@ -101,15 +102,33 @@ export const recallsOf = (name: CommandName): 'nothing' | 'key' | 'everything' =
   return recallOneKey.has(name) ? 'key' : 'everything';
 };
 
+/** What an HSM lets a client in its process do without commands; undefined for what has to be one. Throws what it would. */
+export interface Lender {
+  /** Repeats an operation. */
+  lease(request: LeaseRequest): Lease | undefined;
+  /** Answers what was just read as it was answered. */
+  read(request: ReadRequest): ReadLease | undefined;
+}
+
 /** The leases of one HSM. */
 export class Leases {
   readonly #live = new Set<Lease>();
+  readonly #reading = new Map<HsmSession, ReadLease>();
+  readonly #changes = new ObjectChanges();
 
   /** @param count is told what commands the leases stood for */
   constructor(private readonly count: (name: CommandName, times: number) => void) {}
 
-  /** Throws what the commands would. Undefined for what has to be a command each time. */
-  give(session: HsmSession, request: LeaseRequest): Lease | undefined {
+  /** While the HSM does what it is told, and the connection is open. */
+  lenderTo(session: HsmSession, isPlain: () => boolean): Lender {
+    const lends = (): boolean => isPlain() && !session.closed;
+    return {
+      lease: (request) => (lends() ? this.#lease(session, request) : undefined),
+      read: (request) => (lends() ? this.#read(session, request) : undefined),
+    };
+  }
+
+  #lease(session: HsmSession, request: LeaseRequest): Lease | undefined {
     const { object, work, longestInputBytes } = workOf(session, request);
     // Approvals are counted for each use.
     if (work === undefined || object.quorum !== undefined) return undefined;
@@ -120,8 +139,26 @@ export class Leases {
     return lease;
   }
 
-  /** Ends the leases on a key, or all of them. */
+  #read(session: HsmSession, request: ReadRequest): ReadLease | undefined {
+    if (!isSteady(session, request)) return undefined;
+    const known = this.#reading.get(session);
+    if (known !== undefined) return known;
+    const lease = new ReadLease(this.#changes.counts, this.count);
+    this.#reading.set(session, lease);
+    return lease;
+  }
+
+  /** A connection has ended. */
+  forget(session: HsmSession): void {
+    const lease = this.#reading.get(session);
+    this.#reading.delete(session);
+    lease?.settle();
+    lease?.onEnded?.();
+  }
+
+  /** Ends the leases on a key, or all of them, and what was read of it. */
   recall(handle?: number): void {
+    this.#changes.note(handle);
     for (const lease of this.#live) {
       if (handle !== undefined && lease.request.handle !== handle) continue;
       if (lease.onRecalled !== undefined) lease.onRecalled();
@@ -138,5 +175,6 @@ export class Leases {
 
   settle(): void {
     for (const lease of this.#live) lease.settle();
+    for (const lease of this.#reading.values()) lease.settle();
   }
 }

@@ -2,7 +2,7 @@ import type { Applications } from '../../src/bridge/applications.js';
 import type { InProcessChannel } from '../../src/bridge/in-process.js';
 import { CKR, type CkrName } from '../../src/pkcs11/ckr.js';
 import { type Field, infoLayouts } from '../../src/pkcs11/layouts.js';
-import type { CallInput, CallOutput } from '../../src/wire/arguments.js';
+import type { AttributeAnswer, AttributeQuery, CallInput, CallOutput } from '../../src/wire/arguments.js';
 import { Reader, Writer } from '../../src/wire/bytes.js';
 import {
   type ArgumentKind,
@@ -25,6 +25,15 @@ type ReadOutput = (reader: Reader, row: ArgumentRow, asked: unknown) => unknown;
 
 const writeNumber = (writer: Writer, value: number): void => writeU64(writer, value);
 
+/** None that asks for the entries of a template. */
+function writeQuery(writer: Writer, query: readonly AttributeQuery[]): void {
+  writer.u32(query.length);
+  for (const { type, room } of query) {
+    writer.u64(type);
+    writer.u64(room);
+  }
+}
+
 const writers: { readonly [Kind in ArgumentKind]?: WriteArgument } = {
   session: writeNumber,
   slot: (writer, value: number) => writer.slot(value),
@@ -38,6 +47,7 @@ const writers: { readonly [Kind in ArgumentKind]?: WriteArgument } = {
     else writeMechanism(writer, value);
   },
   template: writeTemplate,
+  query: writeQuery,
   room: writeNumber,
   list: writeNumber,
   slots: writeNumber,
@@ -52,6 +62,14 @@ function readList(reader: Reader): readonly number[] | { length: number } {
   const length = reader.u64();
   const entries = Array.from({ length: reader.u32() }, () => reader.u64());
   return entries.length === length ? entries : { length };
+}
+
+function readAnswers(reader: Reader, query: readonly AttributeQuery[]): AttributeAnswer[] {
+  return query.map(() => {
+    const lengthBytes = reader.room();
+    const value = reader.bytes(reader.u32());
+    return value.length === lengthBytes ? { lengthBytes, value } : { lengthBytes };
+  });
 }
 
 function readFields(reader: Reader, fields: readonly Field[]): Record<string, unknown> {
@@ -74,6 +92,7 @@ const readers: { readonly [Kind in ArgumentKind]?: ReadOutput } = {
     const bytes = reader.bytes(reader.u32());
     return bytes.length === length ? bytes : { length };
   },
+  query: (reader, _row, asked) => readAnswers(reader, asked as readonly AttributeQuery[]),
   list: readList,
   upTo: readList,
   fill: (reader, _row, asked) => reader.bytes(asked as number),

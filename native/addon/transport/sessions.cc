@@ -7,16 +7,22 @@ namespace transport {
 namespace {
 
 // The words of a session that src/cryptoki/search.ts shares.
-enum Word { State, Found, Given, Finds, Finals, Handles = 6, Words = 16 };
+enum Word { State, Found, Given, Finds, Finals, ReadLease, Handles, Words = 16 };
 constexpr double shared = 1;  // there is a search, and all that it has found is in the words
 
 std::uint16_t numberOf(const Napi::Object& said, const char* name) {
   return static_cast<std::uint16_t>(said.Get(name).As<Napi::Number>().Uint32Value());
 }
 
+// 0 is none.
+std::uint32_t leaseIn(const double* words) {
+  return words == nullptr ? 0 : static_cast<std::uint32_t>(words[ReadLease]);
+}
+
 }  // namespace
 
-Sessions::Sessions(const Napi::Object& said) : find_(numberOf(said, "find")), findFinal_(numberOf(said, "findFinal")) {}
+Sessions::Sessions(const Napi::Object& said)
+    : reads(said.Get("cameAgain").As<Napi::Uint8Array>()), find_(numberOf(said, "find")), findFinal_(numberOf(said, "findFinal")), read_(numberOf(said, "read")) {}
 
 void Sessions::share(std::uint32_t owner, std::uint64_t session, Napi::Float64Array words) {
   if (words.ElementLength() < Words) throw Napi::RangeError::New(words.Env(), "too few words of a session");
@@ -25,13 +31,23 @@ void Sessions::share(std::uint32_t owner, std::uint64_t session, Napi::Float64Ar
 
 void Sessions::unshare(std::uint32_t owner, std::uint64_t session) { sessions_.erase({owner, session}); }
 
+double* Sessions::wordsOf(std::uint32_t owner, const std::uint8_t* request) const {
+  const auto found = sessions_.find({owner, read<std::uint64_t>(request + 2)});
+  return found == sessions_.end() ? nullptr : found->second.words;
+}
+
+void Sessions::keep(std::uint32_t owner, const std::uint8_t* request, std::size_t length, const Octets& answer) {
+  if (length < headBytes) return;
+  reads.keep(owner, leaseIn(wordsOf(owner, request)), request + headBytes, length - headBytes, answer);
+}
+
 bool Sessions::take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer) {
   if (length < headBytes) return false;
   const auto call = read<std::uint16_t>(request);
-  if (call != find_ && call != findFinal_) return false;
-  const auto found = sessions_.find({owner, read<std::uint64_t>(request + 2)});
-  if (found == sessions_.end()) return false;
-  double* words = found->second.words;
+  if (call != find_ && call != findFinal_ && call != read_) return false;
+  double* words = wordsOf(owner, request);
+  if (call == read_) return reads.take(owner, leaseIn(words), request + headBytes, length - headBytes, answer);
+  if (words == nullptr) return false;
   return call == find_ ? find(words, request, length, answer) : findFinal(words, length, answer);
 }
 

@@ -9,19 +9,23 @@
 #include <unordered_map>
 
 #include "octets.h"
+#include "reads.h"
 
 namespace transport {
 
 class Sessions {
  public:
-  // said: the calls' numbers on the wire, {find, findFinal}
+  // said: the calls' numbers on the wire, {find, findFinal, read}, and cameAgain: see Reads
   explicit Sessions(const Napi::Object& said);
 
-  bool empty() const { return sessions_.empty(); }
   void share(std::uint32_t owner, std::uint64_t session, Napi::Float64Array words);
   void unshare(std::uint32_t owner, std::uint64_t session);
-  // Answers a request, if it can.
+  // Answers a request, if it can. Of one that reads attributes `reads` knows then whether it came again.
   bool take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer);
+  // The answer to such a request that has just been given by JavaScript, under the lease that the session has.
+  void keep(std::uint32_t owner, const std::uint8_t* request, std::size_t length, const Octets& answer);
+
+  Reads reads;
 
  private:
   struct Place {
@@ -39,11 +43,14 @@ class Sessions {
     Napi::Reference<Napi::Float64Array> keepsWords;
   };
 
+  // Nothing where the session is not shared.
+  double* wordsOf(std::uint32_t owner, const std::uint8_t* request) const;
   static bool find(double* words, const std::uint8_t* request, std::size_t length, Octets* answer);
   static bool findFinal(double* words, std::size_t length, Octets* answer);
 
   const std::uint16_t find_;
   const std::uint16_t findFinal_;
+  const std::uint16_t read_;
   std::unordered_map<Place, Session, HashOfPlace> sessions_;
 };
 

@@ -223,7 +223,7 @@ bool Transport::serve(Entry& entry, unsigned channel) {
 // Where it is answered, the answer is in repeated_.
 Repeats::Taken Transport::takeRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, Help help,
                                        std::optional<Job>* job) {
-  if (!sessions_.empty() && sessions_.take(owner, request, length, &repeated_)) return Repeats::Taken::Answered;
+  if (sessions_.take(owner, request, length, &repeated_)) return Repeats::Taken::Answered;
   if (repeats_.empty()) return Repeats::Taken::No;
   collect();
   EndedRepeat ended;
@@ -356,23 +356,16 @@ Napi::Value Transport::endRepeat(const Napi::CallbackInfo& info) {
   return ended ? toJs(info.Env(), ended->begun) : info.Env().Undefined();
 }
 
-void Transport::share(const Napi::CallbackInfo& info) {
-  const auto session = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
-  sessions_.share(info[0].As<Napi::Number>().Uint32Value(), session, info[2].As<Napi::Float64Array>());
-}
-
-void Transport::unshare(const Napi::CallbackInfo& info) {
-  const auto session = static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value());
-  sessions_.unshare(info[0].As<Napi::Number>().Uint32Value(), session);
-}
-
 Napi::Function Transport::define(Napi::Env env) {
   return DefineClass(env, "Transport",
                      {InstanceMethod<&Transport::open>("open"), InstanceMethod<&Transport::wake>("wake"),
                       InstanceMethod<&Transport::answer>("answer"), InstanceMethod<&Transport::close>("close"),
                       InstanceMethod<&Transport::repeat>("repeat"), InstanceMethod<&Transport::take>("take"),
                       InstanceMethod<&Transport::endRepeat>("endRepeat"), InstanceMethod<&Transport::share>("share"),
-                      InstanceMethod<&Transport::unshare>("unshare"), InstanceMethod<&Transport::settle>("settle")});
+                      InstanceMethod<&Transport::unshare>("unshare"),
+                      InstanceMethod<&Transport::lendReads>("lendReads"),
+                      InstanceMethod<&Transport::endReads>("endReads"),
+                      InstanceMethod<&Transport::keep>("keep"), InstanceMethod<&Transport::settle>("settle")});
 }
 
 Napi::Object exportTransport(Napi::Env env) {

@@ -62,6 +62,12 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void share(const Napi::CallbackInfo& info);
   // unshare(owner, session)
   void unshare(const Napi::CallbackInfo& info);
+  // lendReads(changes, uses) -> its number: see Reads
+  Napi::Value lendReads(const Napi::CallbackInfo& info);
+  // endReads(lease)
+  void endReads(const Napi::CallbackInfo& info);
+  // keep(owner, request, answer)
+  void keep(const Napi::CallbackInfo& info);
 
  private:
   struct Entry {
