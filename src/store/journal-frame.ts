@@ -45,13 +45,20 @@ export class FrameChange implements StoredChange {
   }
 }
 
-export interface Frame {
-  readonly sequence: number;
-  /** The frame that was durable when this one was written. */
-  readonly after: number;
-  /** In whole blocks. */
-  readonly lengthBytes: number;
-  readonly changes: readonly FrameChange[];
+export class Frame {
+  constructor(
+    readonly sequence: number,
+    /** The frame that was durable when this one was written. */
+    readonly after: number,
+    /** In whole blocks. */
+    readonly lengthBytes: number,
+    private readonly body: Buffer,
+  ) {}
+
+  /** Read anew each time. Throws RangeError. */
+  changes(): FrameChange[] {
+    return changesIn(this.body, this.sequence);
+  }
 }
 
 /** Frames begin at multiples of it: none shares what a disk writes as one thing with a frame that is durable already. */
@@ -95,7 +102,7 @@ export function encodeFrame(
   bytes.set(body, HEADER_BYTES);
   bytes.fill(0, length);
   bytes.set(checksum(bytes.subarray(0, length)));
-  return { bytes, frame: { sequence, after, lengthBytes, changes: changesIn(body, sequence) } };
+  return { bytes, frame: new Frame(sequence, after, lengthBytes, body) };
 }
 
 /** As u64; a BigInt for it would be an object. */
@@ -150,10 +157,8 @@ export function decodeFrame(bytes: Buffer, at: number, applied: number): Frame |
   const whole = bytes.subarray(at, at + length);
   if (checksum(whole).compare(whole, 0, CHECKSUM_BYTES) !== 0) return undefined;
   const after = Number(header.readBigUInt64LE(AFTER_AT));
-  return {
-    sequence,
-    after,
-    lengthBytes: roundedUp(length),
-    changes: changesIn(whole.subarray(HEADER_BYTES), sequence),
-  };
+  const frame = new Frame(sequence, after, roundedUp(length), whole.subarray(HEADER_BYTES));
+  // Whoever opens a store is told that it cannot be read, not who reads it later.
+  frame.changes();
+  return frame;
 }

@@ -26,7 +26,8 @@ interface JournalFile {
 
 type Done = (error: unknown, frame: Frame) => void;
 
-interface FoundFrame extends Frame {
+interface FoundFrame {
+  readonly frame: Frame;
   readonly file: JournalFile;
   readonly end: number;
 }
@@ -37,7 +38,7 @@ function framesIn(file: JournalFile, bytes: Buffer, applied: number): FoundFrame
   for (let at = 0; at < bytes.length; ) {
     const frame = decodeFrame(bytes, at, applied);
     at += frame?.lengthBytes ?? BLOCK_BYTES;
-    if (frame !== undefined) found.push({ ...frame, file, end: at });
+    if (frame !== undefined) found.push({ frame, file, end: at });
   }
   return found;
 }
@@ -45,17 +46,17 @@ function framesIn(file: JournalFile, bytes: Buffer, applied: number): FoundFrame
 /** Each frame names the one before it. Of two that name the same one the first was reported as failed, and is none. */
 function chainOf(found: readonly FoundFrame[], applied: number, directory: string): FoundFrame[] {
   const next = new Map<number, FoundFrame>();
-  for (const frame of found) {
-    const other = next.get(frame.after);
-    if (other === undefined || other.sequence < frame.sequence) next.set(frame.after, frame);
+  for (const one of found) {
+    const other = next.get(one.frame.after);
+    if (other === undefined || other.frame.sequence < one.frame.sequence) next.set(one.frame.after, one);
   }
   const chain: FoundFrame[] = [];
   let last = applied;
-  for (let frame = next.get(last); frame !== undefined; frame = next.get(last)) {
-    chain.push(frame);
-    last = frame.sequence;
+  for (let one = next.get(last); one !== undefined; one = next.get(last)) {
+    chain.push(one);
+    last = one.frame.sequence;
   }
-  if (found.some(({ after }) => after > last))
+  if (found.some(({ frame }) => frame.after > last))
     throw commandFailure(
       'CORRUPT_STORE',
       `the journal in ${directory} was damaged, or is of another time than data.mdb: it has what was written later than ${last}, and not what was written next`,
@@ -99,15 +100,15 @@ export class Journal {
       return framesIn(file, bytes, applied);
     });
     const journal = new Journal(directory, files, applied);
-    const frames = chainOf(found, applied, directory);
-    for (const { file, end, sequence } of frames) {
+    const chain = chainOf(found, applied, directory);
+    for (const { file, end, frame } of chain) {
       file.end = end;
-      file.last = sequence;
+      file.last = frame.sequence;
       journal.#active = files.indexOf(file);
-      journal.#last = sequence;
+      journal.#last = frame.sequence;
     }
     journal.#sequence = journal.#last;
-    return { journal, frames };
+    return { journal, frames: chain.map(({ frame }) => frame) };
   }
 
   /** The sequence number of the last frame that is durable. */

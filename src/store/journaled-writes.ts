@@ -63,7 +63,7 @@ export class JournaledWrites {
     private readonly commit: Commit,
   ) {
     this.#disk = new WritableDisk(directory);
-    if (pending.size > 0) this.#checkpointIn(CHECKPOINT_MS);
+    if (!pending.isEmpty) this.#checkpointIn(CHECKPOINT_MS);
   }
 
   /** Durable, and to be seen, when it resolves. */
@@ -96,7 +96,7 @@ export class JournaledWrites {
 
   #flushed(group: readonly Waiting[], error: unknown, frame: Frame): void {
     if (error === undefined) {
-      this.pending.add(frame.changes);
+      this.pending.add(frame);
       this.#bytes += frame.lengthBytes;
       this.#disk.took(frame.lengthBytes);
       for (const { done } of group) done();
@@ -139,7 +139,7 @@ export class JournaledWrites {
     this.#checkpoint = this.#commitPending().then(
       () => {
         this.#checkpoint = undefined;
-        if (this.pending.size > 0) this.#checkpointInTime();
+        if (!this.pending.isEmpty) this.#checkpointInTime();
       },
       (error) => {
         this.#checkpoint = undefined;

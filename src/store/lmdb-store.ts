@@ -150,7 +150,7 @@ function openBoth(directory: string): Opened {
     const applied = Number(db.getBinary(APPLIED)?.readBigUInt64LE() ?? 0);
     const { journal, frames } = Journal.open(directory, applied);
     const pending = new PendingChanges();
-    for (const { changes } of frames) pending.add(changes);
+    for (const frame of frames) pending.add(frame);
     const database = db;
     const lastCommit = new LastCommit(db);
     // What is no longer pending then is in LMDB for all who read.

@@ -1,4 +1,4 @@
-import type { FrameChange } from './journal-frame.js';
+import type { Frame, FrameChange } from './journal-frame.js';
 
 /** So few are put into their places one by one; more are sorted with all others. */
 const FEW = 32;
@@ -8,6 +8,8 @@ const nameOf = (key: Buffer): string => key.toString('latin1');
 /** What is durable in the journal and not in LMDB yet, by key: what readers see before they look there. */
 export class PendingChanges {
   readonly #changes: Map<string, FrameChange>;
+  /** Later frames, whose changes are not among them yet. */
+  #unread: Frame[] = [];
   /** Their names in ascending order, which for latin1 is the byte order; but for the last ones, which get their places when somebody
    * asks for an order: most writes are followed by another one. */
   #names: string[];
@@ -18,20 +20,30 @@ export class PendingChanges {
     this.#names = names;
   }
 
-  get size(): number {
-    return this.#changes.size;
+  get isEmpty(): boolean {
+    return this.#changes.size === 0 && this.#unread.length === 0;
   }
 
-  add(changes: readonly FrameChange[]): void {
-    for (const change of changes) {
-      const { name } = change;
-      const { size } = this.#changes;
-      this.#changes.set(name, change);
-      if (this.#changes.size > size) this.#last.push(name);
+  add(frame: Frame): void {
+    this.#unread.push(frame);
+  }
+
+  /** All changes: most writes are followed by another one before somebody looks. */
+  #read(): Map<string, FrameChange> {
+    if (this.#unread.length === 0) return this.#changes;
+    for (const frame of this.#unread) {
+      for (const change of frame.changes()) {
+        const { size } = this.#changes;
+        this.#changes.set(change.name, change);
+        if (this.#changes.size > size) this.#last.push(change.name);
+      }
     }
+    this.#unread = [];
+    return this.#changes;
   }
 
   #inOrder(): string[] {
+    this.#read();
     if (this.#last.length > FEW) this.#names = this.#names.concat(this.#last).sort();
     else for (const name of this.#last) this.#names.splice(this.#placeOf(name), 0, name);
     this.#last = [];
@@ -51,12 +63,12 @@ export class PendingChanges {
 
   /** The last change of a key, if one is pending. */
   get(key: Buffer): FrameChange | undefined {
-    return this.size === 0 ? undefined : this.#changes.get(nameOf(key));
+    return this.isEmpty ? undefined : this.#read().get(nameOf(key));
   }
 
   /** The last changes of the keys from `start` on and before `end`, in byte order: a copy. */
   range(start: Buffer, end: Buffer): FrameChange[] {
-    if (this.size === 0) return [];
+    if (this.isEmpty) return [];
     const names = this.#inOrder();
     const found = names.slice(this.#placeOf(nameOf(start)), this.#placeOf(nameOf(end)));
     return found.map((name) => this.#changes.get(name)!);
@@ -77,7 +89,8 @@ export class PendingChanges {
   }
 
   copy(): PendingChanges {
-    return new PendingChanges(new Map(this.#changes), [...this.#inOrder()]);
+    const names = [...this.#inOrder()];
+    return new PendingChanges(new Map(this.#changes), names);
   }
 }
 

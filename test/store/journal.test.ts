@@ -41,7 +41,7 @@ describe('the journal', () => {
     const { journal, frames } = Journal.open(folder, applied);
     journal.close();
     // Behind the byte of the table, which is 3.
-    return frames.flatMap(({ changes }) => changes.map(({ key }) => key.toString('utf8', 1)));
+    return frames.flatMap((frame) => frame.changes().map(({ key }) => key.toString('utf8', 1)));
   };
   async function written(journal: Journal, ...texts: string[]): Promise<void> {
     for (const text of texts) expect(await append(journal, change(text))).to.equal(undefined);
@@ -69,7 +69,7 @@ describe('the journal', () => {
       [9, 8],
       [10, 9],
     ]);
-    expect(frames[2]!.changes.map(({ key, value }) => ({ key, value }))).to.deep.equal([
+    expect(frames[2]!.changes().map(({ key, value }) => ({ key, value }))).to.deep.equal([
       { key: Buffer.from('\x03c'), value: change('c').value },
       { key: Buffer.from('\x03a'), value: undefined },
     ]);
