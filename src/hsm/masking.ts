@@ -1,6 +1,6 @@
 import { hmac, importSecretKey, randomBytes, type SecretKey } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
-import { decodeObject, encodeObject } from '../objects/record.js';
+import { decodeObject, encodeObject, isAsEncoded } from '../objects/record.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { SEALING_KEY_BYTES, seal, unseal } from '../store/sealing.js';
 import type { UserRecord } from './user-records.js';
@@ -23,6 +23,8 @@ export function newMaskingKey(): Buffer {
 export class MaskingKey {
   readonly #key: SecretKey;
   readonly #digestKey: SecretKey;
+  /** Of objects that came as the bytes it is made of. */
+  readonly #digests = new WeakMap<HsmObject, Buffer>();
 
   constructor(bytes: Buffer) {
     this.#key = importSecretKey(bytes);
@@ -40,6 +42,8 @@ export class MaskingKey {
 
   /** Equal on all HSMs of the cluster for equal objects. Under a key, because a weak secret could be found by its hash. */
   digest(object: HsmObject): Buffer {
+    const known = this.#digests.get(object);
+    if (known !== undefined) return known;
     const record = encodeObject(object);
     const digest = hmac('sha256', this.#digestKey, record);
     record.fill(0);
@@ -78,6 +82,7 @@ export class MaskingKey {
     const record = unseal(this.#key, IDENTITY, masked);
     if (record === undefined) throw ckr('CKR_FUNCTION_FAILED', OTHER_MASKING_KEY);
     const object = decodeObject(record);
+    if (isAsEncoded(record)) this.#digests.set(object, hmac('sha256', this.#digestKey, record));
     record.fill(0);
     return object;
   }

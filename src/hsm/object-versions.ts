@@ -61,8 +61,13 @@ export function versionChange({ handle, version }: HsmObject, objectDigest: Buff
   return { table: 'versions', key: entryKey({ handle, version, digest: state }), value: NOTHING };
 }
 
+const TOMBSTONE_LABEL = Buffer.from('destroyed');
+
 function tombstoneOf(handle: number): ObjectVersion {
-  const state = digest('sha256', Buffer.concat([Buffer.from('destroyed'), handleKey(handle)]));
+  const named = Buffer.allocUnsafe(TOMBSTONE_LABEL.length + 8);
+  named.set(TOMBSTONE_LABEL);
+  writeHandle(named, handle, TOMBSTONE_LABEL.length);
+  const state = digest('sha256', named);
   return { handle, version: DESTROYED, digest: state.subarray(0, OBJECT_DIGEST_BYTES) };
 }
 

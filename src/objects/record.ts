@@ -160,6 +160,29 @@ export function decodeObject(record: Buffer): HsmObject {
   return quorum === undefined ? object : { ...object, quorum };
 }
 
+/** Whether these are the bytes that `encodeObject` makes of the object in them; false also of some that are. The record must be whole. */
+export function isAsEncoded(record: Buffer): boolean {
+  const reader = new Reader(record);
+  const form = formOf.get(reader.u8());
+  if (form !== forms.plain && form !== forms.withQuorum) return false;
+  form.head(reader);
+  let names = 0;
+  for (let lengthBytes = reader.u8(); lengthBytes > 0; lengthBytes = reader.u8()) {
+    reader.skip(lengthBytes);
+    names++;
+  }
+  // An owner and another user have one order.
+  if (names > 2) return false;
+  let last = -1;
+  for (let left = reader.u32(); left > 0; left--) {
+    const type = reader.u32();
+    if (type <= last) return false;
+    last = type;
+    reader.skip(reader.u32());
+  }
+  return true;
+}
+
 /** An object whose attributes are read when they are asked for. */
 export interface ObjectView extends VisibleObject {
   readonly attributes: StoredAttributes;
