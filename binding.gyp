@@ -30,6 +30,7 @@
         "native/addon/tls/stream.cc",
         "native/addon/transport/group.cc",
         "native/addon/transport/helping.cc",
+        "native/addon/transport/large-frame.cc",
         "native/addon/transport/offer.cc",
         "native/addon/transport/reads.cc",
         "native/addon/transport/repeats.cc",

@@ -5,7 +5,7 @@ import { limits } from '../base/limits.js';
 import type { Begun, Repeater, RepeatTerms } from '../cryptoki/repeats.js';
 import type { SessionSharer } from '../cryptoki/shared-sessions.js';
 import { MalformedFrame } from '../wire/bytes.js';
-import { numberOfCall } from '../wire/calls.js';
+import { type CallRow, calls, numberOfCall } from '../wire/calls.js';
 import { framed } from '../wire/frames.js';
 import { writeOffer } from '../wire/handshake.js';
 
@@ -43,6 +43,7 @@ interface NativePart {
     onEnded: (repeat: number, begun: Begun | undefined) => void,
     decided: DecidedCalls,
   ) => NativeTransport;
+  release(frame: Buffer): void;
   readonly layoutVersion: number;
   readonly channels: number;
   readonly channelBytes: number;
@@ -85,6 +86,12 @@ function copyOfInbox(lengthBytes: number): Buffer {
   return frame;
 }
 
+/** Data of any length would be collected late: V8 looks through its whole heap for it. */
+function release(frame: Buffer): void {
+  const call: CallRow | undefined = calls[frame.readUInt16LE(0)];
+  if (call?.pieces !== undefined) native.release(frame);
+}
+
 function failed(group: number, error: unknown): undefined {
   receivers.get(group)?.fail(error);
   close(group);
@@ -95,9 +102,15 @@ function onRequest(group: number, channel: number, lengthBytes: number, large?: 
   if (receiver === undefined) return undefined;
   try {
     const answer = receiver.receive(large ?? copyOfInbox(lengthBytes), channel);
-    if (!isPromise(answer)) return answer;
+    if (!isPromise(answer)) {
+      if (large !== undefined) release(large);
+      return answer;
+    }
     answer.then(
-      (later) => transport.answer(group, channel, later),
+      (later) => {
+        if (large !== undefined) release(large);
+        transport.answer(group, channel, later);
+      },
       (error) => failed(group, error),
     );
     return undefined;

@@ -1,8 +1,9 @@
 import type { Eventually } from '../base/eventually.js';
 
-/** What is asked of the HSM at a time, and up to how many bytes a request is answered from it. */
-const BLOCK_BYTES = 4096;
-const SMALL_BYTES = 256;
+/** Requests of up to so many bytes are answered from what is there. */
+const SMALL_BYTES = 1024;
+/** What is asked of the HSM at a time: enough for some requests. */
+const blockBytes = (lengthBytes: number): number => Math.max(4096, 16 * lengthBytes);
 /** A program that asks again within this asks again and again. */
 const AGAIN_MS = 50;
 /** Bytes that nobody has asked for by then are not handed out. */
@@ -33,7 +34,7 @@ export class RandomReserve {
     if (lengthBytes <= this.#bytes.length - this.#at) return this.#handOut(lengthBytes);
     if (!again) return ask(lengthBytes);
     const epoch = this.#epoch;
-    return ask(BLOCK_BYTES).then((block) => {
+    return ask(blockBytes(lengthBytes)).then((block) => {
       if (epoch === this.#epoch) this.#keep(block, lengthBytes);
       const bytes = Buffer.from(block.subarray(0, lengthBytes));
       block.fill(0);

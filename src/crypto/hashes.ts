@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import type { Eventually } from '../base/eventually.js';
 import { CryptoError } from './errors.js';
 import { native, outputBuffer } from './native.js';
 
@@ -34,6 +35,14 @@ export function digest(hash: HashName, data: Uint8Array): Buffer {
   const output = outputBuffer(hashLengthBytes[hash]);
   native.digest(hashRow[hash], data, output);
   return output;
+}
+
+/** More than this takes longer than handing it to another thread does. */
+const LONG_BYTES = 256 * 1024;
+
+/** As `digest`; on a native thread where that takes long. Nobody may write to `data` until then. */
+export function digestAnywhere(hash: HashName, data: Uint8Array): Eventually<Buffer> {
+  return data.length < LONG_BYTES ? digest(hash, data) : native.digestElsewhere(hashRow[hash], data);
 }
 
 /** A hash computed piece by piece. */

@@ -9,6 +9,7 @@ export {
   blockLengthBytes,
   createDigest,
   digest,
+  digestAnywhere,
   type HashName,
   hashLengthBytes,
   type RunningDigest,

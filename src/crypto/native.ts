@@ -109,6 +109,7 @@ interface NativeCrypto {
   readonly hashNames: readonly string[];
   readonly curves: readonly NativeCurve[];
   digest(hash: number, data: Bytes, output: Bytes): void;
+  digestElsewhere(hash: number, data: Bytes): Promise<Buffer>;
   randomFill(output: Bytes): void;
   encryptZeros(mode: number, key: Bytes, output: Bytes): void;
   AsymmetricKey: new (der: Bytes, isPrivate: boolean) => NativeAsymmetricKey;

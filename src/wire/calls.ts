@@ -69,7 +69,8 @@ export interface CallRow {
   /** CloudHSM has no such function (reference section 3): it looks at no argument. */
   readonly absent?: true;
   /** Data that no frame holds goes through these, as its hash is "without limit" (reference sections 0, 9.3): Update for its
-   * pieces and, for a call that takes it whole, Final. The arguments are a session, the data, and what Final has. */
+   * pieces and, for a call that takes it whole, Final. The arguments are a session, the data, and what Final has. Nothing of the
+   * request is kept when it is answered. */
   readonly pieces?: { readonly update: string; readonly final?: string };
 }
 

@@ -44,6 +44,11 @@ describe('random bytes of an HSM elsewhere', () => {
     expect(await take(32)).to.deep.equal(Buffer.alloc(32, 3));
   });
 
+  it('come in blocks of some of what is asked for', async () => {
+    for (let times = 0; times < 1 + 16; times++) await take(1024);
+    expect(hsm.asked).to.deep.equal([1024, 16 * 1024]);
+  });
+
   it('are cleansed where they came in', async () => {
     await take(32);
     await take(32);
@@ -51,9 +56,9 @@ describe('random bytes of an HSM elsewhere', () => {
   });
 
   it('are asked for as many as they are when they are many', async () => {
-    await take(257);
+    await take(1025);
     await take(100_000);
-    expect(hsm.asked).to.deep.equal([257, 100_000]);
+    expect(hsm.asked).to.deep.equal([1025, 100_000]);
   });
 
   it('of before are handed out no more after they were discarded', async () => {

@@ -5,6 +5,7 @@ import {
   constantTimeEqual,
   createDigest,
   digest,
+  digestAnywhere,
   type HashName,
   hashLengthBytes,
   hashPassword,
@@ -42,6 +43,18 @@ describe('hashes', () => {
       }
     });
   }
+
+  it('are the same on another thread, many at once, and keep their data until then', async () => {
+    const data = Array.from({ length: 8 }, (_, at) => randomBytes(256 * 1024 + at));
+    const answers = hashes.flatMap((hash) =>
+      data.map((bytes) => ({ hash, bytes, value: digestAnywhere(hash, bytes) })),
+    );
+    for (const { hash, bytes, value } of answers) {
+      expect(value).to.be.a('promise');
+      expect(await value).to.deep.equal(createHash(hash).update(bytes).digest());
+    }
+    expect(digestAnywhere('sha256', ascii('abc'))).to.deep.equal(digest('sha256', ascii('abc')));
+  });
 
   it('refuses a finished digest, an unknown hash, and what is not bytes', async () => {
     const running = createDigest('sha256');

@@ -1,4 +1,4 @@
-import { createHash, createVerify, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, createVerify, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +93,21 @@ describe('graphene-pk11', () => {
     );
     const digest = session.createDigest('SHA256').once(Buffer.from('abc'));
     expect(digest).to.deep.equal(createHash('sha256').update('abc').digest());
+  });
+
+  // What does not fit a turn of the shared memory, and, from 256 KiB on, is hashed on another thread.
+  it('digests data of any length, whole and in parts, again and again', () => {
+    for (const lengthBytes of [65_000, 65_536, 262_143, 262_144, 1_048_577, 5_000_000]) {
+      const data = randomBytes(lengthBytes);
+      const expected = createHash('sha512').update(data).digest();
+      for (let round = 0; round < 3; round++) {
+        expect(session.createDigest('SHA512').once(data).equals(expected)).to.equal(true);
+        const running = session.createDigest('SHA512');
+        running.update(data.subarray(0, lengthBytes >> 1));
+        running.update(data.subarray(lengthBytes >> 1));
+        expect(running.final().equals(expected)).to.equal(true);
+      }
+    }
   });
 
   it('imports a public key and verifies with it', () => {

@@ -10,6 +10,7 @@
 #include "key-material.h"
 #include "keys.h"
 #include "message-keys.h"
+#include "work.h"
 
 namespace crypto {
 
@@ -33,6 +34,17 @@ Napi::Value digest(const Napi::CallbackInfo& info) {
   require(EVP_DigestUpdate(context.get(), data.data, data.length), "the hash failed");
   require(EVP_DigestFinal_ex(context.get(), output, nullptr), "the hash failed");
   return info.Env().Undefined();
+}
+
+// digestElsewhere(hashRow, data) -> a promise of the hash value. The data must stay as it is until then.
+Napi::Value digestElsewhere(const Napi::CallbackInfo& info) {
+  const EVP_MD* hash = fetchedHash(info[0].As<Napi::Number>().Uint32Value());
+  return run(info.Env(), RunOn::WorkerThread,
+             [hash, data = viewOf(info[1]), kept = Napi::Persistent(info[1].As<Napi::Object>())] {
+               Bytes value(static_cast<std::size_t>(EVP_MD_get_size(hash)));
+               require(EVP_Digest(data.data, data.length, value.data(), nullptr, hash, nullptr), "the hash failed");
+               return value;
+             });
 }
 
 // randomFill(output)
@@ -93,6 +105,7 @@ Napi::Object exportCrypto(Napi::Env env) {
   exports.Set("setErrorClass", Napi::Function::New<setErrorClass>(env));
   exports.Set("hashNames", hashNames(env));
   exports.Set("curves", curveTable(env));
+  exports.Set("digestElsewhere", Napi::Function::New<guarded<digestElsewhere>>(env));
   exports.Set("digest", Napi::Function::New<guarded<digest>>(env));
   exports.Set("randomFill", Napi::Function::New<guarded<randomFill>>(env));
   exports.Set("encryptZeros", Napi::Function::New<guarded<encryptZeros>>(env));

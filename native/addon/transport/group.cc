@@ -14,12 +14,20 @@ namespace {
 // Through a volatile pointer memset stays, also where nothing reads the bytes any more.
 void* (*const volatile overwrite)(void*, int, size_t) = std::memset;
 
+constexpr size_t MOST_EXPECTED_BYTES = 2 * 1024 * 1024;
+
 }  // namespace
 
+void cleanse(std::vector<uint8_t>& bytes) {
+  if (!bytes.empty()) overwrite(bytes.data(), 0, bytes.size());
+}
+
 void Frame::clear() {
-  if (!bytes_.empty()) overwrite(bytes_.data(), 0, bytes_.size());
+  cleanse(bytes_);
   bytes_ = {};
 }
+
+void Frame::expect(size_t length) { bytes_.reserve(std::min(length, MOST_EXPECTED_BYTES)); }
 
 void Frame::append(const uint8_t* bytes, size_t length) {
   if (bytes_.capacity() - bytes_.size() < length) {
@@ -59,6 +67,7 @@ Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* 
   if (whole) {
     std::memcpy(inbox, from->data, part);
   } else {
+    if (channel.done == 0) channel.frame.expect(channel.length);
     channel.frame.append(from->data, part);
   }
   channel.done += part;
@@ -71,8 +80,6 @@ Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* 
   *length = channel.length;
   return Found::Request;
 }
-
-void Group::handedOn(unsigned index) { channels_[index].frame.clear(); }
 
 void Group::putBack(unsigned index) {
   channels_[index].state = State::Receiving;

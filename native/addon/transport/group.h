@@ -13,14 +13,20 @@
 
 namespace transport {
 
+void cleanse(std::vector<uint8_t>& bytes);
+
 // Overwrites its bytes when it is emptied or destroyed: frames hold PINs and keys.
 class Frame {
  public:
   ~Frame() { clear(); }
   void clear();
+  // Makes room for what is announced, as far as that costs nothing should it never come.
+  void expect(size_t length);
   void append(const uint8_t* bytes, size_t length);
   const uint8_t* data() const { return bytes_.data(); }
   size_t size() const { return bytes_.size(); }
+  // All of it, which the caller overwrites.
+  std::vector<uint8_t> take() { return std::move(bytes_); }
 
  private:
   std::vector<uint8_t> bytes_;
@@ -51,7 +57,9 @@ class Group {
   Found look(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
   const Frame& large(unsigned index) const { return channels_[index].frame; }
   // The request was handed on: forgets its large frame.
-  void handedOn(unsigned index);
+  void handedOn(unsigned index) { channels_[index].frame.clear(); }
+  // Hands on a large frame.
+  std::vector<uint8_t> takeLarge(unsigned index) { return channels_[index].frame.take(); }
   // The next look finds the request that is under way once more: one that a single turn held.
   void putBack(unsigned index);
   // Answers the request that is under way on a channel; false where none is.

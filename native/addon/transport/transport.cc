@@ -8,6 +8,7 @@
 #include <new>
 
 #include "../addon-data.h"
+#include "large-frame.h"
 #include "offer.h"
 
 namespace transport {
@@ -268,11 +269,7 @@ void Transport::deliver(Entry& entry, unsigned channel, size_t length) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
   Napi::Value large = env.Undefined();
-  if (length > CHANNEL_DATA_BYTES) {
-    const Frame& frame = entry.group.large(channel);
-    large = Napi::Buffer<uint8_t>::Copy(env, frame.data(), frame.size());
-    entry.group.handedOn(channel);
-  }
+  if (length > CHANNEL_DATA_BYTES) large = handOn(env, entry.group.takeLarge(channel));
   const Napi::Value answer =
       onRequest_.Call({Napi::Number::New(env, entry.id), Napi::Number::New(env, channel),
                        Napi::Number::New(env, static_cast<double>(length)), large});
@@ -371,6 +368,7 @@ Napi::Function Transport::define(Napi::Env env) {
 Napi::Object exportTransport(Napi::Env env) {
   Napi::Object exports = Napi::Object::New(env);
   exports.Set("Transport", Transport::define(env));
+  exports.Set("release", Napi::Function::New<letGo>(env));
   exports.Set("layoutVersion", Napi::Number::New(env, CHANNEL_LAYOUT_VERSION));
   exports.Set("channels", Napi::Number::New(env, GROUP_CHANNELS));
   exports.Set("channelBytes", Napi::Number::New(env, CHANNEL_BYTES));

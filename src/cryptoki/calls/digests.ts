@@ -1,5 +1,5 @@
-import { andThen } from '../../base/eventually.js';
-import { createDigest, digest, hashLengthBytes } from '../../crypto/index.js';
+import { andThen, type Eventually } from '../../base/eventually.js';
+import { createDigest, digestAnywhere, hashLengthBytes } from '../../crypto/index.js';
 import { noParameter } from '../../mechanisms/mechanism.js';
 import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
@@ -8,7 +8,7 @@ import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
 import type { DigestOperation } from '../operations.js';
 import type { Session } from '../session.js';
 
-function give(session: Session, operation: DigestOperation, room: Room, produce: () => Buffer) {
+function give(session: Session, operation: DigestOperation, room: Room, produce: () => Eventually<Buffer>) {
   const output = fillRoom(room, exactly(operation.lengthBytes), produce, () => session.end('digest'));
   return andThen(output, (pDigest) => ({ pDigest }));
 }
@@ -32,7 +32,7 @@ export const digestCalls = {
     endOnFailure(session, 'digest', () => {
       const operation = session.operation('digest');
       decideForm(operation, 'whole');
-      return give(session, operation, pDigest, () => digest(operation.hash, pData));
+      return give(session, operation, pDigest, () => digestAnywhere(operation.hash, pData));
     }),
 
   C_DigestUpdate: (session, { pPart }) =>
