@@ -1,6 +1,5 @@
 #include "transport.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,8 +21,9 @@ constexpr unsigned MOST_IN_VAIN = 4;
 constexpr unsigned LOOKS = 16;
 // Programs are not told for less than this that no other processor is used any more.
 constexpr uint64_t BUSY_NS = 1'000'000;
-// A program that was answered the one call of an operation makes the other within this, if it has a processor.
-constexpr uint64_t EXPECTED_NS = 50'000;
+// A program that was answered the one call of an operation makes the other within this, if it has a processor. Whoever yields
+// ours meanwhile gets it back only when another thread's long operation is over, or its time.
+constexpr uint64_t EXPECTED_NS = 20'000;
 // A request that takes longer than this waits for something, and uses no processor.
 constexpr uint64_t WORK_NS = 20'000'000;
 
@@ -146,11 +146,7 @@ void Transport::work() {
     bool found = round(Where::Everywhere, deadline);
     for (unsigned i = 0; i < LOOKS && !found; i++) {
       if (lookElsewhere()) break;
-      if (awayLong_ < spareProcessors_) {
-        shared_pause();
-      } else {
-        sched_yield();
-      }
+      shared_pause();
       found = round(Where::WhereCallsCame, deadline);
     }
     // It was read for what was found.
