@@ -377,5 +377,7 @@ function insertedBy(connection: HsmConnection, all: readonly Buffer[]): Eventual
 }
 
 function reasonsOf(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
-  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const reasons: unknown[] = [];
+  for (const result of results) if (result.status === 'rejected') reasons.push(result.reason);
+  return reasons;
 }

@@ -64,8 +64,10 @@ export function handleKey(handle: number): Buffer {
 }
 
 export function writeHandle(key: Buffer, handle: number, at: number): void {
-  key.writeUInt32BE(Math.floor(handle / 2 ** 32), at);
-  key.writeUInt32BE(handle % 2 ** 32, at + 4);
+  // Not `%`, which takes twice as long for such numbers.
+  const high = Math.floor(handle / 2 ** 32);
+  key.writeUInt32BE(high, at);
+  key.writeUInt32BE(handle - high * 2 ** 32, at + 4);
 }
 
 function handleAt(key: Buffer, at: number): number {
