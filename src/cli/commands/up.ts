@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Config, type ConfigInput, loadConfig } from '../../base/config.js';
 import { asCommandFailure, commandFailure, describeError, Failure } from '../../base/errors.js';
@@ -20,11 +19,6 @@ export interface UpOptions {
 }
 
 const binary = fileURLToPath(new URL('../../../../bin/cloudhsm-local.mjs', import.meta.url));
-
-const THREADS_OF_V8 = 4;
-
-/** While an engine is new, V8 compiles on as many threads as Node gives it: they must not take the event loop's processor. */
-const nodeOptions = [`--v8-pool-size=${Math.min(THREADS_OF_V8, Math.max(1, availableParallelism() - 1))}`];
 
 /** The settings that the user stated on the command line. */
 function overridesOf({ hsms, profile }: UpOptions): ConfigInput {
@@ -63,7 +57,7 @@ async function startDetached(home: Home, { hsms, profile, config }: UpOptions): 
   if (profile !== undefined) words.push('--profile', profile);
   if (config !== undefined) words.push('--config', config);
   const { OPENSSL_CONF: _, ...env } = process.env;
-  const engine = spawn(process.execPath, [...nodeOptions, binary, ...words], {
+  const engine = spawn(process.execPath, [binary, ...words], {
     detached: true,
     env,
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
