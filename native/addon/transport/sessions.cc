@@ -22,7 +22,10 @@ std::uint32_t leaseIn(const double* words) {
 }  // namespace
 
 Sessions::Sessions(const Napi::Object& said)
-    : reads(said.Get("cameAgain").As<Napi::Uint8Array>()), find_(numberOf(said, "find")), findFinal_(numberOf(said, "findFinal")), read_(numberOf(said, "read")) {}
+    : reads(said.Get("cameAgain").As<Napi::Uint8Array>()),
+      find_(numberOf(said, "find")),
+      findFinal_(numberOf(said, "findFinal")),
+      read_(numberOf(said, "read")) {}
 
 void Sessions::share(std::uint32_t owner, std::uint64_t session, Napi::Float64Array words) {
   if (words.ElementLength() < Words) throw Napi::RangeError::New(words.Env(), "too few words of a session");
