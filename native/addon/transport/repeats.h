@@ -23,6 +23,7 @@
 
 #include "../repeatable.h"
 #include "octets.h"
+#include "place.h"
 
 namespace transport {
 
@@ -132,17 +133,6 @@ class Repeats {
   void returned(const Job& job);
 
  private:
-  struct Place {
-    std::uint32_t owner;
-    std::uint64_t session;
-    bool operator==(const Place& other) const { return owner == other.owner && session == other.session; }
-  };
-  struct HashOfPlace {
-    std::size_t operator()(const Place& place) const {
-      return static_cast<std::size_t>(place.session * 31 + place.owner);
-    }
-  };
-
   std::uint32_t lastId_ = 0;
   std::unordered_map<Place, std::vector<std::pair<std::uint32_t, Repeat>>, HashOfPlace> repeats_;
   std::unordered_map<std::uint32_t, Place> places_;

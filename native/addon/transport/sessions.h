@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "octets.h"
+#include "place.h"
 #include "reads.h"
 
 namespace transport {
@@ -28,16 +29,6 @@ class Sessions {
   Reads reads;
 
  private:
-  struct Place {
-    std::uint32_t owner;
-    std::uint64_t session;
-    bool operator==(const Place& other) const { return owner == other.owner && session == other.session; }
-  };
-  struct HashOfPlace {
-    std::size_t operator()(const Place& place) const {
-      return static_cast<std::size_t>(place.session * 31 + place.owner);
-    }
-  };
   struct Session {
     double* words;
     Napi::Reference<Napi::Float64Array> keepsWords;
