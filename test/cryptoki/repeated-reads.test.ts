@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Applications } from '../../src/bridge/applications.js';
 import type { Cluster } from '../../src/cluster/cluster.js';
-import { ClusterClient } from '../../src/cluster/cluster-client.js';
 import { callCounts } from '../../src/cryptoki/dispatch.js';
 import type { ReadinessRecord } from '../../src/cryptoki/readiness.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { type AttributeAnswer, ROOM_QUERY } from '../../src/wire/arguments.js';
 import { type ClusterOptions, loggedIn, memoryEngine, PASSWORD } from '../support/in-process.js';
 import { template } from '../support/program.js';
+import { watchSentCommands } from '../support/sent-commands.js';
 import { Signer, VALUE } from '../support/signer.js';
 
 const RUNS = Number(process.env['CLOUDHSM_LOCAL_PROPERTY_RUNS'] ?? 60);
@@ -27,28 +27,14 @@ describe('attributes that are read again and again', () => {
   let readiness: ReadinessRecord;
   let program: Signer;
   let others: Signer[];
-  /** Commands that reached an HSM since the last look. */
-  let sent: string[];
-  const send = ClusterClient.prototype.send;
+  const sent = watchSentCommands();
 
   async function start(options: ClusterOptions = {}): Promise<void> {
     ({ applications, cluster, readiness } = await memoryEngine(options));
     others = [];
     program = await Signer.open(applications);
   }
-  before(() => {
-    ClusterClient.prototype.send = function (this: ClusterClient, ...given: Parameters<typeof send>) {
-      sent.push(given[0]);
-      return send.apply(this, given);
-    } as typeof send;
-  });
-  after(() => {
-    ClusterClient.prototype.send = send;
-  });
-  beforeEach(async () => {
-    sent = [];
-    await start();
-  });
+  beforeEach(() => start());
   afterEach(() => {
     for (const { wire } of [program, ...others]) wire.close();
   });
@@ -67,13 +53,8 @@ describe('attributes that are read again and again', () => {
     const [{ value, lengthBytes }] = output['pTemplate'] as [AttributeAnswer];
     return value?.toString() ?? lengthBytes;
   }
-  /** Until the engine answers by itself, which is shown by no more commands. */
-  async function untilRepeated(hObject: number, how: How = {}): Promise<void> {
-    for (let time = 0; time < 4; time++) await read(hObject, how);
-    sent = [];
-    await read(hObject, how);
-    expect(sent, 'commands while it is repeated').to.deep.equal([]);
-  }
+  const untilRepeated = (hObject: number, how: How = {}): Promise<void> =>
+    sent.untilRepeated(() => read(hObject, how));
   const setLabel = (hObject: number, label: string, by = program) =>
     by.must('C_SetAttributeValue', { hObject, pTemplate: template({ CKA_LABEL: Buffer.from(label) }) });
   /** As the tools do, on every HSM. */
@@ -106,7 +87,7 @@ describe('attributes that are read again and again', () => {
     const again = [];
     for (const how of ways) again.push(await read(key, how));
     expect(again).to.deep.equal(first);
-    expect(sent).to.deep.equal([]);
+    expect(sent.names).to.deep.equal([]);
     expect(await read(key, { hSession: 1 })).to.equal('CKR_SESSION_HANDLE_INVALID');
   });
 
@@ -234,19 +215,19 @@ describe('attributes that are read again and again', () => {
     const use = readiness.uses().find(({ deviation }) => deviation === 'read-secret');
     expect(use).to.include({ count: 5, call: 'C_GetAttributeValue' });
     expect(await read(key, { type: CKA.CKA_VALUE })).to.equal(VALUE.toString());
-    sent = [];
+    sent.names = [];
     const outcomes = [{ type: CKA.CKA_MODULUS }, { type: CKA.CKA_KEY_TYPE, room: 2 }];
     for (const how of outcomes) for (let time = 0; time < 5; time++) await read(key, how);
-    expect(sent).to.deep.equal(Array.from({ length: 10 }, () => 'getAttributes'));
+    expect(sent.names).to.deep.equal(Array.from({ length: 10 }, () => 'getAttributes'));
   });
 
   it('are commands each time where the HSM counts them', async () => {
     program.wire.close();
     await start({ commandsPerSecond: 1_000_000 });
     const key = await program.aesKey(OLD);
-    sent = [];
+    sent.names = [];
     for (let time = 0; time < 5; time++) await read(key);
-    expect(sent).to.have.length(5);
+    expect(sent.names).to.have.length(5);
   });
 
   it('count as calls and as commands, each one', async () => {
