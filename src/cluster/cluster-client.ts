@@ -7,7 +7,7 @@ import type { KeyAccess } from '../hsm/key-access.js';
 import type { Lease, LeaseRequest } from '../hsm/leases.js';
 import type { ReadLease, ReadRequest } from '../hsm/read-lease.js';
 import type { Role } from '../hsm/roles.js';
-import { HsmUnavailable } from '../hsm/unavailable.js';
+import { isLoss } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
@@ -24,8 +24,6 @@ export interface ClientOptions extends SeatOptions {
 
 /** Commands that have a method of their own, which looks whether the key may be used. */
 type KeyCommand = 'describeKey' | 'deriveKey' | 'wrapKey' | 'unwrapKey';
-
-const isLost = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
 
 const isMissing = (error: unknown): boolean =>
   error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
@@ -111,7 +109,9 @@ export class ClusterClient {
   /** Where an object lives. Session keys of HSMs elsewhere are known without asking: whether one is still there, the command that
    * is given next finds out. Throws CKR_OBJECT_HANDLE_INVALID. */
   locate(handle: number): Eventually<AnswerOf<'locateObject'>> {
-    return this.#seats.isSessionKey(handle) ? { token: false } : this.#seats.send('locateObject', { handle });
+    return this.#seats.sessionKeys.has(handle)
+      ? { token: false }
+      : this.#seats.send('locateObject', { handle });
   }
 
   /** The handle of the new key. */
@@ -219,7 +219,7 @@ export class ClusterClient {
         (promoted) =>
           promoted &&
           andThen(this.#settle([promoted]), () => {
-            this.#seats.forgetSessionKey(handle);
+            this.#seats.sessionKeys.forget(handle);
             return connection.send('endSessionObject', { handle });
           }),
       ),
@@ -241,8 +241,8 @@ export class ClusterClient {
     const [{ handle }] = created;
     let isToken = false;
     for (const one of created) {
-      if (one.masked === undefined) this.#seats.noteSessionKey(one.handle);
-      else isToken = true;
+      if (one.masked !== undefined) isToken = true;
+      else if (this.#seats.spreads) this.#seats.sessionKeys.note(one.handle, one.destroyable);
     }
     return isToken ? this.#insertOrGiveUp(created, cause).then(() => handle) : handle;
   }
@@ -280,14 +280,14 @@ export class ClusterClient {
     const insert = () => this.#seats.sendToAll((connection) => insertedBy(connection, all));
     let results = await insert();
     // All of them were lost: the next ones take it. Inserting it twice changes nothing.
-    while (reasonsOf(results).filter(isLost).length === results.length) results = await insert();
+    while (reasonsOf(results).filter(isLoss).length === results.length) results = await insert();
     // One left meanwhile, and another one may have come.
     if (results.length - reasonsOf(results).length < wanted) {
       await this.#seats.whenCome();
       if (this.#seats.writable.length >= wanted) results = await insert();
     }
     const failures = reasonsOf(results);
-    const refused = failures.find((reason) => !isLost(reason));
+    const refused = failures.find((reason) => !isLoss(reason));
     const taken = results.length - failures.length;
     if (refused === undefined && taken >= this.#minimumNodes) return taken;
     if (refused instanceof Failure) throw refused;
@@ -307,26 +307,35 @@ export class ClusterClient {
     const atHome = created
       .filter(({ masked }) => masked === undefined)
       .map(async ({ handle }) => {
-        this.#seats.forgetSessionKey(handle);
+        this.#seats.sessionKeys.forget(handle);
         await (await this.#seats.home()).send('endSessionObject', { handle });
       });
     await Promise.allSettled([onAll, ...atHome]);
   }
 
-  /** Removes an object from every HSM that has it; `accept` as for `setAttributes`. */
-  destroyObject(handle: number, accept?: (token: boolean) => void): Eventually<void> {
+  /** Removes an object from every HSM that has it; `accept` as for `setAttributes`. Who destroys a session key need not wait for an
+   * HSM elsewhere that will not refuse it. */
+  destroyObject(handle: number, accept: (token: boolean) => void = () => undefined): Eventually<void> {
     this.#availability.forget(handle);
+    const { sessionKeys } = this.#seats;
+    if (sessionKeys.mayLeave(handle)) {
+      accept(false);
+      return andThen(this.#seats.home(), (home) => sessionKeys.leave(home, handle));
+    }
     const destroyed = this.#whereItIs(
       handle,
       (connection) => connection.send('destroyObject', { handle }),
       accept,
     );
-    return andThen(destroyed, () => this.#seats.forgetSessionKey(handle));
+    return andThen(destroyed, () => {
+      sessionKeys.forget(handle);
+      sessionKeys.asksFirst = false;
+    });
   }
 
   /** Ends a session object along with the session that made it. */
   endSessionObject(handle: number): Eventually<void> {
-    this.#seats.forgetSessionKey(handle);
+    this.#seats.sessionKeys.forget(handle);
     return this.#seats.send('endSessionObject', { handle });
   }
 
@@ -339,9 +348,9 @@ export class ClusterClient {
   ): Eventually<void> {
     return andThen(this.locate(handle), ({ token }) => {
       accept(token);
-      return token
-        ? this.#onAll(command)
-        : andThen(this.#seats.home(), (connection) => command(connection, true));
+      if (token) return this.#onAll(command);
+      this.#seats.sessionKeys.changes(handle);
+      return andThen(this.#seats.home(), (connection) => command(connection, true));
     });
   }
 
@@ -354,7 +363,7 @@ export class ClusterClient {
         return command(connection, isFirst);
       });
       const failures = reasonsOf(results);
-      const refused = failures.find((error) => !isMissing(error) && !isLost(error));
+      const refused = failures.find((error) => !isMissing(error) && !isLoss(error));
       if (refused !== undefined) throw refused;
       if (failures.length < results.length) return;
       const missing = failures.find(isMissing);

@@ -32,7 +32,7 @@ export class AvailabilityCheck {
   }
 
   isKnown(handle: number): boolean {
-    return this.seats.isSessionKey(handle) || this.rule === 'off' || this.#available.has(handle);
+    return this.seats.sessionKeys.has(handle) || this.rule === 'off' || this.#available.has(handle);
   }
 
   /** Throws CKR_FUNCTION_FAILED for a key on too few. An HSM that has just come, perhaps for one that went, has it too: it is waited for. */

@@ -110,7 +110,7 @@ export class RemoteCluster implements ClusterView {
         return () => void this.#watchers.delete(changed);
       },
     };
-    return new ClusterClient(links, { ...this.options.client, ...options });
+    return new ClusterClient(links, { log: this.options.log, ...this.options.client, ...options });
   }
 
   async #monitor({ host, port }: HsmEndpoint): Promise<void> {

@@ -191,3 +191,12 @@ export class Seat {
     this.connection = undefined;
   }
 }
+
+/** What one HSM refused that others took: it has another user, or the user another password, and somebody has to know which. */
+export function refusedBy({ hsmId }: Seat, error: unknown): unknown {
+  if (!(error instanceof Failure)) return error;
+  const repair = 'set the password on all HSMs';
+  return new Failure(error.code, `${hsmId} refuses the login that others take, ${repair}: ${error.message}`, {
+    cause: error.cause,
+  });
+}

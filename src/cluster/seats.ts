@@ -1,17 +1,19 @@
 import { Failure } from '../base/errors.js';
 import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
+import { type Log, silentLog } from '../base/log.js';
 import { forms } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Lender } from '../hsm/leases.js';
 import type { Role } from '../hsm/roles.js';
-import { HsmUnavailable } from '../hsm/unavailable.js';
+import { HsmUnavailable, isBusy, isLoss } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import type { HsmLinks } from './links.js';
 import { BUSY_TRIES, backoffMs, type Pause, systemPause } from './pause.js';
-import { Seat } from './seat.js';
+import { refusedBy, Seat } from './seat.js';
+import { SessionKeys } from './session-keys.js';
 
 export interface SeatOptions {
   readonly allowed?: DeviationListener | undefined;
@@ -23,6 +25,7 @@ export interface SeatOptions {
   /** "Modes off and standard" (reference 14.2): whether the answer of a busy HSM is a reason to ask again. */
   readonly retries?: boolean;
   readonly pause?: Pause;
+  readonly log?: Log;
 }
 
 interface Credentials {
@@ -40,17 +43,6 @@ const missingCodes: ReadonlySet<string> = new Set<CkrName>([
   'CKR_UNWRAPPING_KEY_HANDLE_INVALID',
 ]);
 const isMissing = (error: unknown): boolean => error instanceof Failure && missingCodes.has(error.code);
-const isBusy = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason === 'throttled';
-const isLoss = (error: unknown): boolean => error instanceof HsmUnavailable && error.reason !== 'throttled';
-
-/** What one HSM refused that others took: it has another user, or the user another password, and somebody has to know which. */
-function refusedBy({ hsmId }: Seat, error: unknown): unknown {
-  if (!(error instanceof Failure)) return error;
-  const repair = 'set the password on all HSMs';
-  return new Failure(error.code, `${hsmId} refuses the login that others take, ${repair}: ${error.message}`, {
-    cause: error.cause,
-  });
-}
 
 /**
  * The HSMs that one application uses: connections that are made again when they are lost, and the choice among them.
@@ -62,8 +54,8 @@ function refusedBy({ hsmId }: Seat, error: unknown): unknown {
  */
 export class Seats {
   readonly #seats = new Map<string, Seat>();
-  /** Session keys: all of them are on the home. */
-  readonly #sessionKeys = new Set<number>();
+  /** Where nothing is spread, nobody keeps account of them. */
+  readonly sessionKeys: SessionKeys;
   readonly #waiting = new Set<() => void>();
   readonly #writing = new Set<Promise<unknown>>();
   readonly #waitingForComing = new Set<() => void>();
@@ -80,6 +72,11 @@ export class Seats {
     private readonly links: HsmLinks,
     private readonly options: SeatOptions = {},
   ) {
+    this.sessionKeys = new SessionKeys(
+      options.log ?? silentLog,
+      (tries) => this.#waitsForBusy(tries),
+      (home) => [...this.#seats.values()].find(({ connection }) => connection === home)?.lose(),
+    );
     this.#update(true);
     this.#unwatch = links.watch(() => this.#update(false));
   }
@@ -126,7 +123,7 @@ export class Seats {
     if (this.#home === seat && !this.#up.includes(seat)) {
       // Its session keys went with it.
       this.#home = undefined;
-      this.#sessionKeys.clear();
+      this.sessionKeys.forgetAll();
     }
     this.#home ??= this.#up[0];
     for (const look of this.#waitingForComing) look();
@@ -183,6 +180,8 @@ export class Seats {
 
   /** Gives a command to an HSM that can do it, and to another one if that is lost or has not got the key. */
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
+    const first = this.sessionKeys.before(name, request);
+    if (first !== undefined) return first.then(() => this.send(name, request, cause));
     const seat = this.#spreads ? this.#choose(name, request) : this.#home;
     if (seat === undefined) return this.#elsewhere(undefined, undefined, name, request, cause);
     try {
@@ -209,7 +208,7 @@ export class Seats {
   /** What concerns session keys, or may: another HSM would not know them, or would have one that nobody looks for there. */
   #isForHome(name: CommandName, request: unknown): boolean {
     const handle = (request as { handle?: number } | undefined)?.handle;
-    return forms[name].anywhere !== true || (handle !== undefined && this.#sessionKeys.has(handle));
+    return forms[name].anywhere !== true || (handle !== undefined && this.sessionKeys.has(handle));
   }
 
   #elsewhere<N extends CommandName>(
@@ -220,8 +219,9 @@ export class Seats {
     cause: string | undefined,
   ): Eventually<AnswerOf<N>> {
     if (seat !== undefined && isLoss(error)) seat.lose();
+    if (isBusy(error)) this.sessionKeys.asksFirst = true;
     const handle = (request as { handle?: number } | undefined)?.handle;
-    const othersMayHaveIt = isMissing(error) && this.#up.length > 1 && !this.#sessionKeys.has(handle ?? -1);
+    const othersMayHaveIt = isMissing(error) && this.#up.length > 1 && !this.sessionKeys.has(handle ?? -1);
     const goesOn = seat === undefined || error instanceof HsmUnavailable || othersMayHaveIt;
     if (isBusy(error) && this.options.retries === false) throw error;
     // A busy HSM has done nothing.
@@ -333,17 +333,9 @@ export class Seats {
     return this.#home?.connection ?? this.#whenUp().then(() => this.#home!.connection!);
   }
 
-  /** What only the home knows. Where nothing is spread, nobody keeps account of it. */
-  isSessionKey(handle: number): boolean {
-    return this.#sessionKeys.has(handle);
-  }
-
-  noteSessionKey(handle: number): void {
-    if (this.#spreads) this.#sessionKeys.add(handle);
-  }
-
-  forgetSessionKey(handle: number): void {
-    this.#sessionKeys.delete(handle);
+  /** Commands go to all HSMs: they are elsewhere. */
+  get spreads(): boolean {
+    return this.#spreads;
   }
 
   /** Logs in on every HSM: each has its own users, and counts wrong passwords on its own. */
@@ -381,7 +373,7 @@ export class Seats {
 
   async logout(): Promise<void> {
     this.#forgetLogin();
-    this.#sessionKeys.clear();
+    this.sessionKeys.letGo();
     await Promise.all([...this.#seats.values()].map((seat) => seat.logout()));
   }
 
@@ -390,6 +382,7 @@ export class Seats {
     this.#unwatch();
     this.#forgetLogin();
     clearTimeout(this.#giveUp);
+    this.sessionKeys.letGo();
     for (const seat of this.#seats.values()) seat.close();
     for (const look of this.#waitingForComing) look();
     this.#up = [];

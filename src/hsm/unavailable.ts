@@ -22,6 +22,14 @@ export class HsmUnavailable extends Failure {
   }
 }
 
+/** It was too much for the HSM now: it has done nothing. */
+export const isBusy = (error: unknown): boolean =>
+  error instanceof HsmUnavailable && error.reason === 'throttled';
+
+/** The HSM is lost, and with it the connection's session keys. */
+export const isLoss = (error: unknown): boolean =>
+  error instanceof HsmUnavailable && error.reason !== 'throttled';
+
 /** The HSM has nothing to do with a client that has no certificate of a registered trust anchor. */
 export class NotAdmitted extends HsmUnavailable {
   constructor(hsmId: string) {

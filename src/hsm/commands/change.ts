@@ -1,7 +1,8 @@
 import type { Eventually } from '../../base/eventually.js';
 import { changedAttributes, copiedAttributes } from '../../objects/change.js';
-import { isTokenObject } from '../../objects/hsm-object.js';
+import { boolAttribute, isTokenObject } from '../../objects/hsm-object.js';
 import { attributesAfterSetting } from '../../objects/key-settings.js';
+import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Attribute, Template } from '../../pkcs11/template.js';
 import type { Command } from './command.js';
@@ -74,7 +75,8 @@ export const setKeyAttribute: Command<{ handle: number; attribute: Attribute }, 
     }
     if (isTokenObject(changed)) {
       const promoted = { ...changed, version: session.beginPromotion(handle) };
-      return { handle, masked: session.hsm.maskingKey.mask(promoted), isKey: true };
+      const destroyable = boolAttribute(promoted, CKA.CKA_DESTROYABLE);
+      return { handle, masked: session.hsm.maskingKey.mask(promoted), isKey: true, destroyable };
     }
     session.requireFreeId(changed.attributes, allow, object);
     session.replaceSessionObject(changed);

@@ -8,9 +8,10 @@ import {
   type PairName,
 } from '../../objects/build.js';
 import type { Allow } from '../../objects/gate.js';
-import { isTokenObject, kindOf } from '../../objects/hsm-object.js';
+import { boolAttribute, isTokenObject, kindOf } from '../../objects/hsm-object.js';
 import { type ObjectKind, objectKind } from '../../objects/kinds.js';
 import { kindOfTemplate, validateTemplate } from '../../objects/template-validator.js';
+import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import { CKK, CKO } from '../../pkcs11/constants.js';
 import type { Template } from '../../pkcs11/template.js';
@@ -29,6 +30,8 @@ export interface Created {
   readonly masked?: Buffer;
   /** False for a certificate. */
   readonly isKey: boolean;
+  /** Its CKA_DESTROYABLE. */
+  readonly destroyable: boolean;
 }
 
 /** Gives a new object its handle and its owner: who was logged in when the command came, and still is. */
@@ -45,13 +48,14 @@ export function finish(
     const granted = grantedAccess(session, attributes, access);
     const object = { handle, version: 1, owner: owner.identity, ...granted, attributes, material };
     const isKey = kindOf(object) !== 'certificate';
+    const destroyable = boolAttribute(object, CKA.CKA_DESTROYABLE);
     if (!isTokenObject(object)) {
       session.addSessionObject(object);
-      return { handle, isKey };
+      return { handle, isKey, destroyable };
     }
     const masked = session.hsm.maskingKey.mask(object);
     material.fill(0);
-    return { handle, masked, isKey };
+    return { handle, masked, isKey, destroyable };
   });
 }
 
