@@ -47,6 +47,8 @@ const responseNames = byNumber(
 );
 
 const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+/** Earlier builds wrote what programs took for handles as well, rounded: CK_ULONGs beyond 2^53. */
+const isHandle = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
 
 /** Whether what was read is a record that some version has written. */
 function isRecord({ opcode, response, logType, user, keys, ...numbers }: Partial<AuditRecord>): boolean {
@@ -57,7 +59,7 @@ function isRecord({ opcode, response, logType, user, keys, ...numbers }: Partial
     Object.hasOwn(hsmResponses, response ?? '') &&
     Object.hasOwn(logTypes, logType ?? '') &&
     (user === undefined || (typeof user?.name === 'string' && Object.hasOwn(roleRows, user.role))) &&
-    (keys === undefined || (isNumber(keys?.secret) && isNumber(keys?.public)))
+    (keys === undefined || (isHandle(keys?.secret) && isHandle(keys?.public)))
   );
 }
 

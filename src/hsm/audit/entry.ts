@@ -36,9 +36,13 @@ export function aboutUser(opcode: Opcode, { name, role }: { name: string; role: 
   return { opcode, logType: 'MGMT_USER_DETAILS_LOG', user: { name: canonicalName(name) ?? '', role } };
 }
 
+/** A CK_ULONG beyond 2^53, which a program may take for a handle, is none of ours, nor exactly known here. */
+const handleOrNone = (handle: number): number => (Number.isSafeInteger(handle) ? handle : 0);
+
 /** `secret`: the handle of a secret or private key, "also of a public key that is alone". */
 export function aboutKey(opcode: Opcode, secret: number, publicKey = 0): AuditDetails {
-  return { opcode, logType: 'MGMT_KEY_DETAILS_LOG', keys: { secret, public: publicKey } };
+  const keys = { secret: handleOrNone(secret), public: handleOrNone(publicKey) };
+  return { opcode, logType: 'MGMT_KEY_DETAILS_LOG', keys };
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;

@@ -179,6 +179,26 @@ describe('the audit log of an HSM', () => {
     client.close();
   });
 
+  it('stays whole when a program takes for a handle what no HSM gives', async () => {
+    const client = await loggedIn(first, 'crypto_user', 'CU');
+    const kek = await client.send('generateKey', {
+      mechanism: CKM.CKM_AES_KEY_GEN,
+      template: [...aes(false), attribute(CKA.CKA_WRAP, true)],
+    });
+    await first.audit.close();
+    const from = first.audit.next;
+    const mechanism = { type: CKM.CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD, parameter: undefined };
+    for (const handle of [2 ** 53, 2 ** 64]) {
+      const request = { wrappingKey: kek.handle, handle, mechanism, roomBytes: 1024 };
+      expect(await codeOf(() => client.send('wrapKey', request))).to.equal('CKR_KEY_HANDLE_INVALID');
+      expect(await codeOf(() => client.send('destroyObject', { handle }))).to.equal(
+        'CKR_OBJECT_HANDLE_INVALID',
+      );
+    }
+    for (const line of await since(first, from)) expect(line).to.match(/ 0 0$/);
+    expect((await first.audit.verify()).problem).to.equal(undefined);
+  });
+
   it('has nothing of what keys are used for, nor of what only reads', async () => {
     const client = cluster.connect();
     await client.login('crypto_user', PASSWORD);
