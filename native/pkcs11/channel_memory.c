@@ -16,6 +16,9 @@
 
 /* The engine answers most calls within this. A thread that sleeps costs both sides more than that. */
 #define SPIN_NS 50000
+/* So long where the engine has asked somebody else, who may want this processor and gets it first: who sleeps meanwhile makes the
+ * others wait, and being woken takes up to 50 us on virtual machines. */
+#define YIELDING_NS 250000
 /* How often a spinning call looks before it reads the clock, which takes longer than a short call can afford. */
 #define LOOKS 64
 /* After each time in vain, spinning for that C_ function is left out more often, up to 2^this - 1 times: it may be
@@ -91,6 +94,15 @@ static bool spin(const uint32_t *turn, uint32_t awaited)
   }
 }
 
+/* The same for who has no processor for itself: others go first. */
+static bool spin_yielding(const uint32_t *turn, uint32_t awaited)
+{
+  for (long long until = now_ns() + YIELDING_NS; shared_read(turn) != awaited; sched_yield()) {
+    if (now_ns() >= until) return false;
+  }
+  return true;
+}
+
 /* Waits without sleeping for a while, if that promises anything. */
 static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call, unsigned busy)
 {
@@ -100,12 +112,14 @@ static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call
     return false;
   }
   unsigned char in_vain = atomic_load_explicit(&spins[call].in_vain, memory_order_relaxed);
+  unsigned usable = atomic_load(&processors), waiting = atomic_fetch_add(&spinning, 1) + 1;
   /* One processor is left to the engine, and those that it is busy on. */
-  bool room = atomic_fetch_add(&spinning, 1) + 1 + busy < atomic_load(&processors);
-  bool ended = room && spin(turn, awaited);
+  bool room = waiting + busy < usable;
+  bool yields = !room && busy > 0 && usable > 1 && waiting <= usable;
+  bool ended = room ? spin(turn, awaited) : yields && spin_yielding(turn, awaited);
   atomic_fetch_sub(&spinning, 1);
   if (ended && in_vain > 0) atomic_store_explicit(&spins[call].in_vain, 0, memory_order_relaxed);
-  if (room && !ended) {
+  if ((room || yields) && !ended) {
     if (in_vain < MOST_IN_VAIN) in_vain++;
     atomic_store_explicit(&spins[call].in_vain, in_vain, memory_order_relaxed);
     atomic_store_explicit(&spins[call].left_out, (1U << in_vain) - 1, memory_order_relaxed);

@@ -9,13 +9,14 @@ namespace tls {
 
 namespace {
 
-// As long as the module looks for an answer (native/pkcs11/channel_memory.c).
-constexpr uint64_t LOOK_NS = 50'000;
+// As long as the module gives way while it looks (native/pkcs11/channel_memory.c). An HSM, its client and a program wait for each other:
+// where one of them sleeps, the others soon look in vain for as long as it takes to wake it, which is up to 50 us on virtual machines.
+constexpr uint64_t LOOK_NS = 250'000;
 // So much of it at a time: then others, timers and sockets, have their turn.
 constexpr uint64_t SLICE_NS = 20'000;
 // A record of its own costs less than waiting for this.
 constexpr uint64_t GATHER_NS = 20'000;
-constexpr unsigned MOST_IN_VAIN = 4;
+constexpr unsigned MOST_IN_VAIN = 2;
 // Where more than these are looked for, the event loop asks for all of them at once.
 constexpr std::size_t MOST_PLACES = 4;
 

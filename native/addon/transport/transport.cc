@@ -1,5 +1,6 @@
 #include "transport.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -149,6 +150,7 @@ void Transport::work() {
       shared_pause();
       found = round(Where::WhereCallsCame, deadline);
     }
+    if (!found && asksElsewhere()) sched_yield();
     // It was read for what was found.
     if (!found) readClock();
     if (busy_ > 0 && away_.empty() && lastBusy_ + BUSY_NS < now_) setBusy(0);
@@ -168,6 +170,9 @@ bool Transport::lookElsewhere() {
   elsewhere->lookOnce();
   return true;
 }
+
+// Whether an HSM in another process was asked a moment ago: it, and a program that gives way to it, may want this processor.
+bool Transport::asksElsewhere() const { return busy_ > 0 && away_.empty() && lookout() != nullptr; }
 
 // Looks at channels once, from where the last round was cut off. What it makes others write goes out in one piece. JavaScript that runs
 // meanwhile may add to awake_, and never removes from it.

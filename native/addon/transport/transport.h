@@ -100,6 +100,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   bool round(Where where, uint64_t deadline);
   bool serveAll(Where where, uint64_t deadline);
   bool lookElsewhere();
+  bool asksElsewhere() const;
   // The one of this event loop, if it has connections of TLS.
   tls::Lookout* lookout() const;
   uint64_t readClock() { return now_ = uv_hrtime(); }
