@@ -6,14 +6,16 @@ import { nameOf } from './user-identity.js';
 import type { User } from './user-records.js';
 
 /*
- * Who may do what with an object (reference section 7):
+ * Who may do what with an object (reference section 7; "only owners wrap": reference management-tools, section 6.3):
  *
- *                     | find, read, use | change, delete, share
- *   ------------------+-----------------+----------------------
+ *                     | find, read, use | change, delete, share, have it wrapped
+ *   ------------------+-----------------+---------------------------------------
  *   its owner         |       yes       |         yes
  *   shared with them  |       yes       |         no
  *   certificates      |   every CU      |     their owner [guess]
  *   everybody else    | it is not there |
+ *
+ * Use is what wraps other keys, too.
  *
  * A CO has no keys and sees none; what a CO may set in a token key is a row of src/objects/key-settings.ts.
  */

@@ -221,6 +221,26 @@ describe('sharing keys (reference section 7)', () => {
     expect(await find(owner)).to.deep.equal([handle]);
   });
 
+  it('the receiver wraps keys of their own with it, and does not take it out of the HSM', async () => {
+    const { owner, other } = people;
+    const wraps = () => [attribute(CKA.CKA_WRAP, true)];
+    const shared = await aesKey(owner, wraps());
+    await owner.shareKey(shared, 'other_user');
+    const own = await aesKey(other, wraps());
+    const mechanism = { type: CKM.CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD, parameter: undefined };
+    const request = { mechanism, roomBytes: 1024 };
+    const { wrapped } = await other.wrapKey({ ...request, wrappingKey: shared, handle: own });
+    expect(wrapped).to.have.length(40);
+    for (const wrappingKey of [own, shared])
+      for (const roomBytes of [0, 1024])
+        expect(
+          await codeOf(() => other.wrapKey({ mechanism, roomBytes, wrappingKey, handle: shared })),
+        ).to.equal('CKR_ACTION_PROHIBITED');
+    expect((await owner.wrapKey({ ...request, wrappingKey: shared, handle: shared })).wrapped).to.have.length(
+      40,
+    );
+  });
+
   it('is refused with oneself, with an admin, with nobody; of session, public and unseen keys', async () => {
     const { owner, other } = people;
     for (const user of ['crypto_user', 'admin', 'nobody', '']) {

@@ -11,6 +11,7 @@ import { CKO } from '../../pkcs11/constants.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
 import { mechanismName } from '../../pkcs11/mechanisms.js';
 import type { Template } from '../../pkcs11/template.js';
+import { requireOwn } from '../access.js';
 import type { HsmSession } from '../hsm-session.js';
 import type { KeyAccess } from '../key-access.js';
 import type { LoadedObject } from '../loaded-object.js';
@@ -59,6 +60,7 @@ export const wrapKey: Command<WrapRequest, WrapAnswer> = {
     if (!isTokenObject(loaded.object) && !session.options.sessionWrappingKeys)
       allow('session-wrapping-key', `key ${wrappingKey} is a session key`);
     const target = session.key(handle);
+    requireOwn(session.user, target.object);
     requireWrappable(loaded.object, target.object);
     if (isLeftOut(wrapping, target.kind)) {
       throw ckr('CKR_KEY_NOT_WRAPPABLE', `${mechanismName(mechanism.type)} wraps secret keys only`);
