@@ -104,7 +104,8 @@ static bool spin_yielding(const uint32_t *turn, uint32_t awaited)
 }
 
 /* Waits without sleeping for a while, if that promises anything. */
-static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call, unsigned busy)
+static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call,
+                           unsigned engine)
 {
   unsigned char left_out = atomic_load_explicit(&spins[call].left_out, memory_order_relaxed);
   if (left_out > 0) {
@@ -113,9 +114,8 @@ static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call
   }
   unsigned char in_vain = atomic_load_explicit(&spins[call].in_vain, memory_order_relaxed);
   unsigned usable = atomic_load(&processors), waiting = atomic_fetch_add(&spinning, 1) + 1;
-  /* One processor is left to the engine, and those that it is busy on. */
-  bool room = waiting + busy < usable;
-  bool yields = !room && busy > 0 && usable > 1 && waiting <= usable;
+  bool room = waiting + engine <= usable;
+  bool yields = !room && engine > 1 && usable > 1 && waiting <= usable;
   bool ended = room ? spin(turn, awaited) : yields && spin_yielding(turn, awaited);
   atomic_fetch_sub(&spinning, 1);
   if (ended && in_vain > 0) atomic_store_explicit(&spins[call].in_vain, 0, memory_order_relaxed);
@@ -167,11 +167,13 @@ static enum exchange_result take_turn(struct channel *channel, struct shared_cha
   const struct shared_group *group = (struct shared_group *)(void *)atomic_load(&connection->memory);
   uint32_t turn = ++channel->turn;
   shared_write(&shared->module.turn, turn);
-  bool asleep = shared_read(&group->asleep) != 0;
+  bool watched = shared_read(&shared->watched) != 0;
+  bool asleep = !watched && shared_read(&group->asleep) != 0;
   if (asleep && !socket_ring(atomic_load(&connection->socket))) return EXCHANGE_LOST;
+  /* Processors that are left to the engine: the one that looks, and those that it is busy on. */
+  unsigned engine = shared_read(&group->busy) + (watched ? 0 : 1);
   /* Waking it takes longer than spinning lasts. The first byte of a request is its call number, or the lower half. */
-  unsigned number = channel->request.bytes[0], busy = shared_read(&group->busy);
-  if (!asleep && spin_if_useful(&shared->engine.turn, turn, number, busy)) return EXCHANGED;
+  if (!asleep && spin_if_useful(&shared->engine.turn, turn, channel->request.bytes[0], engine)) return EXCHANGED;
   return sleep_until(channel, shared, turn, deadline_ns);
 }
 

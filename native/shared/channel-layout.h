@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 /* To be raised with every change here: a module of another version gets no shared memory and uses the socket. */
-#define CHANNEL_LAYOUT_VERSION 2
+#define CHANNEL_LAYOUT_VERSION 3
 #define CACHE_LINE_BYTES 64
 #define GROUP_HEADER_BYTES 4096 /* so that a channel's short frames are all in one page */
 #define CHANNEL_BYTES 65536
@@ -51,7 +51,9 @@ struct shared_channel {
   struct shared_words module;
   struct shared_words engine; /* its turn is what the module waits for: a futex */
   uint32_t waiting;
-  uint32_t unused[CACHE_LINE_BYTES / 4 - 1];
+  /* Not 0: a thread of the engine, one of those that it says to be busy, looks at this channel only. */
+  uint32_t watched;
+  uint32_t unused[CACHE_LINE_BYTES / 4 - 2];
   unsigned char data[CHANNEL_DATA_BYTES];
 };
 

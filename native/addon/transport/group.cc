@@ -43,13 +43,12 @@ void Frame::append(const uint8_t* bytes, size_t length) {
 
 Group::~Group() { munmap(memory_, GROUP_BYTES); }
 
-Found Group::look(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
+Found Group::take(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
   Channel& channel = channels_[index];
   const uint32_t turn = shared_read(&shared(index)->module.turn);
   if (turn == heard_[index]) return Found::Nothing;
   if (channel.state == State::Working || turn != channel.turn + 1) return Found::Fault;
   heard_[index] = turn;
-  reach_ = std::max(reach_, index + 1);
   if (channel.state == State::Receiving) return receive(index, frameBytes, inbox, length);
   sendPart(index, channel.frame.data());
   return Found::Part;
@@ -60,7 +59,11 @@ Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* 
   const shared_channel* from = shared(index);
   if (channel.done == 0) {
     channel.length = shared_read(&from->module.length);
-    if (channel.length > frameBytes) return Found::Fault;
+    if (channel.length > frameBytes) {
+      // Whoever looks next finds it as well.
+      heard_[index]--;
+      return Found::Fault;
+    }
   }
   const size_t part = shared_part(channel.length, channel.done);
   const bool whole = part == channel.length;
@@ -110,14 +113,29 @@ void Group::sendPart(unsigned index, const uint8_t* frame) {
   endTurn(index, isLast ? State::Receiving : State::Sending);
 }
 
-// The state comes last: with it the channel is the event loop's again, if another thread has answered.
 void Group::endTurn(unsigned index, State next) {
   shared_channel* to = shared(index);
   Channel& channel = channels_[index];
   const uint32_t turn = ++channel.turn;
   channel.state = next;
+  // Before the turn: what the module does next may be seen by the event loop first.
+  if (isLent(index) && !channel.isWatched) lent_.fetch_and(~(1U << index));
   shared_write(&to->engine.turn, turn);
   if (shared_read(&to->waiting) != 0) wakeModule(&to->engine.turn);
+}
+
+void Group::watch(unsigned index, bool isWatched) {
+  if (channels_[index].isWatched == isWatched) return;
+  channels_[index].isWatched = isWatched;
+  shared_write(&shared(index)->watched, isWatched ? 1 : 0);
+}
+
+bool Group::giveBack(unsigned index) {
+  const uint32_t next = channels_[index].turn + 1;
+  // In this order: once it is the event loop's it may be lent, and watched, again.
+  watch(index, false);
+  lent_.fetch_and(~(1U << index));
+  return shared_read(&shared(index)->module.turn) == next;
 }
 
 bool Group::fallAsleep() {

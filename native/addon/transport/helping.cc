@@ -20,20 +20,27 @@ Help Transport::helpFor(Entry& entry, unsigned channel) {
   const bool isBack = (entry.back & bit) != 0;
   entry.back &= ~bit;
   if (isBack) return Help::None;
-  return isShared && away_.empty() && spareProcessors_ > 0 ? Help::Any : Help::WithLong;
+  const bool isOfUse = away_.empty() || !entry.keeping.isLeftOut();
+  return isShared && isOfUse && spareProcessors_ > 0 ? Help::Any : Help::WithLong;
 }
 
 void Transport::handOver(Entry& entry, unsigned channel, Job&& job) {
   const auto& kept = entries_.at(entry.id);
   const std::shared_ptr<Group> group(kept, &kept->group);
-  if (job.work->place() == Repeatable::Place::Elsewhere) {
+  const auto errand = std::make_shared<Errand>(std::move(job), entry.keeping.isWorthIt(), group, channel);
+  if (errand->takesLong()) {
     entry.expectsUntil = entry.lastAnswer = 0;
     awayLong_++;
   }
-  away_.push_back({kept, std::make_shared<Errand>(std::move(job), group, channel)});
-  workers_.give(away_.back().errand);
+  group->lend(channel);
+  away_.push_back({kept, errand});
+  workers_.give(errand);
   readClock();
-  usesOthers(static_cast<unsigned>(std::min<size_t>(away_.size(), workers_.most())));
+  usesOthers(processorsAway());
+}
+
+unsigned Transport::processorsAway() const {
+  return static_cast<unsigned>(std::min<size_t>(away_.size(), workers_.most()));
 }
 
 // Takes notice of what is over.
@@ -63,19 +70,32 @@ void Transport::bringBack(uint32_t repeat) {
 void Transport::takeBack(size_t index) {
   const Away away = std::move(away_[index]);
   away_.erase(away_.begin() + static_cast<std::ptrdiff_t>(index));
-  const Errand& errand = *away.errand;
-  if (errand.job.work->place() == Repeatable::Place::Elsewhere) awayLong_--;
+  Entry& entry = *away.entry;
+  Errand& errand = *away.errand;
+  if (errand.takesLong()) awayLong_--;
+  repeats_.count(errand.job.repeat, errand.takeUses());
   repeats_.returned(errand.job);
   lastBusy_ = readClock();
-  if (away.entry->closed) return;
-  if (errand.job.isAnswered) {
-    away.entry->lastAnswer = now_;
+  if (entry.closed) return;
+  if (errand.state == Errand::State::Done) {
+    entry.lastAnswer = now_;
+    if (errand.hadMore) {
+      entry.keeping.was(*errand.hadMore);
+      setBusy(processorsAway());
+    }
+    if (errand.isAsked) wakeUp(away.entry);
     return;
   }
   // It is out of memory, or the like: then it is done here, or by JavaScript.
-  if (errand.state == Errand::State::Failed) away.entry->back |= 1U << errand.channel;
-  away.entry->group.putBack(errand.channel);
+  if (errand.state == Errand::State::Failed) entry.back |= 1U << errand.channel;
+  entry.group.putBack(errand.channel);
+  entry.group.giveBack(errand.channel);
   wakeUp(away.entry);
+}
+
+void Transport::settle(const Napi::CallbackInfo&) {
+  collect();
+  for (const Away& away : away_) repeats_.count(away.errand->job.repeat, away.errand->takeUses());
 }
 
 void Transport::setBusy(unsigned processors) {

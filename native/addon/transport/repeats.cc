@@ -28,119 +28,121 @@ std::uint8_t* succeed(Octets* answer, std::uint64_t outputBytes, std::size_t fol
 
 }  // namespace
 
-bool Repeat::concerns(std::uint16_t call) const {
-  return std::find(terms_.calls.begin(), terms_.calls.end(), call) != terms_.calls.end();
+bool Operation::concerns(const std::uint8_t* request, std::size_t length) const {
+  return length >= headBytes && read<std::uint64_t>(request + 2) == read<std::uint64_t>(words_->request.data() + 2);
 }
 
-bool Repeat::answer(std::uint16_t call, const std::uint8_t* request, std::size_t length, Octets* answer) {
+Operation::Did Operation::answer(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer) {
+  const auto call = read<std::uint16_t>(request);
   try {
-    if (call == terms_.calls[0]) return !isBegun_ && begin(request, length, answer);
-    return call == terms_.calls[1] && isBegun_ && run(request, length, answer);
+    if (call == words_->calls[0]) return isBegun_ ? Did::Nothing : begin(request, length, answer);
+    return call == words_->calls[1] && isBegun_ ? run(thread, request, length, answer) : Did::Nothing;
   } catch (const crypto::Failure&) {
     ERR_clear_error();
-    return false;
+    return Did::Nothing;
   } catch (const std::bad_alloc&) {
-    return false;
+    return Did::Nothing;
   }
 }
 
-bool Repeat::isRepeated(const std::uint8_t* request, std::size_t length) const {
-  const Octets& expected = terms_.request;
-  const std::size_t behindIv = terms_.ivAt + terms_.ivBytes;
-  return length == expected.size() && std::memcmp(request, expected.data(), terms_.ivAt) == 0 &&
+bool Operation::isRepeated(const std::uint8_t* request, std::size_t length) const {
+  const Octets& expected = words_->request;
+  const std::size_t behindIv = words_->ivAt + words_->ivBytes;
+  return length == expected.size() && std::memcmp(request, expected.data(), words_->ivAt) == 0 &&
          std::memcmp(request + behindIv, expected.data() + behindIv, length - behindIv) == 0;
 }
 
-bool Repeat::begin(const std::uint8_t* request, std::size_t length, Octets* answer) {
-  if (!isRepeated(request, length)) return false;
-  const std::uint8_t* iv = request + terms_.ivAt;
+Operation::Did Operation::begin(const std::uint8_t* request, std::size_t length, Octets* answer) {
+  if (!isRepeated(request, length)) return Did::Nothing;
+  const std::uint8_t* iv = request + words_->ivAt;
   const auto isZero = [](std::uint8_t octet) { return octet == 0; };
-  if (terms_.refusesZeroIv && std::all_of(iv, iv + terms_.ivBytes, isZero)) return false;
-  *answer = terms_.answer;
-  ivBytes_ = terms_.work->makeIv(iv_.data());
-  if (ivBytes_ > answer->size()) return false;
+  if (words_->refusesZeroIv && std::all_of(iv, iv + words_->ivBytes, isZero)) return Did::Nothing;
+  *answer = words_->answer;
+  ivBytes_ = words_->work->makeIv(iv_.data());
+  if (ivBytes_ > answer->size()) return Did::Nothing;
   std::memcpy(answer->data() + answer->size() - ivBytes_, iv_.data(), ivBytes_);
-  if (terms_.ivBytes > 0) {
-    ivBytes_ = terms_.ivBytes;
+  if (words_->ivBytes > 0) {
+    ivBytes_ = words_->ivBytes;
     std::memcpy(iv_.data(), iv, ivBytes_);
   }
   isBegun_ = true;
   hasAsked_ = false;
-  terms_.uses[0]++;
-  return true;
+  return Did::Begin;
 }
 
-std::optional<Repeat::Asked> Repeat::asked(const std::uint8_t* request, std::size_t length) const {
+std::optional<Operation::Asked> Operation::asked(const std::uint8_t* request, std::size_t length) const {
   if (length < headBytes + lengthBytes + roomBytes) return std::nullopt;
   const std::size_t inputBytes = read<std::uint32_t>(request + headBytes);
   if (length - (headBytes + lengthBytes + roomBytes) != inputBytes) return std::nullopt;
   const std::uint8_t* input = request + headBytes + lengthBytes;
   const auto room = read<std::uint64_t>(input + inputBytes);
-  const std::optional<std::size_t> needed = terms_.work->outputBytes(inputBytes);
-  if (!needed || inputBytes > terms_.longestInputBytes) return std::nullopt;
+  const std::optional<std::size_t> needed = words_->work->outputBytes(inputBytes);
+  if (!needed || inputBytes > words_->longestInputBytes) return std::nullopt;
   const bool onlyLength = static_cast<std::int64_t>(room) < 0;  // who passes no buffer asks for it
   if (!onlyLength && room < *needed) return std::nullopt;
   return Asked{{input, inputBytes}, *needed, onlyLength};
 }
 
-bool Repeat::run(const std::uint8_t* request, std::size_t length, Octets* answer) {
+Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer) {
   const std::optional<Asked> asked = this->asked(request, length);
-  if (!asked) return false;
+  if (!asked) return Did::Nothing;
   const std::size_t outputBytes = asked->outputBytes;
   if (asked->onlyLength) {
     succeed(answer, outputBytes, 0);
     hasAsked_ = true;
-    return true;
+    return Did::Tell;
   }
-  if (!terms_.work->run({iv_.data(), ivBytes_}, asked->input, succeed(answer, outputBytes, outputBytes))) return false;
+  Repeatable& work = *words_->work;
+  const crypto::View iv{iv_.data(), ivBytes_};
+  std::uint8_t* output = succeed(answer, outputBytes, outputBytes);
+  const bool isRun = thread == Thread::EventLoop ? work.run(iv, asked->input, output)
+                                                 : work.runElsewhere(iv, asked->input, output);
+  if (!isRun) return Did::Nothing;
   isBegun_ = false;
-  terms_.uses[1]++;
-  return true;
+  return Did::Run;
 }
 
-std::optional<Job> Repeat::job(Help help, std::uint16_t call, const std::uint8_t* request, std::size_t length) {
+bool Operation::goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const {
   using Place = Repeatable::Place;
-  if (call != terms_.calls[1] || !isBegun_ || help == Help::None) return std::nullopt;
-  const Place place = terms_.work->place();
-  if (place == Place::Here || (place == Place::Anywhere && help != Help::Any)) return std::nullopt;
+  if (read<std::uint16_t>(request) != words_->calls[1] || !isBegun_ || help == Help::None) return false;
+  const Place place = words_->work->place();
+  if (place == Place::Here || (place == Place::Anywhere && help != Help::Any)) return false;
   const std::optional<Asked> asked = this->asked(request, length);
-  if (!asked || asked->onlyLength) return std::nullopt;
-  Job job;
-  job.work = terms_.work;
-  job.iv.assign(iv_.begin(), iv_.begin() + static_cast<std::ptrdiff_t>(ivBytes_));
-  job.request.assign(request, request + length);
-  job.outputBytes = asked->outputBytes;
-  isAway_ = true;
-  return job;
+  return asked && !asked->onlyLength;
 }
 
-void Repeat::returned(const Job& job) {
-  isAway_ = false;
-  if (!job.isAnswered) return;
-  isBegun_ = false;
-  terms_.uses[1]++;
-}
-
-Job::~Job() {
-  OPENSSL_cleanse(request.data(), request.size());
-  OPENSSL_cleanse(answer.data(), answer.size());
-}
-
-void Job::run() {
-  const std::uint8_t* input = request.data() + headBytes + lengthBytes;
-  const std::size_t inputBytes = request.size() - (headBytes + lengthBytes + roomBytes);
-  try {
-    std::uint8_t* output = succeed(&answer, outputBytes, outputBytes);
-    isAnswered = work->runElsewhere({iv.data(), iv.size()}, {input, inputBytes}, output);
-  } catch (const crypto::Failure&) {
-    ERR_clear_error();
-  } catch (const std::bad_alloc&) {
-  }
-}
-
-std::optional<Begun> Repeat::begun() const {
+std::optional<Begun> Operation::begun() const {
   if (!isBegun_) return std::nullopt;
   return Begun{Octets(iv_.begin(), iv_.begin() + static_cast<std::ptrdiff_t>(ivBytes_)), hasAsked_};
+}
+
+Job::~Job() { OPENSSL_cleanse(request.data(), request.size()); }
+
+bool Repeat::concerns(std::uint16_t call) const {
+  const auto& calls = terms_.words->calls;
+  return std::find(calls.begin(), calls.end(), call) != calls.end();
+}
+
+bool Repeat::answer(const std::uint8_t* request, std::size_t length, Octets* answer) {
+  const Operation::Did did = operation_.answer(Operation::Thread::EventLoop, request, length, answer);
+  if (did == Operation::Did::Begin) terms_.uses[0]++;
+  if (did == Operation::Did::Run) terms_.uses[1]++;
+  return did != Operation::Did::Nothing;
+}
+
+Operation Repeat::lend() {
+  isAway_ = true;
+  return operation_;
+}
+
+void Repeat::returned(const Operation& operation) {
+  isAway_ = false;
+  operation_ = operation;
+}
+
+void Repeat::count(Uses uses) {
+  terms_.uses[0] += uses.begun;
+  terms_.uses[1] += uses.run;
 }
 
 std::uint32_t Repeats::add(Terms&& terms) {
@@ -151,12 +153,21 @@ std::uint32_t Repeats::add(Terms&& terms) {
   return id;
 }
 
-void Repeats::returned(const Job& job) {
-  const auto place = places_.find(job.repeat);
-  if (place == places_.end()) return;
-  for (auto& [id, repeat] : repeats_.find(place->second)->second) {
-    if (id == job.repeat) repeat.returned(job);
+Repeat* Repeats::find(std::uint32_t id) {
+  const auto place = places_.find(id);
+  if (place == places_.end()) return nullptr;
+  for (auto& [number, repeat] : repeats_.find(place->second)->second) {
+    if (number == id) return &repeat;
   }
+  return nullptr;
+}
+
+void Repeats::returned(const Job& job) {
+  if (Repeat* repeat = find(job.repeat)) repeat->returned(job.operation);
+}
+
+void Repeats::count(std::uint32_t id, Uses uses) {
+  if (Repeat* repeat = find(id)) repeat->count(uses);
 }
 
 std::optional<EndedRepeat> Repeats::end(std::uint32_t id) {
@@ -184,11 +195,11 @@ Repeats::Taken Repeats::take(std::uint32_t owner, const std::uint8_t* request, s
       ended->id = id;
       return Taken::Away;
     }
-    if ((*job = repeat.job(help, call, request, length))) {
-      (*job)->repeat = id;
+    if (repeat.goesElsewhere(help, request, length)) {
+      job->emplace(id, repeat.lend(), request, length);
       return Taken::ToBeRun;
     }
-    if (repeat.answer(call, request, length, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
+    if (repeat.answer(request, length, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
     *ended = *end(id);
     return Taken::Ended;
   }

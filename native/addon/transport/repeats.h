@@ -5,8 +5,9 @@
 //            the same Init: answered                     the operation: run, answered
 //   idle  ------------------------------>   begun   ------------------------------------>   idle
 //     |                                       |   a question how long the output is: answered, begun as before
-//     |                                       |   another thread is given the operation: away, until that is over or it is
-//     |                                       |   taken back; whatever else comes on such operations waits for that
+//     |                                       |   another thread is given the operation, and goes on with what comes on that
+//     |                                       |   channel: away, until it gives it back or is asked to; whatever else comes on
+//     |                                       |   such operations waits for that
 //     | anything else on such operations      | anything else on such operations
 //     v                                       v
 //   ended                                   ended, and JavaScript begins it as well, before it is given the request
@@ -27,9 +28,8 @@
 
 namespace transport {
 
-struct Terms {
-  std::uint32_t owner;  // the application: sessions are its own
-  std::uint64_t session;
+// What does not change of a repeat, so that any thread may read it.
+struct Words {
   // Numbers of the calls on such operations: Init, the one that runs it in one piece, and the others.
   std::vector<std::uint16_t> calls;
   Octets request;  // Init's
@@ -40,6 +40,12 @@ struct Terms {
   Octets answer;  // Init's, which ends with the IV that `work` makes
   std::size_t longestInputBytes;
   std::shared_ptr<Repeatable> work;
+};
+
+struct Terms {
+  std::uint32_t owner;  // the application: sessions are its own
+  std::uint64_t session;
+  std::shared_ptr<const Words> words;
   double* uses;  // how many were begun, and run; in an array that `keepsUses` keeps
   Napi::Reference<Napi::Float64Array> keepsUses;
 };
@@ -57,41 +63,26 @@ Terms termsOf(const Napi::Object& said);
 // Which operations may go to another thread.
 enum class Help { None, WithLong, Any };
 
-// An operation that was begun, for another thread. Its bytes are overwritten when it goes.
-struct Job {
-  Job() = default;
-  Job(Job&&) = default;
-  Job& operator=(Job&&) = default;
-  ~Job();
-  // Touches nothing but this and the work. Whether there is an answer is `isAnswered`.
-  void run();
-
-  std::uint32_t repeat = 0;
-  std::shared_ptr<Repeatable> work;
-  Octets iv;
-  Octets request;
-  std::size_t outputBytes = 0;
-  Octets answer;
-  bool isAnswered = false;
-};
-
-class Repeat {
+// Answers one session's calls for one kind of operation, again and again. It is one thread's at a time.
+class Operation {
  public:
-  explicit Repeat(Terms&& terms) : terms_(std::move(terms)) {}
+  enum class Thread { EventLoop, Other };
+  // What a request was: nothing that is answered here; Init; a question how long the output is; the operation itself.
+  enum class Did { Nothing, Begin, Tell, Run };
 
-  bool concerns(std::uint16_t call) const;
-  // Answers a request that concerns it; false where JavaScript has to.
-  bool answer(std::uint16_t call, const std::uint8_t* request, std::size_t length, Octets* answer);
-  // The operation that a request runs, if it goes to another thread; then this is away until `returned`.
-  std::optional<Job> job(Help help, std::uint16_t call, const std::uint8_t* request, std::size_t length);
-  // Whether what comes next is likely to go to another thread.
-  bool expectsLong() const { return isBegun_ && terms_.work->place() == Repeatable::Place::Elsewhere; }
-  bool isAway() const { return isAway_; }
-  void returned(const Job& job);
+  explicit Operation(std::shared_ptr<const Words> words) : words_(std::move(words)) {}
+  // Whether a request is of its session. Others must not be put to it.
+  bool concerns(const std::uint8_t* request, std::size_t length) const;
+  Did answer(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer);
+  // Whether a request runs it, and had better in another thread.
+  bool goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const;
+  // Whether what comes next is likely to.
+  bool expectsLong() const { return isBegun_ && words_->work->place() == Repeatable::Place::Elsewhere; }
+  Repeatable::Place place() const { return words_->work->place(); }
   std::optional<Begun> begun() const;
 
  private:
-  // What a request asks that runs the operation.
+  // What a request asks that runs it.
   struct Asked {
     crypto::View input;
     std::size_t outputBytes;
@@ -100,15 +91,57 @@ class Repeat {
   // Nothing where JavaScript has to answer.
   std::optional<Asked> asked(const std::uint8_t* request, std::size_t length) const;
   bool isRepeated(const std::uint8_t* request, std::size_t length) const;
-  bool begin(const std::uint8_t* request, std::size_t length, Octets* answer);
-  bool run(const std::uint8_t* request, std::size_t length, Octets* answer);
+  Did begin(const std::uint8_t* request, std::size_t length, Octets* answer);
+  Did run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer);
 
-  Terms terms_;
+  std::shared_ptr<const Words> words_;
   bool isBegun_ = false;
   bool hasAsked_ = false;
-  bool isAway_ = false;
   std::array<std::uint8_t, Repeatable::longestIvBytes> iv_{};
   std::size_t ivBytes_ = 0;
+};
+
+// An operation that was begun, for another thread. Its bytes are overwritten when it goes.
+struct Job {
+  Job(std::uint32_t id, Operation what, const std::uint8_t* asked, std::size_t length)
+      : repeat(id), operation(std::move(what)), request(asked, asked + length) {}
+  Job(Job&&) = default;
+  Job& operator=(Job&&) = default;
+  ~Job();
+
+  std::uint32_t repeat;
+  Operation operation;
+  Octets request;
+};
+
+// How often.
+struct Uses {
+  unsigned begun = 0;
+  unsigned run = 0;
+};
+
+class Repeat {
+ public:
+  explicit Repeat(Terms&& terms) : terms_(std::move(terms)), operation_(terms_.words) {}
+
+  bool concerns(std::uint16_t call) const;
+  // Answers a request that concerns it; false where JavaScript has to.
+  bool answer(const std::uint8_t* request, std::size_t length, Octets* answer);
+  bool goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const {
+    return operation_.goesElsewhere(help, request, length);
+  }
+  bool expectsLong() const { return operation_.expectsLong(); }
+  bool isAway() const { return isAway_; }
+  // Lends its operation, which a copy of stands for here.
+  Operation lend();
+  void returned(const Operation& operation);
+  void count(Uses uses);
+  std::optional<Begun> begun() const { return operation_.begun(); }
+
+ private:
+  Terms terms_;
+  Operation operation_;
+  bool isAway_ = false;
 };
 
 struct EndedRepeat {
@@ -129,10 +162,14 @@ class Repeats {
   // that repeat, whose number is in `ended`, is away. What goes to another thread is put into `job` instead of being run.
   Taken take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
              EndedRepeat* ended, Help help, std::optional<Job>* job);
-  // Of a job that was run, or will not be. Before that its repeat must not end.
+  // Of a job that is over, or will not be run. Before that its repeat must not end.
   void returned(const Job& job);
+  // Of a job that another thread has, or had.
+  void count(std::uint32_t id, Uses uses);
 
  private:
+  Repeat* find(std::uint32_t id);
+
   std::uint32_t lastId_ = 0;
   std::unordered_map<Place, std::vector<std::pair<std::uint32_t, Repeat>>, HashOfPlace> repeats_;
   std::unordered_map<std::uint32_t, Place> places_;

@@ -11,23 +11,25 @@ Terms termsOf(const Napi::Object& said) {
   };
   const auto calls = said.Get("calls").As<Napi::Array>();
   auto uses = said.Get("uses").As<Napi::Float64Array>();
+  Words words{};
+  for (uint32_t i = 0; i < calls.Length(); i++)
+    words.calls.push_back(static_cast<uint16_t>(calls.Get(i).As<Napi::Number>().Uint32Value()));
+  words.request = octets("request");
+  words.ivAt = number("ivAt").Uint32Value();
+  words.ivBytes = number("ivBytes").Uint32Value();
+  words.refusesZeroIv = said.Get("refusesZeroIv").As<Napi::Boolean>();
+  words.answer = octets("answer");
+  words.longestInputBytes = number("longestInputBytes").Uint32Value();
+  words.work = *said.Get("work").As<RepeatableHandle>().Data();
+  const bool fits = words.calls.size() > 1 && words.request.size() >= headBytes && words.ivBytes <= Repeatable::longestIvBytes &&
+                    words.ivAt + words.ivBytes <= words.request.size() && uses.ElementLength() > 1;
+  if (!fits) throw Napi::RangeError::New(said.Env(), "no terms of a repeat");
   Terms terms{};
   terms.owner = number("owner").Uint32Value();
   terms.session = static_cast<uint64_t>(number("session").Int64Value());
-  for (uint32_t i = 0; i < calls.Length(); i++)
-    terms.calls.push_back(static_cast<uint16_t>(calls.Get(i).As<Napi::Number>().Uint32Value()));
-  terms.request = octets("request");
-  terms.ivAt = number("ivAt").Uint32Value();
-  terms.ivBytes = number("ivBytes").Uint32Value();
-  terms.refusesZeroIv = said.Get("refusesZeroIv").As<Napi::Boolean>();
-  terms.answer = octets("answer");
-  terms.longestInputBytes = number("longestInputBytes").Uint32Value();
-  terms.work = *said.Get("work").As<RepeatableHandle>().Data();
+  terms.words = std::make_shared<const Words>(std::move(words));
   terms.uses = uses.Data();
   terms.keepsUses = Napi::Persistent(uses);
-  const bool fits = terms.calls.size() > 1 && terms.ivBytes <= Repeatable::longestIvBytes &&
-                    terms.ivAt + terms.ivBytes <= terms.request.size() && uses.ElementLength() > 1;
-  if (!fits) throw Napi::RangeError::New(said.Env(), "no terms of a repeat");
   return terms;
 }
 

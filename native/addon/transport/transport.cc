@@ -17,7 +17,6 @@ namespace {
 
 // After this long in one turn of the event loop its timers, promises and sockets have theirs.
 constexpr uint64_t SLICE_NS = 50'000;
-constexpr unsigned MOST_IN_VAIN = 4;
 // How often channels on which calls came are looked at, before the clock and all others are.
 constexpr unsigned LOOKS = 16;
 // Programs are not told for less than this that no other processor is used any more.
@@ -33,7 +32,7 @@ constexpr uint64_t WORK_NS = 20'000'000;
 Transport::Transport(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       loopHandle_(new uv_idle_t),
-      failedHandle_(new uv_async_t),
+      askedHandle_(new uv_async_t),
       addon_(info.Env().GetInstanceData<AddonData>()),
       context_(info.Env(), "cloudhsm-local.transport"),
       inbox_(Napi::Persistent(info[0].As<Napi::Buffer<uint8_t>>())),
@@ -44,21 +43,21 @@ Transport::Transport(const Napi::CallbackInfo& info)
       frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
       spareProcessors_(uv_available_parallelism() - 1),
       sessions_(info[5].As<Napi::Object>()),
-      workers_(spareProcessors_ + 1, [this] { uv_async_send(failedHandle_); }) {
+      workers_(spareProcessors_ + 1, frameBytes_, [this] { uv_async_send(askedHandle_); }) {
   uv_loop_t* loop;
   napi_get_uv_event_loop(Env(), &loop);
   uv_idle_init(loop, loopHandle_);
   // The connections keep the process alive, not this.
   uv_unref(reinterpret_cast<uv_handle_t*>(loopHandle_));
   loopHandle_->data = this;
-  uv_async_init(loop, failedHandle_, [](uv_async_t* handle) { static_cast<Transport*>(handle->data)->collect(); });
-  uv_unref(reinterpret_cast<uv_handle_t*>(failedHandle_));
-  failedHandle_->data = this;
+  uv_async_init(loop, askedHandle_, [](uv_async_t* handle) { static_cast<Transport*>(handle->data)->collect(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(askedHandle_));
+  askedHandle_->data = this;
 }
 
 Transport::~Transport() {
   workers_.stop();
-  uv_close(reinterpret_cast<uv_handle_t*>(failedHandle_),
+  uv_close(reinterpret_cast<uv_handle_t*>(askedHandle_),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_async_t*>(handle); });
   uv_close(reinterpret_cast<uv_handle_t*>(loopHandle_),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_idle_t*>(handle); });
@@ -210,7 +209,7 @@ bool Transport::serve(Entry& entry, unsigned channel) {
     // Its frame is larger than our memory: that is its own trouble.
   }
   if (found == Found::Nothing) return false;
-  if (!entry.rung) entry.inVain = entry.leftOut = 0;
+  if (!entry.rung) entry.looking.was(true);
   entry.rung = false;
   if (found == Found::Part) entry.lastAnswer = readClock();
   if (found == Found::Request && !answerRepeated(entry, channel, length)) deliver(entry, channel, length);
@@ -302,7 +301,7 @@ void Transport::reply(Entry& entry, unsigned channel, const Napi::Value& answer)
 // Whether looking takes no processor from those that could be used: by the program, or by other threads of ours.
 bool Transport::mayLook(const Entry& entry, uint64_t now) const {
   const unsigned working = now < lastWork_ + WORK_NS ? working_ : 0;
-  return entry.leftOut == 0 && working + awayLong_ < spareProcessors_;
+  return !entry.looking.isLeftOut() && working + awayLong_ < spareProcessors_;
 }
 
 // Whether a group in which nothing was found is left to ring.
@@ -315,12 +314,7 @@ bool Transport::fallsAsleep(Entry& entry, uint64_t now) {
   const tls::Lookout* elsewhere = lookout();
   if (elsewhere != nullptr && elsewhere->looking()) return false;
   if (entry.group.fallAsleep()) return false;
-  if (entry.leftOut > 0) {
-    entry.leftOut--;
-  } else if (looked && entry.lastAnswer > 0) {
-    entry.inVain = std::min(entry.inVain + 1, MOST_IN_VAIN);
-    entry.leftOut = (1U << entry.inVain) - 1;
-  }
+  if (entry.looking.isWorthIt() && looked && entry.lastAnswer > 0) entry.looking.was(false);
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <napi.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -24,6 +25,29 @@ Napi::Object exportTransport(Napi::Env env);
 
 // A program that calls again within this finds us looking; later than this it has to wake us.
 constexpr uint64_t HOT_NS = 100'000;
+
+// Looking in vain costs more than being woken where the program cannot run meanwhile: because it shares our processor, or has
+// other things to do. So after each time in vain it is left out more often, up to 15 times.
+class Looking {
+ public:
+  bool isLeftOut() const { return leftOut_ > 0; }
+  void leaveOut() { leftOut_--; }
+  // False: it is left out this time.
+  bool isWorthIt() {
+    if (!isLeftOut()) return true;
+    leaveOut();
+    return false;
+  }
+  void was(bool ofUse) {
+    inVain_ = ofUse ? 0 : std::min(inVain_ + 1, MOST_IN_VAIN);
+    leftOut_ = (1U << inVain_) - 1;
+  }
+
+ private:
+  static constexpr unsigned MOST_IN_VAIN = 4;
+  unsigned inVain_ = 0;
+  unsigned leftOut_ = 0;
+};
 
 class Transport : public Napi::ObjectWrap<Transport> {
  public:
@@ -57,7 +81,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
   // settle(): has the uses of repeats counted up to now.
-  void settle(const Napi::CallbackInfo&) { collect(); }
+  void settle(const Napi::CallbackInfo&);
   // share(owner, session, words): see Sessions
   void share(const Napi::CallbackInfo& info);
   // unshare(owner, session)
@@ -82,10 +106,9 @@ class Transport : public Napi::ObjectWrap<Transport> {
     uint64_t lastAnswer = 0;  // 0: its last request went to another thread, and nothing is to be expected
     uint64_t expectsUntil = 0;  // what a long operation was begun for comes before that, most likely
     uint32_t back = 0;          // channels whose request another thread could not run
-    // Looking in vain costs more than being woken where the program cannot run meanwhile: because it shares our
-    // processor, or has other things to do. So after each time in vain it is left out more often, up to 15 times.
-    unsigned inVain = 0;
-    unsigned leftOut = 0;
+    // Whether to look for its next call after the last one, and whether a thread that has worked for it does.
+    Looking looking;
+    Looking keeping;
     unsigned working = 0;  // requests that are answered later
   };
 
@@ -117,12 +140,13 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void bringBack(uint32_t repeat);
   void takeBack(size_t index);
   void usesOthers(unsigned processors);
+  unsigned processorsAway() const;
   void setBusy(unsigned processors);
   void putToSleep(uint64_t now);
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
 
   uv_idle_t* loopHandle_;
-  uv_async_t* failedHandle_;
+  uv_async_t* askedHandle_;
   const AddonData* const addon_;
   Napi::AsyncContext context_;
   // While it is open JavaScript can be called cheaply; when it closes, promises and nextTick have their turn.
@@ -149,7 +173,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
     std::shared_ptr<Errand> errand;
   };
   std::vector<Away> away_;
-  unsigned awayLong_ = 0;   // of them, those that take long
+  unsigned awayLong_ = 0;   // of them, those that take a thread for long
   unsigned collected_ = 0;  // how many had ended when that was last noticed
   unsigned busy_ = 0;       // processors beside this one, as the modules know
   uint64_t lastBusy_ = 0;

@@ -1,11 +1,32 @@
 #include "workers.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
+#include <sched.h>
+#include <uv.h>
 
 #include <algorithm>
+#include <array>
+#include <new>
 #include <system_error>
 
 namespace transport {
+
+namespace {
+
+// A program that has been answered calls again within this, or not soon: it has to be woken first.
+constexpr uint64_t KEEP_NS = 200'000;
+// A thread looks at no more channels than this: they wait for each other's operations.
+constexpr size_t MOST_KEPT = 4;
+// How often a thread looks before it lets others have its processor: the program may wait for it.
+constexpr unsigned LOOKS = 16;
+
+}  // namespace
+
+void Errand::count(Operation::Did did) {
+  if (did == Operation::Did::Begin) begun++;
+  if (did == Operation::Did::Run) run++;
+}
 
 void Workers::stop() {
   {
@@ -36,12 +57,13 @@ void Workers::give(std::shared_ptr<Errand> errand) {
       ended_++;
     } else {
       waiting_.push_back(std::move(errand));
+      waitingNow_++;
     }
   }
   if (errand == nullptr) {
     given_.notify_one();
   } else {
-    onFailed_();
+    onAsked_();
   }
 }
 
@@ -52,7 +74,9 @@ void Workers::end(Errand& errand) {
   if (found != waiting_.end()) {
     errand.state = Errand::State::TakenBack;
     waiting_.erase(found);
+    waitingNow_--;
   }
+  errand.isWanted = true;
   over_.wait(lock, [&] { return errand.isOver(); });
 }
 
@@ -60,38 +84,137 @@ void Workers::work() {
 #ifdef __linux__
   pthread_setname_np(pthread_self(), "cloudhsm-worker");
 #endif
+  std::array<uint8_t, CHANNEL_DATA_BYTES> inbox;
+  std::vector<Kept> kept;
+  kept.reserve(MOST_KEPT);
+  while (!isStopping_) {
+    if (std::shared_ptr<Errand> errand = take(kept.empty())) {
+      if (begin(*errand, kept.size() < MOST_KEPT)) kept.push_back({std::move(errand), uv_hrtime() + KEEP_NS});
+    } else if (!lookAt(kept, uv_hrtime(), inbox.data())) {
+      sched_yield();
+    }
+  }
+  for (const Kept& last : kept) giveBack(*last.errand);
+}
+
+// Nothing, where nobody waits or an idle thread is about to take it.
+std::shared_ptr<Errand> Workers::take(bool mayWait) {
+  if (!mayWait && waitingNow_ <= idle_) return nullptr;
   std::unique_lock<std::mutex> lock(mutex_);
-  for (;;) {
+  if (mayWait) {
     idle_++;
     given_.wait(lock, [this] { return isStopping_ || !waiting_.empty(); });
     idle_--;
-    if (isStopping_) return;
-    std::shared_ptr<Errand> errand = std::move(waiting_.front());
-    waiting_.pop_front();
-    errand->state = Errand::State::Running;
-    lock.unlock();
-    run(*errand);
-    errand.reset();
-    lock.lock();
+  }
+  if (isStopping_ || waiting_.empty()) return nullptr;
+  std::shared_ptr<Errand> errand = std::move(waiting_.front());
+  waiting_.pop_front();
+  waitingNow_--;
+  errand->state = Errand::State::Running;
+  return errand;
+}
+
+// Runs what an errand was given for. False: it is over; else its channel is kept.
+bool Workers::begin(Errand& errand, bool mayKeep) {
+  const Octets& request = errand.job.request;
+  Octets answer;
+  const Operation::Did did =
+      errand.job.operation.answer(Operation::Thread::Other, request.data(), request.size(), &answer);
+  if (did == Operation::Did::Nothing) {
+    finish(errand, Errand::State::Failed);
+    onAsked_();
+    return false;
+  }
+  errand.count(did);
+  const bool keeps = errand.keeps && mayKeep;
+  if (keeps) {
+    errand.hadMore = false;
+    errand.group->watch(errand.channel, true);
+  } else {
+    // Before the answer: with it the program may go on, and what it asks next must find the job done.
+    finish(errand, Errand::State::Done);
+  }
+  errand.group->answer(errand.channel, answer.data(), answer.size());
+  OPENSSL_cleanse(answer.data(), answer.size());
+  return keeps;
+}
+
+// Whether anything came.
+bool Workers::lookAt(std::vector<Kept>& kept, uint64_t now, uint8_t* inbox) {
+  bool found = false;
+  for (unsigned look = 0; look < LOOKS && !found; look++) {
+    for (size_t i = kept.size(); i-- > 0;) {
+      const Visit what = visit(kept[i], now, inbox);
+      if (what == Visit::Nothing) continue;
+      found = true;
+      if (what == Visit::Over) kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    shared_pause();
+  }
+  // Another thread has nothing to do: it had better work for one of them.
+  if (kept.size() > 1 && idle_ > 0) {
+    giveBack(*kept.front().errand);
+    kept.erase(kept.begin());
+  }
+  return found;
+}
+
+Workers::Visit Workers::visit(Kept& kept, uint64_t now, uint8_t* inbox) {
+  Errand& errand = *kept.errand;
+  const bool isAsked = errand.group->isAsked(errand.channel);
+  if (!errand.isWanted && isAsked && answerNext(errand, inbox)) {
+    errand.hadMore = true;
+    kept.untilNs = uv_hrtime() + KEEP_NS;
+    return Visit::Answered;
+  }
+  if (!errand.isWanted && !isAsked && now < kept.untilNs) return Visit::Nothing;
+  giveBack(errand);
+  return Visit::Over;
+}
+
+// Whether what came next could be answered; else it is the event loop's.
+bool Workers::answerNext(Errand& errand, uint8_t* inbox) {
+  Group& group = *errand.group;
+  Operation& operation = errand.job.operation;
+  size_t length = 0;
+  if (!takeNext(group, errand.channel, inbox, &length)) return false;
+  Octets answer;
+  auto did = Operation::Did::Nothing;
+  if (operation.concerns(inbox, length)) did = operation.answer(Operation::Thread::Other, inbox, length, &answer);
+  OPENSSL_cleanse(inbox, length);
+  if (did == Operation::Did::Nothing) {
+    group.putBack(errand.channel);
+    return false;
+  }
+  errand.count(did);
+  group.answer(errand.channel, answer.data(), answer.size());
+  OPENSSL_cleanse(answer.data(), answer.size());
+  return true;
+}
+
+// Whether there is a whole request now. What does not fit in one turn is the event loop's.
+bool Workers::takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* length) {
+  try {
+    return group.isShort(channel) && group.take(channel, frameBytes_, inbox, length) == Found::Request;
+  } catch (const std::bad_alloc&) {
+    // It has grown since, so the module does not follow the protocol.
+    return false;
   }
 }
 
-void Workers::run(Errand& errand) {
-  Job& job = errand.job;
-  job.run();
-  const bool isAnswered = job.isAnswered;
+void Workers::finish(Errand& errand, Errand::State state) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    errand.state = isAnswered ? Errand::State::Done : Errand::State::Failed;
+    errand.state = state;
     ended_++;
   }
   over_.notify_all();
-  // Only now: with the answer the program may go on, and what it asks next must find the job done.
-  if (isAnswered) {
-    errand.group->answer(errand.channel, job.answer.data(), job.answer.size());
-  } else {
-    onFailed_();
-  }
+}
+
+void Workers::giveBack(Errand& errand) {
+  errand.isAsked = errand.group->giveBack(errand.channel);
+  finish(errand, Errand::State::Done);
+  onAsked_();
 }
 
 }  // namespace transport

@@ -1,10 +1,11 @@
-// Threads beside the event loop's. Each runs an operation, answers the call that asked for it, and takes the next one: the
-// program hears of it without the event loop, which finds out when it has a reason to look.
+// Threads beside the event loop's. Each runs an operation and answers the call that asked for it: the program hears of it without
+// the event loop, which finds out when it has a reason to look. The thread keeps the program's channel for a while and answers
+// what comes next as well, while it works for others that wait.
 //
-//            a thread takes it            it is run                    written, and the program woken
-//   Waiting  ---------------->  Running  ---------->  Done  (the channel's next turn is the program's)
+//            a thread takes it            it is run, others may have come, too     nothing more, or something else
+//   Waiting  ---------------->  Running  ------------------------------------>  Done  (the channel is the event loop's again)
 //      |                           |
-//      | taken back                | it cannot be run
+//      | taken back                | the first of them cannot be run
 //      v                           v
 //   TakenBack                   Failed  (the event loop is woken, and has the request looked at again)
 #pragma once
@@ -15,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -23,24 +25,36 @@
 
 namespace transport {
 
-// A job, and where its answer goes.
+// A job, and where it came from.
 struct Errand {
   enum class State { Waiting, Running, Done, Failed, TakenBack };
 
-  Errand(Job&& given, std::shared_ptr<Group> to, unsigned index)
-      : job(std::move(given)), group(std::move(to)), channel(index) {}
+  Errand(Job&& given, bool mayKeep, std::shared_ptr<Group> from, unsigned index)
+      : job(std::move(given)), keeps(mayKeep), group(std::move(from)), channel(index) {}
   bool isOver() const { return state.load() > State::Running; }
+  bool takesLong() const { return keeps || job.operation.place() == Repeatable::Place::Elsewhere; }
+  // How often its operation was begun and run since that was last asked. Any thread may.
+  Uses takeUses() { return {begun.exchange(0), run.exchange(0)}; }
+  void count(Operation::Did did);
 
   Job job;  // the thread's while it is Running
+  const bool keeps;  // the thread may look for the program's next call
   const std::shared_ptr<Group> group;  // whose memory stays until the answer is written, whoever has gone
-  const unsigned channel;
+  const unsigned channel;  // lent to the thread
   std::atomic<State> state{State::Waiting};
+  std::atomic<bool> isWanted{false};  // the event loop waits for it
+  std::atomic<unsigned> begun{0};
+  std::atomic<unsigned> run{0};
+  // When it is over:
+  bool isAsked = false;  // there is something on the channel that nobody was rung for
+  std::optional<bool> hadMore;  // where its channel was kept: whether another one came
 };
 
 class Workers {
  public:
-  // `onFailed` may be called by any thread.
-  Workers(unsigned most, std::function<void()> onFailed) : most_(most), onFailed_(std::move(onFailed)) {}
+  // `frameBytes` bounds requests. `onAsked` is called by any thread, when an errand is over that the event loop had better hear of.
+  Workers(unsigned most, size_t frameBytes, std::function<void()> onAsked)
+      : most_(most), frameBytes_(frameBytes), onAsked_(std::move(onAsked)) {}
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   ~Workers() { stop(); }
@@ -56,20 +70,36 @@ class Workers {
   unsigned ended() const { return ended_.load(); }
 
  private:
+  // Errands that a thread keeps, and until when it looks for more.
+  struct Kept {
+    std::shared_ptr<Errand> errand;
+    uint64_t untilNs;
+  };
+  enum class Visit { Nothing, Answered, Over };
+
   bool hasThread();
   void work();
-  void run(Errand& errand);
+  std::shared_ptr<Errand> take(bool mayWait);
+  bool begin(Errand& errand, bool mayKeep);
+  bool lookAt(std::vector<Kept>& kept, uint64_t now, uint8_t* inbox);
+  Visit visit(Kept& kept, uint64_t now, uint8_t* inbox);
+  bool answerNext(Errand& errand, uint8_t* inbox);
+  bool takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* length);
+  void finish(Errand& errand, Errand::State state);
+  void giveBack(Errand& errand);
 
   const unsigned most_;
-  const std::function<void()> onFailed_;
+  const size_t frameBytes_;
+  const std::function<void()> onAsked_;
+  std::atomic<unsigned> waitingNow_{0};  // as many as are in waiting_
+  std::atomic<unsigned> idle_{0};  // threads that have nothing at all
+  std::atomic<bool> isStopping_{false};
+  std::atomic<unsigned> ended_{0};
   std::mutex mutex_;  // of all below
   std::condition_variable given_;
   std::condition_variable over_;
   std::deque<std::shared_ptr<Errand>> waiting_;
   std::vector<std::thread> threads_;
-  unsigned idle_ = 0;
-  bool isStopping_ = false;
-  std::atomic<unsigned> ended_{0};
 };
 
 }  // namespace transport
