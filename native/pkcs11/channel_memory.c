@@ -19,6 +19,11 @@
 /* So long where the engine has asked somebody else, who may want this processor and gets it first: who sleeps meanwhile makes the
  * others wait, and being woken takes up to 50 us on virtual machines. */
 #define YIELDING_NS 250000
+/* A processor that was yielded to somebody who computes comes back after milliseconds, and to who is woken at once: then nobody yields
+ * for a while, twice as long each time that it is no better afterwards. */
+#define LONG_YIELD_NS 250000
+#define FIRST_PAUSE_NS 5000000
+#define LONGEST_PAUSE_NS 320000000
 /* How often a spinning call looks before it reads the clock, which takes longer than a short call can afford. */
 #define LOOKS 64
 /* After each time in vain, spinning for that C_ function is left out more often, up to 2^this - 1 times: it may be
@@ -29,6 +34,9 @@
 
 static atomic_uint processors = 1;
 static atomic_uint spinning;
+static struct {
+  atomic_llong not_before, pause;
+} yielding;
 /* By call number: functions differ much more than channels do. Threads may disturb each other's counts, no more. */
 static struct {
   atomic_uchar in_vain; /* in a row */
@@ -94,11 +102,31 @@ static bool spin(const uint32_t *turn, uint32_t awaited)
   }
 }
 
+static bool yielding_is_quick(void)
+{
+  return now_ns() >= atomic_load(&yielding.not_before);
+}
+
+static void note_long_yield(long long began, long long now)
+{
+  long long pause = atomic_load(&yielding.pause);
+  bool again = began < atomic_load(&yielding.not_before) + pause;
+  pause = again ? 2 * pause : FIRST_PAUSE_NS;
+  if (pause > LONGEST_PAUSE_NS) pause = LONGEST_PAUSE_NS;
+  atomic_store(&yielding.pause, pause);
+  atomic_store(&yielding.not_before, now + pause);
+}
+
 /* The same for who has no processor for itself: others go first. */
 static bool spin_yielding(const uint32_t *turn, uint32_t awaited)
 {
-  for (long long until = now_ns() + YIELDING_NS; shared_read(turn) != awaited; sched_yield()) {
-    if (now_ns() >= until) return false;
+  long long began = now_ns();
+  for (long long until = began + YIELDING_NS; shared_read(turn) != awaited;) {
+    if (began >= until) return false;
+    sched_yield();
+    long long now = now_ns();
+    if (now - began > LONG_YIELD_NS) note_long_yield(began, now);
+    began = now;
   }
   return true;
 }
@@ -115,7 +143,7 @@ static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call
   unsigned char in_vain = atomic_load_explicit(&spins[call].in_vain, memory_order_relaxed);
   unsigned usable = atomic_load(&processors), waiting = atomic_fetch_add(&spinning, 1) + 1;
   bool room = waiting + engine <= usable;
-  bool yields = !room && engine > 1 && usable > 1 && waiting <= usable;
+  bool yields = !room && engine > 1 && usable > 1 && waiting <= usable && yielding_is_quick();
   bool ended = room ? spin(turn, awaited) : yields && spin_yielding(turn, awaited);
   atomic_fetch_sub(&spinning, 1);
   if (ended && in_vain > 0) atomic_store_explicit(&spins[call].in_vain, 0, memory_order_relaxed);

@@ -1,7 +1,5 @@
 #include "lookout.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
 
@@ -42,8 +40,10 @@ void Lookout::begin(LookedAt* at) {
     leftOut_--;
     return;
   }
+  const uint64_t now = uv_hrtime();
+  if (!givingWay_.isQuick(now)) return;
   drop(at);
-  places_.push_back({at, uv_hrtime() + LOOK_NS});
+  places_.push_back({at, now + LOOK_NS});
   uv_idle_start(handle_, onTurnOfLoop);
 }
 
@@ -70,7 +70,7 @@ void Lookout::lookOnce() {
 }
 
 void Lookout::look() {
-  sched_yield();
+  givingWay_.yield();
   bool any = false;
   if (places_.size() <= MOST_PLACES) {
     std::array<LookedAt*, MOST_PLACES> all{};

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "giving-way.h"
+
 namespace tls {
 
 // A connection, as it is looked at. Neither function throws.
@@ -40,6 +42,10 @@ class Lookout {
   // Who else wants this processor, and that may be the other end, goes first; then looks once. In its turn of the event loop
   // nobody else does: for who looks for other things as well.
   void lookOnce();
+  // For who looks for other things: others go first, if they are soon done.
+  void giveWay() {
+    if (givingWay_.isQuick(uv_hrtime())) givingWay_.yield();
+  }
 
   // Whether what is written now is sent later, by `send`: not where the work so far took so long that nobody should wait for more of it.
   bool mayGather();
@@ -73,6 +79,7 @@ class Lookout {
   void sendAll();
 
   uv_idle_t* handle_;
+  GivingWay givingWay_;
   // Who was written to last is last.
   std::vector<Place> places_;
   std::vector<LookedAt*> unsent_;

@@ -1,6 +1,5 @@
 #include "transport.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -149,7 +148,7 @@ void Transport::work() {
       shared_pause();
       found = round(Where::WhereCallsCame, deadline);
     }
-    if (!found && asksElsewhere()) sched_yield();
+    if (!found && asksElsewhere()) lookout()->giveWay();
     // It was read for what was found.
     if (!found) readClock();
     if (busy_ > 0 && away_.empty() && lastBusy_ + BUSY_NS < now_) setBusy(0);
