@@ -88,11 +88,11 @@ void Workers::work() {
   std::vector<Kept> kept;
   kept.reserve(MOST_KEPT);
   while (!isStopping_) {
-    if (std::shared_ptr<Errand> errand = take(kept.empty())) {
-      if (begin(*errand, kept.size() < MOST_KEPT)) kept.push_back({std::move(errand), uv_hrtime() + KEEP_NS});
-    } else if (!lookAt(kept, uv_hrtime(), inbox.data())) {
-      sched_yield();
-    }
+    // In turns, so that those who wait and those who are kept come to theirs.
+    std::shared_ptr<Errand> errand = take(kept.empty());
+    const bool isGiven = errand != nullptr;
+    if (isGiven && begin(*errand, kept.size() < MOST_KEPT)) kept.push_back({std::move(errand), uv_hrtime() + KEEP_NS});
+    if (!lookAt(kept, inbox.data()) && !isGiven) sched_yield();
   }
   for (const Kept& last : kept) giveBack(*last.errand);
 }
@@ -139,35 +139,36 @@ bool Workers::begin(Errand& errand, bool mayKeep) {
   return keeps;
 }
 
-// Whether anything came.
-bool Workers::lookAt(std::vector<Kept>& kept, uint64_t now, uint8_t* inbox) {
-  bool found = false;
-  for (unsigned look = 0; look < LOOKS && !found; look++) {
-    for (size_t i = kept.size(); i-- > 0;) {
+// Whether anything came. Runs one operation at most: the event loop may be waiting for another errand.
+bool Workers::lookAt(std::vector<Kept>& kept, uint8_t* inbox) {
+  // Another thread has nothing to do: it had better work for one of them.
+  if (kept.size() > 1 && idle_ > 0) kept.front().untilNs = 0;
+  const uint64_t now = uv_hrtime();
+  for (unsigned look = 0; look < LOOKS; look++) {
+    for (size_t i = 0; i < kept.size(); i++) {
       const Visit what = visit(kept[i], now, inbox);
       if (what == Visit::Nothing) continue;
-      found = true;
-      if (what == Visit::Over) kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(i));
+      const auto there = kept.begin() + static_cast<std::ptrdiff_t>(i);
+      // The others come first next time.
+      std::rotate(there, there + 1, kept.end());
+      if (what == Visit::Over) kept.pop_back();
+      return true;
     }
     shared_pause();
   }
-  // Another thread has nothing to do: it had better work for one of them.
-  if (kept.size() > 1 && idle_ > 0) {
-    giveBack(*kept.front().errand);
-    kept.erase(kept.begin());
-  }
-  return found;
+  return false;
 }
 
 Workers::Visit Workers::visit(Kept& kept, uint64_t now, uint8_t* inbox) {
   Errand& errand = *kept.errand;
+  const bool isEnough = errand.isWanted || kept.untilNs == 0;
   const bool isAsked = errand.group->isAsked(errand.channel);
-  if (!errand.isWanted && isAsked && answerNext(errand, inbox)) {
+  if (!isEnough && isAsked && answerNext(errand, inbox)) {
     errand.hadMore = true;
     kept.untilNs = uv_hrtime() + KEEP_NS;
     return Visit::Answered;
   }
-  if (!errand.isWanted && !isAsked && now < kept.untilNs) return Visit::Nothing;
+  if (!isEnough && !isAsked && now < kept.untilNs) return Visit::Nothing;
   giveBack(errand);
   return Visit::Over;
 }

@@ -73,7 +73,7 @@ class Workers {
   // Errands that a thread keeps, and until when it looks for more.
   struct Kept {
     std::shared_ptr<Errand> errand;
-    uint64_t untilNs;
+    uint64_t untilNs;  // 0: no longer
   };
   enum class Visit { Nothing, Answered, Over };
 
@@ -81,7 +81,7 @@ class Workers {
   void work();
   std::shared_ptr<Errand> take(bool mayWait);
   bool begin(Errand& errand, bool mayKeep);
-  bool lookAt(std::vector<Kept>& kept, uint64_t now, uint8_t* inbox);
+  bool lookAt(std::vector<Kept>& kept, uint8_t* inbox);
   Visit visit(Kept& kept, uint64_t now, uint8_t* inbox);
   bool answerNext(Errand& errand, uint8_t* inbox);
   bool takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* length);
