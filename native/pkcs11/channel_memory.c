@@ -22,8 +22,8 @@
 /* A processor that was yielded to somebody who computes comes back after milliseconds, and to who is woken at once: then nobody yields
  * for a while, twice as long each time that it is no better afterwards. */
 #define LONG_YIELD_NS 250000
-#define FIRST_PAUSE_NS 5000000
-#define LONGEST_PAUSE_NS 320000000
+#define FIRST_PAUSE_NS 2000000
+#define LONGEST_PAUSE_NS 32000000
 /* How often a spinning call looks before it reads the clock, which takes longer than a short call can afford. */
 #define LOOKS 64
 /* After each time in vain, spinning for that C_ function is left out more often, up to 2^this - 1 times: it may be

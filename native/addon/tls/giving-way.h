@@ -27,8 +27,8 @@ class GivingWay {
 
  private:
   static constexpr uint64_t LONG_NS = 250'000;
-  static constexpr uint64_t FIRST_PAUSE_NS = 5'000'000;
-  static constexpr uint64_t LONGEST_PAUSE_NS = 320'000'000;
+  static constexpr uint64_t FIRST_PAUSE_NS = 2'000'000;
+  static constexpr uint64_t LONGEST_PAUSE_NS = 32'000'000;
 
   uint64_t until_ = 0;
   uint64_t pause_ = 0;
