@@ -143,12 +143,12 @@ describe('long operations that a program repeats', function () {
       p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256 });
       return p11.C_Digest(session, large, Buffer.alloc(32));
     };
-    const label = (): Buffer =>
+    const objectClass = (): Buffer =>
       p11.C_GetAttributeValue(session, one, [{ type: pkcs11js.CKA_CLASS }])[0]!.value as Buffer;
-    const [rightDigest, rightLabel] = [digest(), label()];
+    const [rightDigest, rightClass] = [digest(), objectClass()];
     const others: (() => void)[] = [
       () => expect(digest()).to.deep.equal(rightDigest),
-      () => expect(label()).to.deep.equal(rightLabel),
+      () => expect(objectClass()).to.deep.equal(rightClass),
       () => expect(inParts(one)).to.deep.equal(right.get(one)),
       () => expect(sign(other, how)).to.deep.equal(right.get(other)),
       () => expect(p11.C_GetSessionInfo(session).state).to.equal(3),
