@@ -132,8 +132,7 @@ static bool spin_yielding(const uint32_t *turn, uint32_t awaited)
 }
 
 /* Waits without sleeping for a while, if that promises anything. */
-static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call,
-                           unsigned engine)
+static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call, unsigned engine)
 {
   unsigned char left_out = atomic_load_explicit(&spins[call].left_out, memory_order_relaxed);
   if (left_out > 0) {

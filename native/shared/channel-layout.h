@@ -7,7 +7,7 @@
  *
  *   channel, one call at a time    line 0    the module's words: turn, length of the request
  *                                  line 1    the engine's words: turn, length of the answer
- *                                  line 2    waiting: the module sleeps on the engine's turn
+ *                                  line 2    waiting: the module sleeps on the engine's turn; watched: a thread of the engine looks here
  *                                  line 3..  data: what is handed over
  *
  * The two sides take turns, and the data belongs to the side whose turn it is. The module's n-th turn ends when it

@@ -55,9 +55,7 @@ class Group {
   Group& operator=(const Group&) = delete;
 
   // Whether the module has done anything on a channel that was not looked at yet.
-  bool stirs(unsigned index) const {
-    return !isLent(index) && isAsked(index);
-  }
+  bool stirs(unsigned index) const { return !isLent(index) && isAsked(index); }
   // Channels from this one on were quiet since the group woke up.
   unsigned reach() const { return reach_; }
   // Takes what the module handed over on a channel, if anything. A request that one turn holds is copied to

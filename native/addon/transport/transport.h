@@ -31,11 +31,10 @@ constexpr uint64_t HOT_NS = 100'000;
 class Looking {
  public:
   bool isLeftOut() const { return leftOut_ > 0; }
-  void leaveOut() { leftOut_--; }
   // False: it is left out this time.
   bool isWorthIt() {
     if (!isLeftOut()) return true;
-    leaveOut();
+    leftOut_--;
     return false;
   }
   void was(bool ofUse) {

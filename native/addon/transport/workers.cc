@@ -28,6 +28,11 @@ void Errand::count(Operation::Did did) {
   if (did == Operation::Did::Run) run++;
 }
 
+void Errand::answer(Octets& bytes) const {
+  group->answer(channel, bytes.data(), bytes.size());
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+}
+
 void Workers::stop() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -134,8 +139,7 @@ bool Workers::begin(Errand& errand, bool mayKeep) {
     // Before the answer: with it the program may go on, and what it asks next must find the job done.
     finish(errand, Errand::State::Done);
   }
-  errand.group->answer(errand.channel, answer.data(), answer.size());
-  OPENSSL_cleanse(answer.data(), answer.size());
+  errand.answer(answer);
   return keeps;
 }
 
@@ -188,8 +192,7 @@ bool Workers::answerNext(Errand& errand, uint8_t* inbox) {
     return false;
   }
   errand.count(did);
-  group.answer(errand.channel, answer.data(), answer.size());
-  OPENSSL_cleanse(answer.data(), answer.size());
+  errand.answer(answer);
   return true;
 }
 

@@ -36,6 +36,8 @@ struct Errand {
   // How often its operation was begun and run since that was last asked. Any thread may.
   Uses takeUses() { return {begun.exchange(0), run.exchange(0)}; }
   void count(Operation::Did did);
+  // Answers the call that is under way, and overwrites the answer here.
+  void answer(Octets& bytes) const;
 
   Job job;  // the thread's while it is Running
   const bool keeps;  // the thread may look for the program's next call
