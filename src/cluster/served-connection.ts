@@ -26,6 +26,7 @@ import {
   writeHsmWelcome,
   writeMembers,
 } from '../wire/hsm-frames.js';
+import { RepeatedCommands } from './repeated-commands.js';
 import type { TlsStream } from './tls-stream.js';
 
 /** How long a peer may take for TLS, for its hello, and for a frame that it has begun. */
@@ -54,7 +55,14 @@ const MOST_DESCRIBED = 20_000;
 
 const NO_DEVIATIONS: readonly string[] = [];
 
+const NOTHING = Buffer.alloc(0);
+
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
+
+function writeDone<N extends CommandName>(writer: Writer, name: N, answer: AnswerOf<N>): void {
+  writer.u8(outcomes.indexOf('done'));
+  (forms[name].answer.write as (writer: Writer, answer: AnswerOf<N>) => void)(writer, answer);
+}
 
 /** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. `closed` is told of its end. */
 export class ServedConnection {
@@ -64,6 +72,7 @@ export class ServedConnection {
   readonly #described = new Set<number>();
   readonly #unwatch: () => void;
   #session: HsmConnection | undefined;
+  #repeated: RepeatedCommands | undefined;
   #admitted = false;
   #watches = false;
   #underWay = 0;
@@ -168,6 +177,7 @@ export class ServedConnection {
         this.stream.end();
         return;
       }
+      this.#repeated = new RepeatedCommands(this.#session, this.stream, () => this.#unsigned());
       this.#admitted = true;
       this.#watches = watches;
       welcome('accepted', '');
@@ -192,7 +202,7 @@ export class ServedConnection {
     const cause = causeShape.read(reader);
     const request = forms[name].request.read(reader) as RequestOf<typeof name>;
     reader.end();
-    const done = this.#run(session, id, name, request, cause !== undefined);
+    const done = this.#run(session, id, name, request, cause !== undefined, frame);
     const cleanse = (): void => {
       if (forms[name].secret) frame.fill(0);
     };
@@ -225,26 +235,36 @@ export class ServedConnection {
     name: N,
     request: RequestOf<N>,
     listens: boolean,
+    frame: Buffer,
   ): Eventually<Buffer> {
     if (name === 'describeKey') this.#willDescribe((request as RequestOf<'describeKey'>).handle);
     const cause = listens ? String(id) : undefined;
     if (cause !== undefined) this.#deviations.set(cause, []);
     return orElse(
-      () =>
-        andThen(session.send(name, request, cause), (answer) => {
+      () => {
+        const sent = session.send(name, request, cause);
+        return andThen(sent, (answer) => {
           if (name === 'login') this.#splitter.limitBytes = limits.hsmFrameBytes;
-          return this.#written(cause, id, (writer) => {
-            writer.u8(outcomes.indexOf('done'));
-            (forms[name].answer.write as (writer: Writer, answer: AnswerOf<N>) => void)(writer, answer);
+          const isPlain = cause === undefined || this.#deviations.get(cause)?.length === 0;
+          const written = this.#written(cause, id, (writer) => {
+            writeDone(writer, name, answer);
             if (Buffer.isBuffer(answer)) answer.fill(0);
           });
-        }),
+          if (isPlain && !isPromise(sent)) this.#repeated?.done(name, request, frame, written);
+          return written;
+        });
+      },
       (error) => {
         // Who cannot be reached says nothing.
         if (error instanceof HsmUnavailable && error.reason === 'unreachable') this.stream.destroy();
         return this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error));
       },
     );
+  }
+
+  /** What `sign` answers, before the signature. */
+  #unsigned(): Buffer {
+    return this.#written(undefined, 0, (writer) => writeDone(writer, 'sign', NOTHING));
   }
 
   /** From now on: it may change while the answer is on its way. */

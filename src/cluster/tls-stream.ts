@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { DEFAULT_CIPHERS } from 'node:tls';
 import { addonPart } from '../base/addon.js';
-import { type Certificate, parseCertificate } from '../crypto/index.js';
+import { type Certificate, parseCertificate, type Repeatable } from '../crypto/index.js';
 import type { CountsBytes } from '../hsm/traffic.js';
 import type { TlsIdentity } from './tls.js';
 
@@ -14,6 +14,33 @@ interface NativeStream {
   destroy(): void;
   peerChain(): Buffer[];
   traffic(): [bytesRead: number, bytesWritten: number];
+  answerOperation(terms: RepeatedOperation): number;
+  endOperation(operation: number): void;
+  keepAnswer(terms: KeptAnswer): void;
+}
+
+/** An operation on data, which ends a frame, that the peer asks for again in the same words (native/addon/tls/answering.h). */
+export interface RepeatedOperation {
+  /** Of the frame, from behind the id to the data's length. */
+  readonly words: Buffer;
+  /** The frame that answers no output at all, behind its header. */
+  readonly answer: Buffer;
+  readonly work: Repeatable;
+  readonly longestInputBytes: number;
+  /** The second of them counts what is answered. */
+  readonly uses: Float64Array;
+}
+
+/** An answer that may be given again while the sum of two of these numbers is what it is now: of the first, and of one that is named. */
+export interface KeptAnswer {
+  /** Of the frame, from behind the id. */
+  readonly words: Buffer;
+  /** Behind its header. */
+  readonly answer: Buffer;
+  readonly changes: Float64Array;
+  readonly changesAt: number;
+  /** The first of them counts how often it is given. */
+  readonly uses: Float64Array;
 }
 
 interface NativePart {
@@ -30,7 +57,7 @@ interface NativePart {
     socketFd: number,
     inbox: Buffer,
     onOpen: () => void,
-    onData: (lengthBytes: number) => boolean,
+    onData: (at: number, lengthBytes: number) => boolean,
     onDrain: () => void,
     onClose: (why?: string) => void,
   ) => NativeStream;
@@ -118,16 +145,16 @@ export class TlsStream implements CountsBytes {
       descriptorOf(socket),
       inbox,
       () => this.events.opened?.(),
-      (lengthBytes) => this.#received(lengthBytes),
+      (at, lengthBytes) => this.#received(at, lengthBytes),
       () => this.#drained(),
       (why) => this.#closed(why),
     );
   }
 
-  #received(lengthBytes: number): boolean {
+  #received(at: number, lengthBytes: number): boolean {
     if (this.#over) return false;
     const chunk = Buffer.allocUnsafe(lengthBytes);
-    inbox.copy(chunk, 0, 0, lengthBytes);
+    inbox.copy(chunk, 0, at, at + lengthBytes);
     return this.events.received?.(chunk) === true;
   }
 
@@ -156,6 +183,17 @@ export class TlsStream implements CountsBytes {
   /** The bytes are not needed any more. After the end they are not written. */
   write(bytes: Buffer): void {
     if (!this.#over && !this.#native.write(bytes)) this.#needsDrain = true;
+  }
+
+  /** From now on answers such frames of the peer by itself; returns what ends that, or undefined where it would take too long. */
+  answerOperation(terms: RepeatedOperation): (() => void) | undefined {
+    const operation = this.#native.answerOperation(terms);
+    return operation === 0 ? undefined : () => this.#native.endOperation(operation);
+  }
+
+  /** From now on gives the same answer to the same frame, as long as it holds. */
+  keepAnswer(terms: KeptAnswer): void {
+    this.#native.keepAnswer(terms);
   }
 
   /** What has arrived already is received all the same. */

@@ -16,6 +16,10 @@ export interface ReadRequest {
 /** Objects that share a count, so that work on one key leaves what is known of most others. */
 const SHARES = 64;
 
+/** Where an object's changes are counted, beside those of all objects. */
+// Handles of one HSM differ by 64.
+export const changesOf = (handle: number): number => 1 + (Math.floor(handle / 64) % SHARES);
+
 /** Counts what happens to objects: for all of them first, and then for those that share a number. */
 export class ObjectChanges {
   /** An answer holds while the sum of the first and of its object's number is what it was (native/addon/transport/reads.cc). */
@@ -23,9 +27,7 @@ export class ObjectChanges {
 
   /** To an object, or to any. */
   note(handle: number | undefined): void {
-    // Handles of one HSM differ by 64.
-    const at = handle === undefined ? 0 : 1 + (Math.floor(handle / 64) % SHARES);
-    this.counts[at]!++;
+    this.counts[handle === undefined ? 0 : changesOf(handle)]!++;
   }
 }
 

@@ -17,8 +17,6 @@ namespace tls {
 
 namespace {
 
-// A peer that takes nothing away is not written to beyond this: write() says so.
-constexpr size_t HIGH_WATER_BYTES = 64 * 1024;
 // Then others have their turn.
 constexpr int READS_AT_A_TIME = 4;
 
@@ -181,10 +179,7 @@ void Stream::read() {
       hasCome_ = true;
       lookout_->found(this);
       bool owed = false;
-      lookout_->gather([&] {
-        const auto answer = call(onData_, {Napi::Number::New(Env(), static_cast<double>(got))});
-        owed = answer.IsBoolean() && answer.As<Napi::Boolean>();
-      });
+      lookout_->gather([&] { owed = deliver(got); });
       // It may have held a key or a PIN.
       std::memset(inboxBytes_, 0, got);
       if (owed && !closed_) lookout_->begin(this);
@@ -264,23 +259,27 @@ bool Stream::flush() {
 Napi::Value Stream::write(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Buffer<uint8_t>>();
   if (closed_ || broken_ || ending_) return Napi::Boolean::New(info.Env(), true);
+  put(bytes.Data(), bytes.Length());
+  return Napi::Boolean::New(info.Env(), !full_);
+}
+
+void Stream::put(const uint8_t* bytes, size_t length) {
   const bool isFirst = outbox_.empty();
-  if (lookout_->mayGather() && opened_ && outbox_.bytes() + bytes.Length() <= GATHERED_BYTES) {
-    outbox_.add(bytes.Data(), bytes.Length());
+  if (lookout_->mayGather() && opened_ && outbox_.bytes() + length <= GATHERED_BYTES) {
+    outbox_.add(bytes, length);
     if (isFirst) lookout_->gathered(this);
-    return Napi::Boolean::New(info.Env(), !full_);
+    return;
   }
   // More than is gathered goes out in its order.
   if (!isFirst && opened_) writeOut();
   const bool idle = opened_ && outbox_.empty() && !broken_;
-  const size_t done = idle ? writeSome(bytes.Data(), bytes.Length()) : 0;
-  if (done < bytes.Length() && !broken_) outbox_.add(bytes.Data() + done, bytes.Length() - done);
+  const size_t done = idle ? writeSome(bytes, length) : 0;
+  if (done < length && !broken_) outbox_.add(bytes + done, length - done);
   // What has failed is told from the event loop.
   again_ = again_ || broken_;
   if (!outbox_.empty() || again_) listen();
   else lookout_->begin(this);
   full_ = full_ || outbox_.bytes() > HIGH_WATER_BYTES;
-  return Napi::Boolean::New(info.Env(), !full_);
 }
 
 void Stream::pause(const Napi::CallbackInfo&) {
@@ -379,7 +378,10 @@ Napi::Function Stream::define(Napi::Env env) {
                      {InstanceMethod<&Stream::write>("write"), InstanceMethod<&Stream::pause>("pause"),
                       InstanceMethod<&Stream::resume>("resume"), InstanceMethod<&Stream::end>("end"),
                       InstanceMethod<&Stream::destroy>("destroy"), InstanceMethod<&Stream::peerChain>("peerChain"),
-                      InstanceMethod<&Stream::traffic>("traffic")});
+                      InstanceMethod<&Stream::traffic>("traffic"),
+                      InstanceMethod<&Stream::answerOperation>("answerOperation"),
+                      InstanceMethod<&Stream::endOperation>("endOperation"),
+                      InstanceMethod<&Stream::keepAnswer>("keepAnswer")});
 }
 
 Napi::Object exportTls(Napi::Env env) {

@@ -10,6 +10,8 @@
 #include <string>
 
 #include "../crypto/openssl.h"
+#include "answering.h"
+#include "frames.h"
 #include "lookout.h"
 #include "outbox.h"
 
@@ -23,7 +25,7 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   // new Stream(context, descriptor, inbox, onOpen, onData, onDrain, onClose): it has a duplicate of the descriptor, and shakes hands
   // from the event loop. Nothing is called before that, and none of the functions may throw.
   //   onOpen()       the peer has shown a certificate that the context trusts
-  //   onData(bytes) -> whether the peer owes more: so many bytes lie in the inbox, until it returns
+  //   onData(at, bytes) -> whether the peer owes more: so many bytes lie there in the inbox, until it returns
   //   onDrain()      everything is written, after write() answered false
   //   onClose(why?)  the last call: the connection has ended; `why` unless this side or the peer has ended it
   explicit Stream(const Napi::CallbackInfo& info);
@@ -41,8 +43,15 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   Napi::Value peerChain(const Napi::CallbackInfo& info);
   // traffic() -> [bytes read, bytes written] of the socket.
   Napi::Value traffic(const Napi::CallbackInfo& info);
+  // answerOperation(terms) -> its number, endOperation(number), keepAnswer(terms): see Answering, which the peer's frames come to first.
+  Napi::Value answerOperation(const Napi::CallbackInfo& info);
+  void endOperation(const Napi::CallbackInfo& info);
+  void keepAnswer(const Napi::CallbackInfo& info);
 
  private:
+  // A peer that takes nothing away is not written to beyond this: write() says so.
+  static constexpr size_t HIGH_WATER_BYTES = 64 * 1024;
+
   static void onPoll(uv_poll_t* handle, int status, int events);
   bool look() override;
   void send() override;
@@ -51,6 +60,13 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   void step(int events);
   bool shakeHands();
   void read();
+  // What lies in the inbox; whether the peer owes more.
+  bool deliver(size_t lengthBytes);
+  bool hand(size_t from, size_t end);
+  bool answered(const uint8_t* frame, size_t length);
+  bool mayAnswer() const;
+  // As write().
+  void put(const uint8_t* bytes, size_t length);
   // Whether it is still open.
   bool flush();
   bool mayWrite() const { return opened_ && !closed_ && !broken_; }
@@ -77,6 +93,9 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   int listening_ = 0;
   Lookout* lookout_;  // the environment's
   Outbox outbox_;
+  Frames frames_;
+  Answering answering_;
+  Octets answer_;
   std::string why_;
   bool opened_ = false;
   bool paused_ = false;

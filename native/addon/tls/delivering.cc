@@ -1,0 +1,54 @@
+// What comes on a connection: answered here, or given to JavaScript.
+#include <cstring>
+
+#include "stream.h"
+
+namespace tls {
+
+// What comes behind something that JavaScript has still to see to, or while the peer takes nothing away, is JavaScript's as well.
+bool Stream::mayAnswer() const {
+  return mayWrite() && !paused_ && !ending_ && !full_ && outbox_.bytes() <= HIGH_WATER_BYTES;
+}
+
+bool Stream::hand(size_t from, size_t end) {
+  if (from == end || closed_) return false;
+  const auto owed = call(onData_, {Napi::Number::New(Env(), static_cast<double>(from)),
+                                   Napi::Number::New(Env(), static_cast<double>(end - from))});
+  return owed.IsBoolean() && owed.As<Napi::Boolean>();
+}
+
+bool Stream::answered(const uint8_t* frame, size_t length) {
+  if (!mayAnswer() || !answering_.answer(frame, length, &answer_)) return false;
+  put(answer_.data(), answer_.size());
+  std::memset(answer_.data(), 0, answer_.size());
+  return true;
+}
+
+// In the order in which it came: what JavaScript does may change what is answered here.
+bool Stream::deliver(size_t lengthBytes) {
+  bool owed = false;
+  size_t from = 0;
+  for (size_t at = 0; at < lengthBytes;) {
+    const uint8_t* frame = inboxBytes_ + at;
+    const size_t whole = answering_.empty() ? 0 : frames_.whole(frame, lengthBytes - at);
+    if (whole > 0 && answering_.knows(frame, whole)) {
+      owed = hand(from, at) || owed;
+      from = at;
+      if (answered(frame, whole)) from += whole;
+    }
+    at += frames_.pass(frame, lengthBytes - at);
+  }
+  return hand(from, lengthBytes) || owed;
+}
+
+Napi::Value Stream::answerOperation(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), answering_.operation(info[0].As<Napi::Object>()));
+}
+
+void Stream::endOperation(const Napi::CallbackInfo& info) {
+  answering_.end(info[0].As<Napi::Number>().Uint32Value());
+}
+
+void Stream::keepAnswer(const Napi::CallbackInfo& info) { answering_.keep(info[0].As<Napi::Object>()); }
+
+}  // namespace tls

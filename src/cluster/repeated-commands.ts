@@ -1,0 +1,119 @@
+import { limits } from '../base/limits.js';
+import type { CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { HsmConnection } from '../hsm/hsm.js';
+import type { Lease } from '../hsm/leases.js';
+import { changesOf } from '../hsm/read-lease.js';
+import type { KeptAnswer, RepeatedOperation } from './tls-stream.js';
+
+/*
+ * A client that signs a thousand times gives an HSM the same `sign` a thousand times, with other data behind it, and asks for the same
+ * attributes again and again. When the HSM has done one of them twice, what carries the connection answers those that follow by itself,
+ * under a lease that the HSM recalls before it does anything after which it might answer otherwise (src/hsm/leases.ts, read-lease.ts).
+ */
+
+/** In front of a command in its frame: the frame's kind and the request's id. */
+const HEAD_BYTES = 1 + 4;
+/** Of the data, which follows. */
+const LENGTH_BYTES = 4;
+
+/** Beyond it, the operation that was first repeated is one for the HSM again. */
+const MOST_OPERATIONS = 32;
+/** What has come once, or is not to be repeated; beyond it all is forgotten. */
+const MOST_SEEN = 256;
+/** Longer commands are not looked at. */
+const LONGEST_WORDS = 512;
+/** Longer answers are not kept. */
+const LONGEST_KEPT = 2048;
+
+/** What the HSM refuses now, it will refuse when it is asked. */
+function lent<T>(ask: () => T | undefined): T | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
+}
+
+/** What carries a connection, and can answer its frames. */
+export interface Answerer {
+  answerOperation(terms: RepeatedOperation): (() => void) | undefined;
+  keepAnswer(terms: KeptAnswer): void;
+}
+
+/** The commands of one connection that come again. */
+export class RepeatedCommands {
+  readonly #seen = new Map<string, 'once' | 'never'>();
+  readonly #running = new Map<Lease, () => void>();
+
+  /** @param unsigned the answer's frame to a signature of no bytes, behind its header; it is copied at once */
+  constructor(
+    private readonly session: HsmConnection,
+    private readonly answerer: Answerer,
+    private readonly unsigned: () => Buffer,
+  ) {}
+
+  /**
+   * The HSM has done a command at once, and allowed no deviation.
+   * @param frame the command's, which is not kept
+   * @param answer its frame behind its header, which is not kept
+   */
+  done<N extends CommandName>(name: N, request: RequestOf<N>, frame: Buffer, answer: Buffer): void {
+    if (name === 'sign') this.#signed(request as RequestOf<'sign'>, frame);
+    else if (name === 'getAttributes') this.#read(request as RequestOf<'getAttributes'>, frame, answer);
+  }
+
+  /** Does something about what has come before; `repeat` answers whether that is of use at all. */
+  #whenAgain(words: Buffer, repeat: () => boolean): void {
+    if (words.length > LONGEST_WORDS) return;
+    const key = words.toString('latin1');
+    const seen = this.#seen.get(key);
+    if (seen === 'never') return;
+    if (seen === undefined) {
+      if (this.#seen.size >= MOST_SEEN) this.#seen.clear();
+      this.#seen.set(key, 'once');
+    } else if (repeat()) this.#seen.delete(key);
+    else this.#seen.set(key, 'never');
+  }
+
+  #signed({ handle, mechanism, input }: RequestOf<'sign'>, frame: Buffer): void {
+    const words = frame.subarray(HEAD_BYTES, frame.length - LENGTH_BYTES - input.length);
+    this.#whenAgain(words, () => {
+      const request = { use: 'sign', handle, mechanism, makesIv: false } as const;
+      const lease = lent(() => this.session.lease?.(request));
+      return lease === undefined || this.#start(lease, words);
+    });
+  }
+
+  #start(lease: Lease, words: Buffer): boolean {
+    const { work, uses } = lease;
+    const longestInputBytes = Math.min(lease.longestInputBytes, limits.hsmFrameBytes);
+    const terms = { words, answer: this.unsigned(), work, longestInputBytes, uses };
+    const end = this.answerer.answerOperation(terms);
+    if (end === undefined) {
+      lease.end();
+      return false;
+    }
+    const over = (): void => {
+      end();
+      this.#running.delete(lease);
+      lease.end();
+    };
+    lease.onRecalled = over;
+    const [first] = this.#running.values();
+    if (this.#running.size === MOST_OPERATIONS) first!();
+    this.#running.set(lease, over);
+    return true;
+  }
+
+  #read({ handle, types }: RequestOf<'getAttributes'>, frame: Buffer, answer: Buffer): void {
+    if (answer.length > LONGEST_KEPT) return;
+    const words = frame.subarray(HEAD_BYTES);
+    this.#whenAgain(words, () => {
+      const lease = lent(() => this.session.read?.({ handle, types }));
+      if (lease === undefined) return true;
+      const { changes, uses } = lease;
+      this.answerer.keepAnswer({ words, answer, changes, changesAt: changesOf(handle), uses });
+      return true;
+    });
+  }
+}
