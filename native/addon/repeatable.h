@@ -1,4 +1,4 @@
-// An operation on a kept key that runs again and again without JavaScript: crypto makes it, transport runs it.
+// An operation, mostly on a kept key, that runs again and again without JavaScript: crypto makes it, transport runs it.
 #pragma once
 
 #include <napi.h>

@@ -37,12 +37,12 @@ export function digest(hash: HashName, data: Uint8Array): Buffer {
   return output;
 }
 
-/** More than this takes longer than handing it to another thread does. */
-const LONG_BYTES = 256 * 1024;
+/** So much takes longer than handing it to another thread does. */
+export const LONG_DIGEST_BYTES = 256 * 1024;
 
 /** As `digest`; on a native thread where that takes long. Nobody may write to `data` until then. */
 export function digestAnywhere(hash: HashName, data: Uint8Array): Eventually<Buffer> {
-  return data.length < LONG_BYTES ? digest(hash, data) : native.digestElsewhere(hashRow[hash], data);
+  return data.length < LONG_DIGEST_BYTES ? digest(hash, data) : native.digestElsewhere(hashRow[hash], data);
 }
 
 /** A hash computed piece by piece. */

@@ -12,6 +12,7 @@ export {
   digestAnywhere,
   type HashName,
   hashLengthBytes,
+  LONG_DIGEST_BYTES,
   type RunningDigest,
 } from './hashes.js';
 export * from './kdf.js';
@@ -34,6 +35,7 @@ export {
   type Repeatable,
   repeatableAesGcm,
   repeatableCmac,
+  repeatableDigest,
   repeatableEcdsaSign,
   repeatableHashed,
   repeatableHmac,

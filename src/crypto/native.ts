@@ -128,6 +128,7 @@ interface NativeCrypto {
   readonly messageAlgorithms: readonly NativeMessageAlgorithm[];
   MessageKey: new (der: Bytes, isPrivate: boolean) => NativeMessageKey;
   generateMessageKeyPair(algorithm: number): Eventually<Buffer[]>;
+  repeatableDigest(hash: number): Repeatable;
   repeatableHashed(work: Repeatable, hash: number, prefix: Bytes): Repeatable;
 }
 

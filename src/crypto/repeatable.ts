@@ -4,10 +4,13 @@ import { type AsymmetricKey, nativeKey, type SecretKey } from './keys.js';
 import { native } from './native.js';
 
 /**
- * An operation on one key that the addon can run again and again without JavaScript (native/addon/repeatable.h). It ends when its
- * key is destroyed, and then runs no more.
+ * An operation that the addon can run again and again without JavaScript (native/addon/repeatable.h). One on a key ends when that is
+ * destroyed, and then runs no more.
  */
 export type Repeatable = object & { readonly repeatable: unique symbol };
+
+/** A hash, as `digest` computes it. */
+export const repeatableDigest = (hash: HashName): Repeatable => native.repeatableDigest(hashRow[hash]);
 
 /** HMAC, as `hmac` computes it. */
 export const repeatableHmac = (hash: HashName, key: SecretKey): Repeatable =>

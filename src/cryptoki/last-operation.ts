@@ -1,8 +1,8 @@
 import type { AnyOutput } from '../wire/arguments.js';
-import type { ActiveOperation } from './operations.js';
+import type { ActiveOperation, OperationKind } from './operations.js';
 
 /** Kinds of operations that are repeated (repeats.ts). */
-export type RepeatedKind = 'sign' | 'encrypt' | 'decrypt';
+export type RepeatedKind = Exclude<OperationKind, 'verify'>;
 
 /** Where the IV is in Init's frame, if the program passes one. */
 export interface Span {

@@ -1,5 +1,5 @@
-import { type Repeatable, repeatableHashed } from '../crypto/index.js';
-import type { Lease, LeaseRequest } from '../hsm/leases.js';
+import { LONG_DIGEST_BYTES, type Repeatable, repeatableDigest, repeatableHashed } from '../crypto/index.js';
+import { type LeaseRequest, Repeated } from '../hsm/leases.js';
 import type { HashedSignature } from '../mechanisms/mechanism.js';
 import { CKR } from '../pkcs11/ckr.js';
 import type { AnyOutput } from '../wire/arguments.js';
@@ -8,7 +8,12 @@ import { writeAnswer } from '../wire/codec.js';
 import { Collector } from './collector.js';
 import { type LastOperation, NO_IV, type RepeatedKind, type Span } from './last-operation.js';
 import { decideForm, withOperation } from './operation-flow.js';
-import { type CipherOperation, DeferredOperation, type SignatureOperation } from './operations.js';
+import {
+  type CipherOperation,
+  DeferredOperation,
+  type DigestOperation,
+  type SignatureOperation,
+} from './operations.js';
 import type { Session } from './session.js';
 import { settleWhenAsked } from './unsettled.js';
 
@@ -16,11 +21,12 @@ import { settleWhenAsked } from './unsettled.js';
  * A program that signs, or encrypts, again and again asks in the same words each time: the same C_SignInit, perhaps with another IV,
  * then data. When Init has come twice, and all of it was decided, the HSM gives a lease (src/hsm/leases.ts), and what carries the
  * frames answers them by itself, until it sees anything else on such an operation of that session, or the lease is recalled. What was
- * begun then the session goes on with: nobody can tell the difference.
+ * begun then the session goes on with: nobody can tell the difference. Digests need no lease: they ask no HSM.
  */
 
 /** THE row per kind of operation that is repeated: the calls on it, first Init, then the one that runs it whole. */
 const kinds = {
+  digest: ['C_DigestInit', 'C_Digest', 'C_DigestUpdate', 'C_DigestFinal'],
   sign: ['C_SignInit', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'],
   encrypt: ['C_EncryptInit', 'C_Encrypt', 'C_EncryptUpdate', 'C_EncryptFinal'],
   decrypt: ['C_DecryptInit', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'],
@@ -78,10 +84,10 @@ export interface Repeater {
   settle(): void;
 }
 
-type KeyOperation = SignatureOperation | CipherOperation;
+type RepeatedOperation = DigestOperation | SignatureOperation | CipherOperation;
 
 /** The IV in Init's frame, of which what was read from it is a view. */
-function ivIn(frame: Buffer, operation: KeyOperation): Span {
+function ivIn(frame: Buffer, operation: RepeatedOperation): Span {
   if (!('cipher' in operation)) return NO_IV;
   const iv = operation.cipher.ivOf?.(operation.mechanism.parameter);
   if (iv === undefined || iv.buffer !== frame.buffer) return NO_IV;
@@ -90,20 +96,31 @@ function ivIn(frame: Buffer, operation: KeyOperation): Span {
 }
 
 /** Where the client hashes the data, and the HSM gets the hash. */
-const hashedOf = (operation: KeyOperation): HashedSignature | undefined =>
+const hashedOf = (operation: RepeatedOperation): HashedSignature | undefined =>
   'data' in operation && !(operation.data instanceof Collector) ? operation.data.hashed : undefined;
 
 /** Each Init of it is a question to the gate. */
-const isAskedAbout = (operation: KeyOperation, session: Session): boolean =>
+const isAskedAbout = (operation: SignatureOperation | CipherOperation, session: Session): boolean =>
   hashedOf(operation)?.isTooWeak?.(operation.key, session.mechanisms.kind) === true;
 
 /** What the HSM refuses now, it will refuse when it is asked: the call that has just succeeded does not fail for it. */
-function leaseFrom(session: Session, request: LeaseRequest): Lease | undefined {
+function leaseFrom(session: Session, request: LeaseRequest): Repeated | undefined {
   try {
     return session.client.lease(request);
   } catch {
     return undefined;
   }
+}
+
+/** Undefined where it may not be repeated. */
+function repeatedFrom(session: Session, use: RepeatedKind, last: LastOperation): Repeated | undefined {
+  const operation = last.operation as RepeatedOperation;
+  if (use === 'digest')
+    return new Repeated(repeatableDigest((operation as DigestOperation).hash), LONG_DIGEST_BYTES - 1);
+  const { handle, mechanism } = operation as SignatureOperation | CipherOperation;
+  if (isAskedAbout(operation as SignatureOperation | CipherOperation, session)) return undefined;
+  const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
+  return leaseFrom(session, { use, handle, mechanism, makesIv });
 }
 
 /** The repeats of one application. */
@@ -124,43 +141,39 @@ export class Repeats {
     if (step === 'init' && session.isActive(kind)) {
       const operation = session.operation(kind);
       if (operation instanceof DeferredOperation) return;
-      last.begun(frame, ivIn(frame, operation as KeyOperation), output, operation);
+      last.begun(frame, ivIn(frame, operation as RepeatedOperation), output, operation);
     }
     if (step !== 'run' || session.closed || session.isActive(kind) || last.stop !== undefined) return;
     if (last.isRepeated()) this.#offer(session, kind, last);
   }
 
   #offer(session: Session, kind: RepeatedKind, last: LastOperation): void {
-    const operation = last.operation as KeyOperation;
-    if (isAskedAbout(operation, session)) return;
-    const { handle, mechanism } = operation;
-    const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
     if (last.iv.bytes > this.repeater.longestIvBytes) return;
-    const lease = leaseFrom(session, { use: kind, handle, mechanism, makesIv });
+    const lease = repeatedFrom(session, kind, last);
     if (lease !== undefined) this.#start(session, kind, last, lease);
   }
 
-  #start(session: Session, kind: RepeatedKind, last: LastOperation, lease: Lease): void {
+  #start(session: Session, kind: RepeatedKind, last: LastOperation, repeated: Repeated): void {
     const { init, iv, output } = last;
     const numbers = kinds[kind].map(numberOfCall);
     const [initRow, runRow] = numbers.map((number): CallRow => calls[number]!) as [CallRow, CallRow];
-    const operation = last.operation as KeyOperation;
+    const operation = last.operation as RepeatedOperation;
     const hashed = hashedOf(operation);
     const isGivenIv =
       kind === 'encrypt' && 'cipher' in operation && operation.cipher.hsmIv !== undefined && iv.bytes > 0;
-    lease.onUsed = (begun, run) => {
+    repeated.onUsed = (begun, run) => {
       this.count(initRow, begun);
       this.count(runRow, run);
       // What Init says of it each time.
       if (isGivenIv && begun !== 0) session.token.gate.repeated('gcm-caller-iv', initRow.name, begun);
     };
-    lease.onSettling = () => this.repeater.settle();
-    const stopSettling = settleWhenAsked(() => lease.settle());
+    repeated.onSettling = () => this.repeater.settle();
+    const stopSettling = settleWhenAsked(() => repeated.settle());
     const over = (begun: Begun | undefined): void => {
       stopSettling();
       last.stop = undefined;
-      if (begun !== undefined) lease.takeOver(begun.iv);
-      lease.end();
+      if (begun !== undefined) repeated.takeOver(begun.iv);
+      repeated.end();
     };
     const goOn = (begun: Begun | undefined): void => {
       over(begun);
@@ -174,15 +187,15 @@ export class Repeats {
       ivBytes: iv.bytes,
       refusesZeroIv: isGivenIv,
       answer: writeAnswer(initRow, CKR.CKR_OK, output),
-      longestInputBytes: hashed === undefined ? lease.longestInputBytes : Number.POSITIVE_INFINITY,
+      longestInputBytes: hashed === undefined ? repeated.longestInputBytes : Number.POSITIVE_INFINITY,
       work:
         hashed === undefined
-          ? lease.work
-          : repeatableHashed(lease.work, hashed.hash, hashed.prefix ?? Buffer.alloc(0)),
-      uses: lease.uses,
+          ? repeated.work
+          : repeatableHashed(repeated.work, hashed.hash, hashed.prefix ?? Buffer.alloc(0)),
+      uses: repeated.uses,
     };
     const end = this.repeater.start(terms, goOn);
-    lease.onRecalled = () => goOn(end());
+    repeated.onRecalled = () => goOn(end());
     last.stop = () => {
       end();
       over(undefined);
@@ -201,7 +214,8 @@ export class Repeats {
     else if (iv.length > 0) session.madeIv = iv;
     this.dispatch(frame);
     session.madeIv = undefined;
-    if (hasAsked && session.isActive(kind))
-      void withOperation(session, kind, (operation) => decideForm(operation, 'whole'));
+    if (!hasAsked || !session.isActive(kind)) return;
+    if (kind === 'digest') decideForm(session.operation(kind), 'whole');
+    else void withOperation(session, kind, (operation) => decideForm(operation, 'whole'));
   }
 }

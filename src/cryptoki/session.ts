@@ -23,6 +23,7 @@ export class Session {
   stopSharing: (() => void) | undefined;
   /** What may be repeated (repeats.ts). */
   readonly lastOperations: Readonly<Record<RepeatedKind, LastOperation>> = {
+    digest: new LastOperation(),
     sign: new LastOperation(),
     encrypt: new LastOperation(),
     decrypt: new LastOperation(),

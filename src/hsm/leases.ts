@@ -23,7 +23,8 @@ export interface LeaseRequest {
   readonly makesIv: boolean;
 }
 
-export class Lease {
+/** What is repeated, and who counts it. */
+export class Repeated {
   /** How often an operation was begun, and run, since it was last asked: whoever runs them counts here. */
   readonly uses = new Float64Array(2);
   /** To bring that number up to date: what other threads have done may not be in it. */
@@ -36,33 +37,57 @@ export class Lease {
   constructor(
     readonly work: Repeatable,
     readonly longestInputBytes: number,
+  ) {}
+
+  /** Has those who count know what there was of it. */
+  settle(): void {
+    this.onSettling?.();
+    const [begun, run] = this.uses as unknown as [number, number];
+    this.uses.fill(0);
+    this.counted(begun, run);
+    this.onUsed?.(begun, run);
+  }
+
+  protected counted(_begun: number, _run: number): void {}
+
+  /** What was begun and not run goes on in another way, which counts it, with the IV that was made for it. */
+  takeOver(_iv: Buffer): void {
+    this.uses[0]!--;
+  }
+
+  end(): void {
+    this.settle();
+  }
+}
+
+/** A repeated operation on a key. */
+export class Lease extends Repeated {
+  constructor(
+    work: Repeatable,
+    longestInputBytes: number,
     /** Its key is a token key. */
     readonly token: boolean,
     readonly request: LeaseRequest,
     private readonly session: HsmSession,
     private readonly count: (name: CommandName, times: number) => void,
     private readonly ended: (lease: Lease) => void,
-  ) {}
+  ) {
+    super(work, longestInputBytes);
+  }
 
-  /** Has those who count commands and calls know what there was of them. */
-  settle(): void {
-    this.onSettling?.();
-    const [begun, run] = this.uses as unknown as [number, number];
-    this.uses.fill(0);
+  protected override counted(begun: number, run: number): void {
     this.count('describeKey', begun);
     if (this.request.makesIv) this.count('generateIv', begun);
     this.count(this.request.use, run);
-    this.onUsed?.(begun, run);
   }
 
-  /** What was begun and not run is done by commands after all: they count it, and know the IV that was made for it. */
-  takeOver(iv: Buffer): void {
-    this.uses[0]!--;
+  override takeOver(iv: Buffer): void {
+    super.takeOver(iv);
     if (this.request.makesIv) this.session.rememberIv(iv);
   }
 
-  end(): void {
-    this.settle();
+  override end(): void {
+    super.end();
     this.ended(this);
   }
 }

@@ -28,11 +28,7 @@ Napi::Value digest(const Napi::CallbackInfo& info) {
   const EVP_MD* hash = fetchedHash(row);
   const View data = viewOf(info[1]);
   unsigned char* output = outputOf(info[2], static_cast<std::size_t>(EVP_MD_get_size(hash)));
-  HashContext& context = info.Env().GetInstanceData<AddonData>()->digestContexts[row];
-  if (!context) context.reset(EVP_MD_CTX_new());
-  require(context ? EVP_DigestInit_ex2(context.get(), hash, nullptr) : 0, "the hash failed");
-  require(EVP_DigestUpdate(context.get(), data.data, data.length), "the hash failed");
-  require(EVP_DigestFinal_ex(context.get(), output, nullptr), "the hash failed");
+  hashInto(info.Env().GetInstanceData<AddonData>()->digestContexts[row], hash, data, output);
   return info.Env().Undefined();
 }
 

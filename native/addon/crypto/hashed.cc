@@ -4,11 +4,42 @@
 
 #include "../repeatable.h"
 #include "failure.h"
-#include "openssl.h"
 
 namespace crypto {
 
+void hashInto(HashContext& context, const EVP_MD* hash, View data, unsigned char* output) {
+  if (!context) context.reset(EVP_MD_CTX_new());
+  require(context && EVP_DigestInit_ex2(context.get(), hash, nullptr) &&
+              EVP_DigestUpdate(context.get(), data.data, data.length) &&
+              EVP_DigestFinal_ex(context.get(), output, nullptr),
+          "the hash failed");
+}
+
 namespace {
+
+class RepeatableDigest : public Repeatable {
+ public:
+  explicit RepeatableDigest(const EVP_MD* hash) : hash_(hash) {}
+
+  std::optional<std::size_t> outputBytes(std::size_t) const override {
+    return static_cast<std::size_t>(EVP_MD_get_size(hash_));
+  }
+
+  bool run(View, View input, std::uint8_t* output) override {
+    hashInto(context_, hash_, input, output);
+    return true;
+  }
+
+ private:
+  const EVP_MD* const hash_;
+  HashContext context_;
+};
+
+// repeatableDigest(hashRow)
+Napi::Value repeatableDigest(const Napi::CallbackInfo& info) {
+  const EVP_MD* hash = fetchedHash(info[0].As<Napi::Number>().Uint32Value());
+  return handleOf(info.Env(), std::make_shared<RepeatableDigest>(hash));
+}
 
 class RepeatableHashed : public Repeatable {
  public:
@@ -58,6 +89,7 @@ Napi::Value repeatableHashed(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void exportHashed(Napi::Env env, Napi::Object& exports) {
+  exports.Set("repeatableDigest", Napi::Function::New<guarded<repeatableDigest>>(env));
   exports.Set("repeatableHashed", Napi::Function::New<guarded<repeatableHashed>>(env));
 }
 
