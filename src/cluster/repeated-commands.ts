@@ -18,7 +18,7 @@ const LENGTH_BYTES = 4;
 
 /** Beyond it, the operation that was first repeated is one for the HSM again. */
 const MOST_OPERATIONS = 32;
-/** What has come once, or is not to be repeated; beyond it all is forgotten. */
+/** What has come; beyond it all is forgotten. */
 const MOST_SEEN = 256;
 /** Longer commands are not looked at. */
 const LONGEST_WORDS = 512;
@@ -36,13 +36,13 @@ function lent<T>(ask: () => T | undefined): T | undefined {
 
 /** What carries a connection, and can answer its frames. */
 export interface Answerer {
-  answerOperation(terms: RepeatedOperation): (() => void) | undefined;
+  answerOperation(terms: RepeatedOperation): () => void;
   keepAnswer(terms: KeptAnswer): void;
 }
 
 /** The commands of one connection that come again. */
 export class RepeatedCommands {
-  readonly #seen = new Map<string, 'once' | 'never'>();
+  readonly #seen = new Map<string, 'once' | 'repeated'>();
   readonly #running = new Map<Lease, () => void>();
 
   /** @param unsigned the answer's frame to a signature of no bytes, behind its header; it is copied at once */
@@ -53,7 +53,7 @@ export class RepeatedCommands {
   ) {}
 
   /**
-   * The HSM has done a command at once, and allowed no deviation.
+   * The HSM has done a command and allowed no deviation: at once, unless it is one that signs.
    * @param frame the command's, which is not kept
    * @param answer its frame behind its header, which is not kept
    */
@@ -62,58 +62,55 @@ export class RepeatedCommands {
     else if (name === 'getAttributes') this.#read(request as RequestOf<'getAttributes'>, frame, answer);
   }
 
-  /** Does something about what has come before; `repeat` answers whether that is of use at all. */
-  #whenAgain(words: Buffer, repeat: () => boolean): void {
-    if (words.length > LONGEST_WORDS) return;
+  /** What it is remembered by, if it has come before and is not repeated. */
+  #isAgain(words: Buffer): string | undefined {
+    if (words.length > LONGEST_WORDS) return undefined;
     const key = words.toString('latin1');
     const seen = this.#seen.get(key);
-    if (seen === 'never') return;
-    if (seen === undefined) {
-      if (this.#seen.size >= MOST_SEEN) this.#seen.clear();
-      this.#seen.set(key, 'once');
-    } else if (repeat()) this.#seen.delete(key);
-    else this.#seen.set(key, 'never');
+    if (seen !== undefined) return seen === 'once' ? key : undefined;
+    if (this.#seen.size >= MOST_SEEN) this.#seen.clear();
+    this.#seen.set(key, 'once');
+    return undefined;
   }
 
   #signed({ handle, mechanism, input }: RequestOf<'sign'>, frame: Buffer): void {
     const words = frame.subarray(HEAD_BYTES, frame.length - LENGTH_BYTES - input.length);
-    this.#whenAgain(words, () => {
-      const request = { use: 'sign', handle, mechanism, makesIv: false } as const;
-      const lease = lent(() => this.session.lease?.(request));
-      return lease === undefined || this.#start(lease, words);
-    });
+    const key = this.#isAgain(words);
+    if (key === undefined) return;
+    const request = { use: 'sign', handle, mechanism, makesIv: false } as const;
+    const lease = lent(() => this.session.lease?.(request));
+    if (lease === undefined) this.#seen.delete(key);
+    else this.#start(lease, words, key);
   }
 
-  #start(lease: Lease, words: Buffer): boolean {
+  #start(lease: Lease, words: Buffer, key: string): void {
     const { work, uses } = lease;
     const longestInputBytes = Math.min(lease.longestInputBytes, limits.hsmFrameBytes);
     const terms = { words, answer: this.unsigned(), work, longestInputBytes, uses };
     const end = this.answerer.answerOperation(terms);
-    if (end === undefined) {
-      lease.end();
-      return false;
-    }
     const over = (): void => {
       end();
       this.#running.delete(lease);
+      this.#seen.delete(key);
       lease.end();
     };
     lease.onRecalled = over;
     const [first] = this.#running.values();
     if (this.#running.size === MOST_OPERATIONS) first!();
     this.#running.set(lease, over);
-    return true;
+    this.#seen.set(key, 'repeated');
   }
 
+  /** What of it has ended with a change, JavaScript does not hear of: it is looked at again when it has come twice. */
   #read({ handle, types }: RequestOf<'getAttributes'>, frame: Buffer, answer: Buffer): void {
     if (answer.length > LONGEST_KEPT) return;
     const words = frame.subarray(HEAD_BYTES);
-    this.#whenAgain(words, () => {
-      const lease = lent(() => this.session.read?.({ handle, types }));
-      if (lease === undefined) return true;
-      const { changes, uses } = lease;
-      this.answerer.keepAnswer({ words, answer, changes, changesAt: changesOf(handle), uses });
-      return true;
-    });
+    const key = this.#isAgain(words);
+    if (key === undefined) return;
+    this.#seen.delete(key);
+    const lease = lent(() => this.session.read?.({ handle, types }));
+    if (lease === undefined) return;
+    const { changes, uses } = lease;
+    this.answerer.keepAnswer({ words, answer, changes, changesAt: changesOf(handle), uses });
   }
 }

@@ -250,7 +250,9 @@ export class ServedConnection {
             writeDone(writer, name, answer);
             if (Buffer.isBuffer(answer)) answer.fill(0);
           });
-          if (isPlain && !isPromise(sent)) this.#repeated?.done(name, request, frame, written);
+          // What is answered later, something else may have come before.
+          if (isPlain && (name === 'sign' || !isPromise(sent)))
+            this.#repeated?.done(name, request, frame, written);
           return written;
         });
       },

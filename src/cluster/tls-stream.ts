@@ -185,10 +185,10 @@ export class TlsStream implements CountsBytes {
     if (!this.#over && !this.#native.write(bytes)) this.#needsDrain = true;
   }
 
-  /** From now on answers such frames of the peer by itself; returns what ends that, or undefined where it would take too long. */
-  answerOperation(terms: RepeatedOperation): (() => void) | undefined {
+  /** From now on answers such frames of the peer by itself, where that keeps nobody else waiting; returns what ends that. */
+  answerOperation(terms: RepeatedOperation): () => void {
     const operation = this.#native.answerOperation(terms);
-    return operation === 0 ? undefined : () => this.#native.endOperation(operation);
+    return () => this.#native.endOperation(operation);
   }
 
   /** From now on gives the same answer to the same frame, as long as it holds. */

@@ -6,10 +6,12 @@ import type { RemoteCluster } from '../../src/cluster/remote-cluster.js';
 import type { CommandName } from '../../src/hsm/commands/index.js';
 import type { Hsm } from '../../src/hsm/hsm.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
+import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute, type Template } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
 import { type ClusterOptions, loggedIn, PASSWORD } from '../support/in-process.js';
 import { newQuorumKey, twoOfTwo } from '../support/key-quorums.js';
+import { curveOids } from '../support/keys.js';
 import { NetworkCluster, until } from '../support/network.js';
 import { flags, genericKey, mechanism, template } from '../support/program.js';
 
@@ -161,6 +163,31 @@ describe('commands to an HSM elsewhere that come again and again', () => {
     for (let time = 0; time < 6; time++)
       await client.send('sign', { handle: key, mechanism: cmac, input: DATA });
     expect(ran.filter((name) => name === 'sign')).to.have.length(6);
+  });
+
+  it('are answered, counted and ended the same where other threads do them', async () => {
+    const parameters = attribute(CKA.CKA_EC_PARAMS, Buffer.from(curveOids['P-384'], 'hex'));
+    const { publicKey, privateKey } = await client.generateKeyPair(
+      CKM.CKM_EC_KEY_PAIR_GEN,
+      [parameters, ...template(flags('CKA_VERIFY'))],
+      template(flags('CKA_SIGN')),
+    );
+    const ecdsa = mechanism('CKM_ECDSA');
+    const input = (at: number): Buffer => Buffer.alloc(48, at);
+    const signed = async (at: number): Promise<Buffer> =>
+      client.send('sign', { handle: privateKey, mechanism: ecdsa, input: input(at) });
+    const before = count('sign');
+    for (let round = 0; round < 5; round++) {
+      const signatures = await Promise.all([0, 1, 2, 3].map(signed));
+      for (const [at, signature] of signatures.entries()) {
+        const request = { handle: publicKey, mechanism: ecdsa, input: input(at), signature };
+        expect(await client.send('verify', request)).to.equal(true);
+      }
+    }
+    expect(count('sign')).to.equal(before + 20);
+    const last = Promise.all([signed(1), client.send('destroyObject', { handle: privateKey })]);
+    expect(await codeOf(() => signed(2))).to.equal('CKR_KEY_HANDLE_INVALID');
+    expect(await codeOf(() => last)).to.be.oneOf(['CKR_OK', 'CKR_KEY_HANDLE_INVALID']);
   });
 
   const endings: Record<string, { end: (key: number) => unknown; code: string }> = {

@@ -47,7 +47,6 @@ Answering::Counted Answering::counted(const Napi::Value& numbers, std::size_t at
 std::uint32_t Answering::operation(const Napi::Object& said) {
   Operation made{};
   made.work = *said.Get("work").As<RepeatableHandle>().Data();
-  if (made.work->place() == Repeatable::Place::Elsewhere) return 0;
   made.words = octetsOf(said.Get("words"));
   made.answer = octetsOf(said.Get("answer"));
   if (made.answer.size() < headBytes + lengthBytes) throw Napi::RangeError::New(said.Env(), "no answer to an operation");
@@ -93,6 +92,12 @@ bool Answering::knows(const std::uint8_t* frame, std::size_t length) const {
          std::any_of(kept_.begin(), kept_.end(), isMeant);
 }
 
+bool Answering::takesLong(const std::uint8_t* frame, std::size_t length) const {
+  return std::any_of(operations_.begin(), operations_.end(), [&](const Operation& one) {
+    return one.work->place() == Repeatable::Place::Elsewhere && one.isMeant(frame, length);
+  });
+}
+
 bool Answering::answer(const std::uint8_t* frame, std::size_t length, Octets* answer) {
   for (const Operation& operation : operations_) {
     if (!operation.isMeant(frame, length)) continue;
@@ -126,7 +131,10 @@ bool Answering::run(const Operation& operation, const std::uint8_t* frame, std::
     answer->resize(outputAt + *outputBytes);
     transport::write(answer->data() + outputAt - lengthBytes, static_cast<std::uint32_t>(*outputBytes));
     head(answer, frame);
-    return work.run({input.data, 0}, input, answer->data() + outputAt);
+    const crypto::View noIv{input.data, 0};
+    std::uint8_t* output = answer->data() + outputAt;
+    return work.place() == Repeatable::Place::Elsewhere ? work.runElsewhere(noIv, input, output)
+                                                        : work.run(noIv, input, output);
   } catch (const crypto::Failure&) {
     ERR_clear_error();
     return false;

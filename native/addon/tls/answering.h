@@ -22,8 +22,8 @@ using transport::Octets;
 
 class Answering {
  public:
-  // operation({words, answer, work, longestInputBytes, uses}) -> its number, or 0 where it takes too long for the event loop. `answer` is
-  // that to no output at all; uses[1] counts what is answered here.
+  // operation({words, answer, work, longestInputBytes, uses}) -> its number. `answer` is that to no output at all; uses[1] counts what
+  // is answered here.
   std::uint32_t operation(const Napi::Object& said);
   void end(std::uint32_t id);
   // keep({words, answer, changes, changesAt, uses}): the answer holds while changes[0] + changes[changesAt] is what it is now; uses[0]
@@ -33,6 +33,8 @@ class Answering {
   bool empty() const { return operations_.empty() && kept_.empty(); }
   // Whether a frame may be answered here.
   bool knows(const std::uint8_t* frame, std::size_t length) const;
+  // Whether that takes long: JavaScript gives it to another thread, which costs being woken twice.
+  bool takesLong(const std::uint8_t* frame, std::size_t length) const;
   // Its answer; false where JavaScript has to see to it.
   bool answer(const std::uint8_t* frame, std::size_t length, Octets* answer);
 

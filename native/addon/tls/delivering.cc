@@ -1,4 +1,6 @@
 // What comes on a connection: answered here, or given to JavaScript.
+#include <sys/socket.h>
+
 #include <cstring>
 
 #include "stream.h"
@@ -17,8 +19,28 @@ bool Stream::hand(size_t from, size_t end) {
   return owed.IsBoolean() && owed.As<Napi::Boolean>();
 }
 
-bool Stream::answered(const uint8_t* frame, size_t length) {
-  if (!mayAnswer() || !answering_.answer(frame, length, &answer_)) return false;
+// Whether the peer has more to say than it has said.
+bool Stream::hasMore() const {
+  char next;
+  return SSL_has_pending(ssl_.get()) == 1 || recv(descriptor_, &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+// Who is alone with this event loop gets the answer to an operation that takes long soonest from here. Where others come meanwhile, other
+// threads see to such operations for a while.
+bool Stream::answeredLong(const uint8_t* frame, size_t length, bool isAlone) {
+  isAlone = isAlone && outbox_.empty() && !hasMore();
+  if (!isAlone) lookout_->crowd();
+  if (lookout_->isCrowded() || !answering_.answer(frame, length, &answer_)) return false;
+  if (hasMore()) lookout_->crowd();
+  return true;
+}
+
+// Whether a frame, alone in what has come or among others, was answered.
+bool Stream::answered(const uint8_t* frame, size_t length, bool isAlone) {
+  if (!mayAnswer()) return false;
+  const bool isDone = answering_.takesLong(frame, length) ? answeredLong(frame, length, isAlone)
+                                                          : answering_.answer(frame, length, &answer_);
+  if (!isDone) return false;
   put(answer_.data(), answer_.size());
   std::memset(answer_.data(), 0, answer_.size());
   return true;
@@ -34,7 +56,7 @@ bool Stream::deliver(size_t lengthBytes) {
     if (whole > 0 && answering_.knows(frame, whole)) {
       owed = hand(from, at) || owed;
       from = at;
-      if (answered(frame, whole)) from += whole;
+      if (answered(frame, whole, whole == lengthBytes)) from += whole;
     }
     at += frames_.pass(frame, lengthBytes - at);
   }

@@ -42,6 +42,14 @@ class Lookout {
   // Who else wants this processor, and that may be the other end, goes first; then looks once. In its turn of the event loop
   // nobody else does: for who looks for other things as well.
   void lookOnce();
+  // Whether several have used this event loop just now: nobody may keep it for long.
+  bool isCrowded() const { return uv_hrtime() < crowdedUntil_; }
+  void crowd() { crowdedUntil_ = uv_hrtime() + CROWDED_NS; }
+  // Something has come, from another one than before perhaps.
+  void heard(const LookedAt* at) {
+    if (at != lastHeard_) crowd();
+    lastHeard_ = at;
+  }
   // For who looks for other things: others go first, if they are soon done.
   void giveWay() {
     if (givingWay_.isQuick(uv_hrtime())) givingWay_.yield();
@@ -71,6 +79,8 @@ class Lookout {
     uint64_t until;
   };
 
+  static constexpr uint64_t CROWDED_NS = 100'000'000;
+
   void startGathering();
   static void onTurnOfLoop(uv_idle_t* handle);
   void look();
@@ -85,6 +95,8 @@ class Lookout {
   std::vector<LookedAt*> unsent_;
   bool gathering_ = false;
   uint64_t gathersUntil_ = 0;
+  uint64_t crowdedUntil_ = 0;
+  const LookedAt* lastHeard_ = nullptr;  // only ever compared
   bool hasLooked_ = false;  // in this turn of the loop, by lookOnce
   // After each time in vain, looking is left out more often: the other end may be slow, or far away.
   unsigned inVain_ = 0;

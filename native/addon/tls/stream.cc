@@ -177,6 +177,7 @@ void Stream::read() {
     }
     if (got > 0) {
       hasCome_ = true;
+      lookout_->heard(this);
       lookout_->found(this);
       bool owed = false;
       lookout_->gather([&] { owed = deliver(got); });

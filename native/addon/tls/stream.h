@@ -63,7 +63,9 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   // What lies in the inbox; whether the peer owes more.
   bool deliver(size_t lengthBytes);
   bool hand(size_t from, size_t end);
-  bool answered(const uint8_t* frame, size_t length);
+  bool answered(const uint8_t* frame, size_t length, bool isAlone);
+  bool answeredLong(const uint8_t* frame, size_t length, bool isAlone);
+  bool hasMore() const;
   bool mayAnswer() const;
   // As write().
   void put(const uint8_t* bytes, size_t length);

@@ -208,6 +208,7 @@ bool Transport::serve(Entry& entry, unsigned channel) {
     // Its frame is larger than our memory: that is its own trouble.
   }
   if (found == Found::Nothing) return false;
+  if (lookout() != nullptr) lookout()->heard(nullptr);
   if (!entry.rung) entry.looking.was(true);
   entry.rung = false;
   if (found == Found::Part) entry.lastAnswer = readClock();
