@@ -21,6 +21,7 @@ interface NativeTransport {
   share(owner: number, session: number, words: Float64Array): void;
   unshare(owner: number, session: number): void;
   settle(): void;
+  operationsOfThreads(): number;
   lendReads(changes: Float64Array, uses: Float64Array): number;
   endReads(lease: number): void;
   keep(owner: number, request: Buffer, answer: Buffer): void;
@@ -171,6 +172,9 @@ export const carrierOf = (owner: number): Repeater & SessionSharer => ({
 
 /** The answer to a frame of an application that needs no JavaScript. */
 export const repeated = (owner: number, frame: Buffer): Buffer | undefined => transport.take(owner, frame);
+
+/** How many operations of programs have run on threads beside the event loop's. */
+export const operationsOfThreads = (): number => transport.operationsOfThreads();
 
 /** An offer without memory: frames go on over the socket. */
 export const noOffer: Buffer = writeOffer({

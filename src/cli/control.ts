@@ -10,7 +10,7 @@ import { type AuditTrails, auditAnswer } from './audit-answer.js';
 import type { ListedBackup } from './backups.js';
 import { type Answer, faultRoute } from './fault-routes.js';
 import type { Home } from './home.js';
-import { mergedMetrics } from './metrics.js';
+import { mergedMetrics } from './merged-metrics.js';
 import type { ReadinessReport } from './report.js';
 import { type EngineStatus, type SaidOfHsms, type UserLists, usersOf } from './status.js';
 

@@ -29,8 +29,15 @@ export interface ClusterHsms {
   readonly hsms: readonly Hsm[];
 }
 
+/** What serves programs in this process. */
+export interface Serving {
+  readonly applications: Applications;
+  /** How many of their operations other threads than the event loop's have run. */
+  operationsOfThreads(): number;
+}
+
 /** What this process counts, as Prometheus reads it: under CloudWatch's names what CloudWatch has of an HSM, and our own beside. */
-export function metricsPage(clusters: readonly ClusterHsms[], applications?: Applications): string {
+export function metricsPage(clusters: readonly ClusterHsms[], serving?: Serving): string {
   const all = clusters.flatMap(({ settings, hsms }) =>
     hsms.map((hsm) => ({ hsm, labels: { ClusterId: settings.id, HsmId: hsm.settings.id } })),
   );
@@ -48,10 +55,10 @@ export function metricsPage(clusters: readonly ClusterHsms[], applications?: App
     'Commands that an HSM was given',
     commands,
   );
-  return [...ofHsms, ofCommands, ...(applications === undefined ? [] : callFamilies(applications))].join('');
+  return [...ofHsms, ofCommands, ...(serving === undefined ? [] : callFamilies(serving))].join('');
 }
 
-function callFamilies(applications: Applications): string[] {
+function callFamilies({ applications, operationsOfThreads }: Serving): string[] {
   const called = callCounts();
   const clients = applications.status();
   const sessions = clients.reduce((sum, client) => sum + client.sessions, 0);
@@ -70,6 +77,12 @@ function callFamilies(applications: Applications): string[] {
         .filter(({ failures }) => failures > 0)
         .map(({ call, failures }) => ({ labels: { call }, value: failures })),
     ),
+    family(
+      'cloudhsm_local_thread_operations_total',
+      'counter',
+      'Operations that threads beside the event loop have run',
+      [{ labels: {}, value: operationsOfThreads() }],
+    ),
     family('cloudhsm_local_clients', 'gauge', 'Programs that are connected', [
       { labels: {}, value: clients.length },
     ]),
@@ -77,16 +90,4 @@ function callFamilies(applications: Applications): string[] {
       { labels: {}, value: sessions },
     ]),
   ];
-}
-
-/** One page from those of several processes: a family's samples stand together. */
-export function mergedMetrics(pages: readonly string[]): string {
-  const families = new Map<string, string[]>();
-  // A process without HSMs says nothing.
-  for (const block of pages.filter(Boolean).flatMap((page) => page.split(/^(?=# HELP )/m))) {
-    const [help, type, ...samples] = block.trimEnd().split('\n');
-    const head = `${help}\n${type}`;
-    families.set(head, [...(families.get(head) ?? []), ...samples]);
-  }
-  return [...families].map(([head, samples]) => `${[head, ...samples].join('\n')}\n`).join('');
 }

@@ -98,6 +98,10 @@ void Transport::settle(const Napi::CallbackInfo&) {
   for (const Away& away : away_) repeats_.count(away.errand->job.repeat, away.errand->takeUses());
 }
 
+Napi::Value Transport::operationsOfThreads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(workers_.operations()));
+}
+
 void Transport::setBusy(unsigned processors) {
   busy_ = processors;
   for (const auto& [id, entry] : entries_) entry->group.setBusy(processors);

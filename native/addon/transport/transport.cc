@@ -357,7 +357,8 @@ Napi::Function Transport::define(Napi::Env env) {
                       InstanceMethod<&Transport::unshare>("unshare"),
                       InstanceMethod<&Transport::lendReads>("lendReads"),
                       InstanceMethod<&Transport::endReads>("endReads"),
-                      InstanceMethod<&Transport::keep>("keep"), InstanceMethod<&Transport::settle>("settle")});
+                      InstanceMethod<&Transport::keep>("keep"), InstanceMethod<&Transport::settle>("settle"),
+                      InstanceMethod<&Transport::operationsOfThreads>("operationsOfThreads")});
 }
 
 Napi::Object exportTransport(Napi::Env env) {

@@ -81,6 +81,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
   // settle(): has the uses of repeats counted up to now.
   void settle(const Napi::CallbackInfo&);
+  // operationsOfThreads(): how many operations other threads have run.
+  Napi::Value operationsOfThreads(const Napi::CallbackInfo& info);
   // share(owner, session, words): see Sessions
   void share(const Napi::CallbackInfo& info);
   // unshare(owner, session)

@@ -130,7 +130,7 @@ bool Workers::begin(Errand& errand, bool mayKeep) {
     onAsked_();
     return false;
   }
-  errand.count(did);
+  count(errand, did);
   const bool keeps = errand.keeps && mayKeep;
   if (keeps) {
     errand.hadMore = false;
@@ -191,7 +191,7 @@ bool Workers::answerNext(Errand& errand, uint8_t* inbox) {
     group.putBack(errand.channel);
     return false;
   }
-  errand.count(did);
+  count(errand, did);
   errand.answer(answer);
   return true;
 }
@@ -204,6 +204,11 @@ bool Workers::takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* l
     // It has grown since, so the module does not follow the protocol.
     return false;
   }
+}
+
+void Workers::count(Errand& errand, Operation::Did did) {
+  errand.count(did);
+  if (did == Operation::Did::Run) operations_++;
 }
 
 void Workers::finish(Errand& errand, Errand::State state) {

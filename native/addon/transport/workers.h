@@ -70,6 +70,8 @@ class Workers {
   void end(Errand& errand);
   // How many were ever done, or failed.
   unsigned ended() const { return ended_.load(); }
+  // How many operations the threads have run. One counts before it is answered.
+  uint64_t operations() const { return operations_.load(); }
 
  private:
   // Errands that a thread keeps, and until when it looks for more.
@@ -80,6 +82,7 @@ class Workers {
   enum class Visit { Nothing, Answered, Over };
 
   bool hasThread();
+  void count(Errand& errand, Operation::Did did);
   void work();
   std::shared_ptr<Errand> take(bool mayWait);
   bool begin(Errand& errand, bool mayKeep);
@@ -97,6 +100,7 @@ class Workers {
   std::atomic<unsigned> idle_{0};  // threads that have nothing at all
   std::atomic<bool> isStopping_{false};
   std::atomic<unsigned> ended_{0};
+  std::atomic<uint64_t> operations_{0};
   std::mutex mutex_;  // of all below
   std::condition_variable given_;
   std::condition_variable over_;
