@@ -281,15 +281,18 @@ export class Seats {
     command: (connection: HsmConnection) => Eventually<T>,
   ): Promise<PromiseSettledResult<T>[]> {
     if (this.writable.length === 0) await this.#whenUp();
-    const writing = Promise.allSettled(this.writable.map((seat) => this.#give(seat, command)));
+    const writing = Promise.allSettled(this.writable.map((seat, at) => this.#give(seat, command, at)));
     this.#writing.add(writing);
     return writing.finally(() => this.#writing.delete(writing));
   }
 
-  async #give<T>(seat: Seat, command: (connection: HsmConnection) => Eventually<T>): Promise<T> {
+  /** @param at its place: those of this process before it begin to write first, so that the disk works meanwhile */
+  async #give<T>(seat: Seat, command: (hsm: HsmConnection) => Eventually<T>, at: number): Promise<T> {
+    const first = seat.connection!;
+    for (let before = seat.link.direct ? at : 0; before > 0; before--) await undefined;
     for (let tries = 1; ; tries++) {
       try {
-        return await command(seat.connection!);
+        return await command(tries === 1 ? first : seat.connection!);
       } catch (error) {
         if (isLoss(error)) seat.lose();
         if (!isBusy(error) || !(await this.#waitsForBusy(tries))) throw error;

@@ -59,3 +59,28 @@ describe('an HSM that comes', () => {
     seats.close();
   });
 });
+
+describe('a write to HSMs of this process', () => {
+  it('is begun by one of them before the next one is given it', async () => {
+    const done: string[] = [];
+    const linkTo = (hsmId: string): HsmLink => ({
+      hsmId,
+      direct: true,
+      connect: () => {
+        const send = async (): Promise<void> => {
+          done.push(`${hsmId} is given it`);
+          await undefined;
+          done.push(`${hsmId} begins`);
+        };
+        return { hsmId, send, close: () => undefined } as unknown as HsmConnection;
+      },
+    });
+    const links = ['hsm-1', 'hsm-2', 'hsm-3'].map(linkTo);
+    const seats = new Seats({ current: () => links, watch: () => () => undefined });
+    await seats.login('crypto_user', 'password', 'CU');
+    done.length = 0;
+    await seats.sendToAll((connection) => connection.send('insertMaskedObject', { masked: Buffer.alloc(1) }));
+    expect(done).to.deep.equal(links.flatMap(({ hsmId }) => [`${hsmId} is given it`, `${hsmId} begins`]));
+    seats.close();
+  });
+});
