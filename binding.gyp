@@ -25,6 +25,7 @@
         "native/addon/crypto/pkey.cc",
         "native/addon/crypto/rsa-numbers.cc",
         "native/addon/crypto/rsa.cc",
+        "native/addon/disk/direct-writes.cc",
         "native/addon/tls/answering.cc",
         "native/addon/tls/context.cc",
         "native/addon/tls/delivering.cc",

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 /** The parts of the native addon; each is typed by the one file that uses it. */
-export type AddonPart = 'crypto' | 'host' | 'tls' | 'transport';
+export type AddonPart = 'crypto' | 'disk' | 'host' | 'tls' | 'transport';
 
 const require = createRequire(import.meta.url);
 // From dist/src/base to the project root, where node-gyp builds.

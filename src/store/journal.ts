@@ -1,22 +1,19 @@
-import fs from 'node:fs';
 import { join } from 'node:path';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, syncFolder } from '../base/files.js';
 import { BLOCK_BYTES, decodeFrame, encodeFrame, type Frame } from './journal-frame.js';
 import type { Change } from './record-store.js';
+import { SyncedFile } from './synced-file.js';
 
 /** A file is left for the other one when it is so long. */
 const FILE_BYTES = 1024 * 1024;
 
 const SPACE_BYTES = 16 * 1024;
 
-const { O_CREAT, O_DSYNC, O_RDWR } = fs.constants;
-/** On macOS only an fdatasync reaches the disk, as Node makes it. */
-const WRITES_ARE_SYNCED = process.platform === 'linux';
-
 interface JournalFile {
   readonly path: string;
-  descriptor: number | undefined;
+  /** Made with the first frame. */
+  opened: SyncedFile | undefined;
   /** Where its next frame goes. */
   end: number;
   lengthBytes: number;
@@ -92,7 +89,7 @@ export class Journal {
    * first write. Throws CORRUPT_STORE. */
   static open(directory: string, applied: number): { journal: Journal; frames: readonly Frame[] } {
     const files = ['journal.0', 'journal.1'].map((name): JournalFile => {
-      return { path: join(directory, name), descriptor: undefined, end: 0, lengthBytes: 0, last: 0 };
+      return { path: join(directory, name), opened: undefined, end: 0, lengthBytes: 0, last: 0 };
     });
     const found = files.flatMap((file) => {
       const bytes = readFileIfPresent(file.path) ?? Buffer.alloc(0);
@@ -132,24 +129,24 @@ export class Journal {
     const file = this.#fileWithRoom(bytes.length);
     if (file === undefined) return false;
     this.#sequence = frame.sequence;
-    let descriptor: number;
+    let opened: SyncedFile;
     try {
-      descriptor = this.#descriptorOf(file);
-      this.#shorten(file, descriptor);
+      opened = this.#open(file);
     } catch (error) {
       process.nextTick(done, error, frame);
       return true;
     }
     // Meanwhile the file may come to begin anew.
     const position = file.end;
-    writeSynced(descriptor, bytes, position, (error) => {
+    const end = position + bytes.length;
+    opened.write(bytes, position, end <= file.lengthBytes, (error) => {
       if (error !== null) {
         // It may be there all the same, and must not be found.
-        fs.write(descriptor, Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, position, () => done(error, frame));
+        opened.clear(position, BLOCK_BYTES, () => done(error, frame));
         return;
       }
-      file.end = position + bytes.length;
-      file.lengthBytes = Math.max(file.lengthBytes, file.end);
+      file.end = end;
+      file.lengthBytes = Math.max(file.lengthBytes, end);
       file.last = frame.sequence;
       this.#last = frame.sequence;
       done(undefined, frame);
@@ -168,34 +165,18 @@ export class Journal {
     return this.#files[this.#active];
   }
 
-  #descriptorOf(file: JournalFile): number {
-    file.descriptor ??= fs.openSync(file.path, O_RDWR | O_CREAT | O_DSYNC, 0o600);
+  #open(file: JournalFile): SyncedFile {
+    file.opened ??= new SyncedFile(file.path);
     // What is written to a file is found if the file is.
     if (file.lengthBytes === 0) syncFolder(this.#directory);
-    return file.descriptor;
-  }
-
-  #shorten(file: JournalFile, descriptor: number): void {
-    if (file.end > 0 || file.lengthBytes <= FILE_BYTES) return;
-    fs.ftruncateSync(descriptor, FILE_BYTES);
-    file.lengthBytes = FILE_BYTES;
+    if (file.end === 0 && file.lengthBytes > FILE_BYTES) {
+      file.opened.shorten(FILE_BYTES);
+      file.lengthBytes = FILE_BYTES;
+    }
+    return file.opened;
   }
 
   close(): void {
-    for (const { descriptor } of this.#files) if (descriptor !== undefined) fs.closeSync(descriptor);
+    for (const { opened } of this.#files) opened?.close();
   }
-}
-
-function writeSynced(
-  descriptor: number,
-  bytes: Buffer,
-  position: number,
-  done: (error: Error | null) => void,
-): void {
-  fs.write(descriptor, bytes, 0, bytes.length, position, (error, written) => {
-    if (error !== null) done(error);
-    else if (written < bytes.length) done(new Error(`the disk took ${written} of ${bytes.length} bytes`));
-    else if (WRITES_ARE_SYNCED) done(null);
-    else fs.fdatasync(descriptor, done);
-  });
 }
