@@ -123,9 +123,9 @@ bool Answering::run(const Operation& operation, const std::uint8_t* frame, std::
   const std::size_t dataAt = headBytes + operation.words.size() + lengthBytes;
   const crypto::View input{frame + dataAt, length - dataAt};
   Repeatable& work = *operation.work;
-  const std::optional<std::size_t> outputBytes = work.outputBytes(input.length);
-  if (!outputBytes || input.length > operation.longestInputBytes) return false;
   try {
+    const std::optional<std::size_t> outputBytes = work.outputBytes(input.length);
+    if (!outputBytes || input.length > operation.longestInputBytes) return false;
     const std::size_t outputAt = operation.answer.size();
     *answer = operation.answer;
     answer->resize(outputAt + *outputBytes);
