@@ -4,10 +4,11 @@
  *
  *   node scripts/test.mjs [mocha options and files]
  *
- * The whole run does two files at a time: many of them wait for programs, disks and clocks.
+ * The whole run does two files at a time: many of them wait for programs, disks and clocks. Those that take longest come first,
+ * so that none is left for one process alone in the end.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +16,34 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 const words = process.argv.slice(2);
+
+/** Those of more than 40 s, the longest first. */
+const long = [
+  'tutorials/tutorials',
+  'cli/node-versions',
+  'cli/default-cluster',
+  'cli/lifecycle',
+  'native/memory-errors',
+  'interop/java',
+  'interop/nginx',
+  'cli/membership',
+  'interop/profiles',
+  'hsm/durability',
+  'cli/usage',
+  'cryptoki/deviations',
+];
+
+/** All test files, in the order in which they are begun. */
+function testFiles() {
+  const names = readdirSync(join(root, 'dist', 'test'), { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => file.slice(0, -'.test.js'.length))
+    .sort();
+  const gone = long.filter((name) => !names.includes(name));
+  if (gone.length > 0) throw new Error(`scripts/test.mjs names tests that are not there: ${gone.join(', ')}`);
+  const rest = names.filter((name) => !long.includes(name));
+  return [...long, ...rest].map((name) => join('dist', 'test', `${name}.test.js`));
+}
 
 function run(title, command, ...options) {
   console.log(`\n== ${title}`);
@@ -39,7 +68,7 @@ const tested =
     join(root, 'scripts', 'mocha-reporter.cjs'),
     '--reporter-option',
     `countsFile=${countsFile}`,
-    ...(words.length > 0 ? words : ['--parallel', '--jobs', '2', 'dist/test/**/*.test.js']),
+    ...(words.length > 0 ? words : ['--parallel', '--jobs', '2', ...testFiles()]),
   );
 
 let counts = { passed: 0, failed: 1, skipped: 0 };
