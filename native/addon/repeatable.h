@@ -20,8 +20,11 @@ class Repeatable {
   virtual std::size_t makeIv(std::uint8_t*) { return 0; }
   // How long the output is for an input of this length; nothing where such an input is refused.
   virtual std::optional<std::size_t> outputBytes(std::size_t inputBytes) const = 0;
-  // Writes the output, as many bytes as `outputBytes` said. False: JavaScript has to see to it.
-  virtual bool run(crypto::View iv, crypto::View input, std::uint8_t* output) = 0;
+  // Whether a signature comes with the input. Then there is no output, and it has run where the signature is the input's.
+  virtual bool verifies() const { return false; }
+  // Writes the output, as many bytes as `outputBytes` said; `beside` the input are the IV, or the signature. False: JavaScript
+  // has to see to it.
+  virtual bool run(crypto::View beside, crypto::View input, std::uint8_t* output) = 0;
   // Which threads run it: the event loop's; others as well, because it takes so long that they are of help where several
   // programs call; or only others.
   enum class Place { Here, Anywhere, Elsewhere };

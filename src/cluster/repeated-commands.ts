@@ -1,19 +1,19 @@
 import { limits } from '../base/limits.js';
-import type { CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Lease } from '../hsm/leases.js';
 import { changesOf } from '../hsm/read-lease.js';
 import type { KeptAnswer, RepeatedOperation } from './tls-stream.js';
 
 /*
- * A client that signs a thousand times gives an HSM the same `sign` a thousand times, with other data behind it, and asks for the same
- * attributes again and again. When the HSM has done one of them twice, what carries the connection answers those that follow by itself,
+ * A client that signs a thousand times gives an HSM the same `sign` a thousand times, with other data behind it, and so it is with `verify`;
+ * and it asks for the same attributes again and again. When the HSM has done one of them twice, what carries the connection answers those that follow by itself,
  * under a lease that the HSM recalls before it does anything after which it might answer otherwise (src/hsm/leases.ts, read-lease.ts).
  */
 
 /** In front of a command in its frame: the frame's kind and the request's id. */
 const HEAD_BYTES = 1 + 4;
-/** Of the data, which follows. */
+/** Of the data, and of a signature, which follow. */
 const LENGTH_BYTES = 4;
 
 /** Beyond it, the operation that was first repeated is one for the HSM again. */
@@ -24,6 +24,26 @@ const MOST_SEEN = 256;
 const LONGEST_WORDS = 512;
 /** Longer answers are not kept. */
 const LONGEST_KEPT = 2048;
+
+type OperationName = 'sign' | 'verify';
+
+interface OperationRow<N extends OperationName> {
+  /** How much of a request's frame is behind the words. */
+  behindBytes(request: RequestOf<N>): number;
+  /** What is answered where there is no output, or none at all: that the signature is right. */
+  readonly bareAnswer: AnswerOf<N>;
+}
+
+/** THE row per command on data that is repeated. */
+const operations: { readonly [N in OperationName]: OperationRow<N> } = {
+  sign: { behindBytes: ({ input }) => LENGTH_BYTES + input.length, bareAnswer: Buffer.alloc(0) },
+  verify: {
+    behindBytes: ({ input, signature }) => 2 * LENGTH_BYTES + input.length + signature.length,
+    bareAnswer: true,
+  },
+};
+
+const isOperation = (name: CommandName): name is OperationName => name in operations;
 
 /** What the HSM refuses now, it will refuse when it is asked. */
 function lent<T>(ask: () => T | undefined): T | undefined {
@@ -45,21 +65,23 @@ export class RepeatedCommands {
   readonly #seen = new Map<string, 'once' | 'repeated'>();
   readonly #running = new Map<Lease, () => void>();
 
-  /** @param unsigned the answer's frame to a signature of no bytes, behind its header; it is copied at once */
+  /** @param written a command's answer as its frame, behind its header; it is copied at once */
   constructor(
     private readonly session: HsmConnection,
     private readonly answerer: Answerer,
-    private readonly unsigned: () => Buffer,
+    private readonly written: <N extends OperationName>(name: N, answer: AnswerOf<N>) => Buffer,
   ) {}
 
   /**
-   * The HSM has done a command and allowed no deviation: at once, unless it is one that signs.
+   * The HSM has done a command and allowed no deviation.
    * @param frame the command's, which is not kept
    * @param answer its frame behind its header, which is not kept
+   * @param isLate it is answered later than it came: something else may have come before
    */
-  done<N extends CommandName>(name: N, request: RequestOf<N>, frame: Buffer, answer: Buffer): void {
-    if (name === 'sign') this.#signed(request as RequestOf<'sign'>, frame);
-    else if (name === 'getAttributes') this.#read(request as RequestOf<'getAttributes'>, frame, answer);
+  done(name: CommandName, request: unknown, frame: Buffer, answer: Buffer, isLate: boolean): void {
+    if (isOperation(name)) this.#operated(name, request as RequestOf<OperationName>, frame);
+    else if (name === 'getAttributes' && !isLate)
+      this.#read(request as RequestOf<'getAttributes'>, frame, answer);
   }
 
   /** What it is remembered by, if it has come before and is not repeated. */
@@ -73,20 +95,20 @@ export class RepeatedCommands {
     return undefined;
   }
 
-  #signed({ handle, mechanism, input }: RequestOf<'sign'>, frame: Buffer): void {
-    const words = frame.subarray(HEAD_BYTES, frame.length - LENGTH_BYTES - input.length);
+  #operated<N extends OperationName>(use: N, request: RequestOf<N>, frame: Buffer): void {
+    const { handle, mechanism } = request as RequestOf<OperationName>;
+    const words = frame.subarray(HEAD_BYTES, frame.length - operations[use].behindBytes(request));
     const key = this.#isAgain(words);
     if (key === undefined) return;
-    const request = { use: 'sign', handle, mechanism, makesIv: false } as const;
-    const lease = lent(() => this.session.lease?.(request));
+    const lease = lent(() => this.session.lease?.({ use, handle, mechanism, makesIv: false }));
     if (lease === undefined) this.#seen.delete(key);
-    else this.#start(lease, words, key);
+    else this.#start(lease, words, this.written(use, operations[use].bareAnswer), key);
   }
 
-  #start(lease: Lease, words: Buffer, key: string): void {
+  #start(lease: Lease, words: Buffer, answer: Buffer, key: string): void {
     const { work, uses } = lease;
     const longestInputBytes = Math.min(lease.longestInputBytes, limits.hsmFrameBytes);
-    const terms = { words, answer: this.unsigned(), work, longestInputBytes, uses };
+    const terms = { words, answer, work, longestInputBytes, uses };
     const end = this.answerer.answerOperation(terms);
     const over = (): void => {
       end();

@@ -55,8 +55,6 @@ const MOST_DESCRIBED = 20_000;
 
 const NO_DEVIATIONS: readonly string[] = [];
 
-const NOTHING = Buffer.alloc(0);
-
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
 
 function writeDone<N extends CommandName>(writer: Writer, name: N, answer: AnswerOf<N>): void {
@@ -177,7 +175,9 @@ export class ServedConnection {
         this.stream.end();
         return;
       }
-      this.#repeated = new RepeatedCommands(this.#session, this.stream, () => this.#unsigned());
+      this.#repeated = new RepeatedCommands(this.#session, this.stream, (name, answer) =>
+        this.#written(undefined, 0, (writer) => writeDone(writer, name, answer)),
+      );
       this.#admitted = true;
       this.#watches = watches;
       welcome('accepted', '');
@@ -250,9 +250,7 @@ export class ServedConnection {
             writeDone(writer, name, answer);
             if (Buffer.isBuffer(answer)) answer.fill(0);
           });
-          // What is answered later, something else may have come before.
-          if (isPlain && (name === 'sign' || !isPromise(sent)))
-            this.#repeated?.done(name, request, frame, written);
+          if (isPlain) this.#repeated?.done(name, request, frame, written, isPromise(sent));
           return written;
         });
       },
@@ -262,11 +260,6 @@ export class ServedConnection {
         return this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error));
       },
     );
-  }
-
-  /** What `sign` answers, before the signature. */
-  #unsigned(): Buffer {
-    return this.#written(undefined, 0, (writer) => writeDone(writer, 'sign', NOTHING));
   }
 
   /** From now on: it may change while the answer is on its way. */

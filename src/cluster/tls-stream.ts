@@ -19,11 +19,12 @@ interface NativeStream {
   keepAnswer(terms: KeptAnswer): void;
 }
 
-/** An operation on data, which ends a frame, that the peer asks for again in the same words (native/addon/tls/answering.h). */
+/** An operation on data, which ends a frame, perhaps with a signature behind it, that the peer asks for again in the same words
+ * (native/addon/tls/answering.h). */
 export interface RepeatedOperation {
   /** Of the frame, from behind the id to the data's length. */
   readonly words: Buffer;
-  /** The frame that answers no output at all, behind its header. */
+  /** The frame, behind its header, that answers no output at all, or a signature that is right. */
   readonly answer: Buffer;
   readonly work: Repeatable;
   readonly longestInputBytes: number;

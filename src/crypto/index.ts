@@ -36,8 +36,9 @@ export {
   repeatableAesGcm,
   repeatableCmac,
   repeatableDigest,
-  repeatableEcdsaSign,
+  repeatableEcdsa,
   repeatableHashed,
   repeatableHmac,
+  type SignatureUse,
 } from './repeatable.js';
 export * from './rsa.js';

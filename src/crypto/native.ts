@@ -46,8 +46,14 @@ export interface NativeAsymmetricKey {
   ecdsaSign(digest: Uint8Array): Eventually<Buffer>;
   ecdsaVerify(digest: Uint8Array, signature: Uint8Array): Eventually<boolean>;
   ecdhDerive(peerPoint: Uint8Array): Eventually<Buffer>;
-  repeatableRsaSign(scheme: number, hash: number, mgfHash: number, saltLengthBytes: number): Repeatable;
-  repeatableEcdsaSign(longestHashBytes: number): Repeatable;
+  repeatableRsa(
+    scheme: number,
+    hash: number,
+    mgfHash: number,
+    saltLengthBytes: number,
+    verifies: boolean,
+  ): Repeatable;
+  repeatableEcdsa(longestHashBytes: number, verifies: boolean): Repeatable;
 }
 
 /** The bytes of a secret key and its keyed contexts, held by the addon. */
@@ -83,8 +89,8 @@ export interface NativeSecretKey {
   cmac(data: Uint8Array, output: Uint8Array): void;
   repeatableGcm(encrypt: boolean, aad: Uint8Array, tagLengthBytes: number, makesIv: boolean): Repeatable;
   repeatableCipher(mode: number, encrypt: boolean, padding: boolean): Repeatable;
-  repeatableHmac(hash: number): Repeatable;
-  repeatableCmac(): Repeatable;
+  repeatableHmac(hash: number, verifies: boolean): Repeatable;
+  repeatableCmac(verifies: boolean): Repeatable;
 }
 
 /** A parsed key of the addon that signs messages whole. */

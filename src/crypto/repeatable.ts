@@ -12,12 +12,16 @@ export type Repeatable = object & { readonly repeatable: unique symbol };
 /** A hash, as `digest` computes it. */
 export const repeatableDigest = (hash: HashName): Repeatable => native.repeatableDigest(hashRow[hash]);
 
+/** What verifies runs where the signature is right, and has no output. */
+export type SignatureUse = 'sign' | 'verify';
+
 /** HMAC, as `hmac` computes it. */
-export const repeatableHmac = (hash: HashName, key: SecretKey): Repeatable =>
-  nativeKey(key).repeatableHmac(hashRow[hash]);
+export const repeatableHmac = (hash: HashName, key: SecretKey, use: SignatureUse): Repeatable =>
+  nativeKey(key).repeatableHmac(hashRow[hash], use === 'verify');
 
 /** AES-CMAC, as `cmac` computes it. */
-export const repeatableCmac = (key: SecretKey): Repeatable => nativeKey(key).repeatableCmac();
+export const repeatableCmac = (key: SecretKey, use: SignatureUse): Repeatable =>
+  nativeKey(key).repeatableCmac(use === 'verify');
 
 /** AES-GCM, as `aesGcmEncrypt` and `aesGcmDecrypt` do it, each time under the IV that it is begun with, or, for encryption with
  * `makesIv`, under a random one of 12 bytes (SP 800-38D, section 8.2.2). */
@@ -40,9 +44,12 @@ export const repeatableWith = (
     ? undefined
     : nativeKey(key).repeatableCipher(row, direction === 'encrypt', padding);
 
-/** ECDSA, as `ecdsaSign` does it, of hashes up to a length. */
-export const repeatableEcdsaSign = (key: AsymmetricKey, longestHashBytes: number): Repeatable =>
-  nativeKey(key).repeatableEcdsaSign(longestHashBytes);
+/** ECDSA, as `ecdsaSign` and `ecdsaVerify` do it, of hashes up to a length. */
+export const repeatableEcdsa = (
+  key: AsymmetricKey,
+  longestHashBytes: number,
+  use: SignatureUse,
+): Repeatable => nativeKey(key).repeatableEcdsa(longestHashBytes, use === 'verify');
 
 /** The same on a hash of what it is given, with something in front of it. */
 export const repeatableHashed = (work: Repeatable, hash: HashName, prefix: Uint8Array): Repeatable =>

@@ -1,7 +1,7 @@
 import type { Eventually } from '../base/eventually.js';
 import { type HashName, hashRow } from './hashes.js';
 import { type AsymmetricKey, nativeKey } from './keys.js';
-import type { Repeatable } from './repeatable.js';
+import type { Repeatable, SignatureUse } from './repeatable.js';
 
 // RFC 8017. The modulus has k bytes.
 
@@ -44,9 +44,12 @@ export function rsaSign(
   return nativeKey(key).rsaSign(...nativePadding(padding), input);
 }
 
-/** The same again and again. */
-export const repeatableRsaSign = (key: AsymmetricKey, padding: RsaSignaturePadding): Repeatable =>
-  nativeKey(key).repeatableRsaSign(...nativePadding(padding));
+/** The same, or what rsaVerify does, again and again. */
+export const repeatableRsa = (
+  key: AsymmetricKey,
+  padding: RsaSignaturePadding,
+  use: SignatureUse,
+): Repeatable => nativeKey(key).repeatableRsa(...nativePadding(padding), use === 'verify');
 
 /**
  * Whether `signature` is one of `input` by this key, public or private. A signature of the wrong length is

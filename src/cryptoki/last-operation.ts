@@ -1,9 +1,6 @@
 import type { AnyOutput } from '../wire/arguments.js';
 import type { ActiveOperation, OperationKind } from './operations.js';
 
-/** Kinds of operations that are repeated (repeats.ts). */
-export type RepeatedKind = Exclude<OperationKind, 'verify'>;
-
 /** Where the IV is in Init's frame, if the program passes one. */
 export interface Span {
   readonly at: number;
@@ -23,7 +20,7 @@ export class LastOperation {
   init = NOTHING;
   iv: Span = NO_IV;
   output: AnyOutput | undefined;
-  operation: ActiveOperation<RepeatedKind> | undefined;
+  operation: ActiveOperation<OperationKind> | undefined;
   /** While it is repeated: ends that, and what was begun. */
   stop: (() => void) | undefined;
   #times = 0;
@@ -33,7 +30,7 @@ export class LastOperation {
     init: Buffer,
     iv: Span,
     output: AnyOutput | undefined,
-    operation: ActiveOperation<RepeatedKind>,
+    operation: ActiveOperation<OperationKind>,
   ): void {
     this.#times = this.#isSame(init, iv) ? this.#times + 1 : 1;
     // A copy: frames share memory with others.

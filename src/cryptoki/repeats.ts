@@ -6,43 +6,67 @@ import type { AnyOutput } from '../wire/arguments.js';
 import { type CallName, type CallRow, calls, numberOfCall } from '../wire/calls.js';
 import { writeAnswer } from '../wire/codec.js';
 import { Collector } from './collector.js';
-import { type LastOperation, NO_IV, type RepeatedKind, type Span } from './last-operation.js';
+import { type LastOperation, NO_IV, type Span } from './last-operation.js';
 import { decideForm, withOperation } from './operation-flow.js';
 import {
   type CipherOperation,
   DeferredOperation,
   type DigestOperation,
+  type KeyOperationKind,
+  type OperationKind,
   type SignatureOperation,
 } from './operations.js';
 import type { Session } from './session.js';
 import { settleWhenAsked } from './unsettled.js';
 
 /*
- * A program that signs, or encrypts, again and again asks in the same words each time: the same C_SignInit, perhaps with another IV,
+ * A program that signs, verifies, or encrypts, again and again asks in the same words each time: the same C_SignInit, perhaps with another IV,
  * then data. When Init has come twice, and all of it was decided, the HSM gives a lease (src/hsm/leases.ts), and what carries the
  * frames answers them by itself, until it sees anything else on such an operation of that session, or the lease is recalled. What was
  * begun then the session goes on with: nobody can tell the difference. Digests need no lease: they ask no HSM.
  */
 
-/** THE row per kind of operation that is repeated: the calls on it, first Init, then the one that runs it whole. */
-const kinds = {
-  digest: ['C_DigestInit', 'C_Digest', 'C_DigestUpdate', 'C_DigestFinal'],
-  sign: ['C_SignInit', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'],
-  encrypt: ['C_EncryptInit', 'C_Encrypt', 'C_EncryptUpdate', 'C_EncryptFinal'],
-  decrypt: ['C_DecryptInit', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'],
-} as const satisfies Record<RepeatedKind, readonly CallName[]>;
+/** What is repeated of one kind of operation. */
+interface KindRow {
+  /** The calls on it, first Init, then the one that runs it whole. */
+  readonly calls: readonly CallName[];
+  /** Undefined where it may not be repeated. */
+  repeated(session: Session, last: LastOperation): Repeated | undefined;
+  /** The operation that is active now gets its data in one piece. */
+  decideWhole(session: Session): void;
+}
+
+const onKey = (use: KeyOperationKind, ...names: CallName[]): KindRow => ({
+  calls: names,
+  repeated: (session, last) => leased(session, use, last),
+  decideWhole: (session) => void withOperation(session, use, (operation) => decideForm(operation, 'whole')),
+});
+
+/** THE row per kind of operation. */
+const kinds: Readonly<Record<OperationKind, KindRow>> = {
+  digest: {
+    calls: ['C_DigestInit', 'C_Digest', 'C_DigestUpdate', 'C_DigestFinal'],
+    repeated: (_session, { operation }) =>
+      new Repeated(repeatableDigest((operation as DigestOperation).hash), LONG_DIGEST_BYTES - 1),
+    decideWhole: (session) => decideForm(session.operation('digest'), 'whole'),
+  },
+  sign: onKey('sign', 'C_SignInit', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'),
+  verify: onKey('verify', 'C_VerifyInit', 'C_Verify', 'C_VerifyUpdate', 'C_VerifyFinal'),
+  encrypt: onKey('encrypt', 'C_EncryptInit', 'C_Encrypt', 'C_EncryptUpdate', 'C_EncryptFinal'),
+  decrypt: onKey('decrypt', 'C_DecryptInit', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'),
+};
 
 /** What a call is to operations that are repeated. */
 export interface RepeatStep {
-  readonly kind: RepeatedKind;
+  readonly kind: OperationKind;
   readonly step: 'init' | 'run' | 'other';
 }
 
 export const repeatSteps: ReadonlyMap<string, RepeatStep> = new Map(
-  Object.entries(kinds).flatMap(([kind, names]) =>
+  Object.entries(kinds).flatMap(([kind, { calls: names }]) =>
     names.map((name, at) => [
       name,
-      { kind: kind as RepeatedKind, step: (['init', 'run'] as const)[at] ?? 'other' },
+      { kind: kind as OperationKind, step: (['init', 'run'] as const)[at] ?? 'other' },
     ]),
   ),
 );
@@ -113,12 +137,10 @@ function leaseFrom(session: Session, request: LeaseRequest): Repeated | undefine
 }
 
 /** Undefined where it may not be repeated. */
-function repeatedFrom(session: Session, use: RepeatedKind, last: LastOperation): Repeated | undefined {
-  const operation = last.operation as RepeatedOperation;
-  if (use === 'digest')
-    return new Repeated(repeatableDigest((operation as DigestOperation).hash), LONG_DIGEST_BYTES - 1);
-  const { handle, mechanism } = operation as SignatureOperation | CipherOperation;
-  if (isAskedAbout(operation as SignatureOperation | CipherOperation, session)) return undefined;
+function leased(session: Session, use: KeyOperationKind, last: LastOperation): Repeated | undefined {
+  const operation = last.operation as SignatureOperation | CipherOperation;
+  if (isAskedAbout(operation, session)) return undefined;
+  const { handle, mechanism } = operation;
   const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
   return leaseFrom(session, { use, handle, mechanism, makesIv });
 }
@@ -147,15 +169,15 @@ export class Repeats {
     if (last.isRepeated()) this.#offer(session, kind, last);
   }
 
-  #offer(session: Session, kind: RepeatedKind, last: LastOperation): void {
+  #offer(session: Session, kind: OperationKind, last: LastOperation): void {
     if (last.iv.bytes > this.repeater.longestIvBytes) return;
-    const lease = repeatedFrom(session, kind, last);
-    if (lease !== undefined) this.#start(session, kind, last, lease);
+    const repeated = kinds[kind].repeated(session, last);
+    if (repeated !== undefined) this.#start(session, kind, last, repeated);
   }
 
-  #start(session: Session, kind: RepeatedKind, last: LastOperation, repeated: Repeated): void {
+  #start(session: Session, kind: OperationKind, last: LastOperation, repeated: Repeated): void {
     const { init, iv, output } = last;
-    const numbers = kinds[kind].map(numberOfCall);
+    const numbers = kinds[kind].calls.map(numberOfCall);
     const [initRow, runRow] = numbers.map((number): CallRow => calls[number]!) as [CallRow, CallRow];
     const operation = last.operation as RepeatedOperation;
     const hashed = hashedOf(operation);
@@ -205,7 +227,7 @@ export class Repeats {
   /** What the repeat has begun the session begins. */
   #goOn(
     session: Session,
-    kind: RepeatedKind,
+    kind: OperationKind,
     { init, iv: span }: LastOperation,
     { iv, hasAsked }: Begun,
   ): void {
@@ -214,8 +236,6 @@ export class Repeats {
     else if (iv.length > 0) session.madeIv = iv;
     this.dispatch(frame);
     session.madeIv = undefined;
-    if (!hasAsked || !session.isActive(kind)) return;
-    if (kind === 'digest') decideForm(session.operation(kind), 'whole');
-    else void withOperation(session, kind, (operation) => decideForm(operation, 'whole'));
+    if (hasAsked && session.isActive(kind)) kinds[kind].decideWhole(session);
   }
 }

@@ -3,7 +3,7 @@ import type { ClusterClient } from '../cluster/cluster-client.js';
 import type { MechanismTable } from '../mechanisms/mechanism-table.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKS } from '../pkcs11/constants.js';
-import { LastOperation, type RepeatedKind } from './last-operation.js';
+import { LastOperation } from './last-operation.js';
 import type { ActiveOperation, OperationKind } from './operations.js';
 import { Search } from './search.js';
 import type { Token } from './slot.js';
@@ -22,9 +22,10 @@ export class Session {
   /** While what carries its frames answers some of its calls (shared-sessions.ts): ends that. */
   stopSharing: (() => void) | undefined;
   /** What may be repeated (repeats.ts). */
-  readonly lastOperations: Readonly<Record<RepeatedKind, LastOperation>> = {
+  readonly lastOperations: Readonly<Record<OperationKind, LastOperation>> = {
     digest: new LastOperation(),
     sign: new LastOperation(),
+    verify: new LastOperation(),
     encrypt: new LastOperation(),
     decrypt: new LastOperation(),
   };

@@ -16,7 +16,7 @@ import { isSteady, ObjectChanges, ReadLease, type ReadRequest } from './read-lea
 
 /** What a client wants to repeat: what it has just had done by a command. */
 export interface LeaseRequest {
-  readonly use: 'sign' | 'encrypt' | 'decrypt';
+  readonly use: 'sign' | 'verify' | 'encrypt' | 'decrypt';
   readonly handle: number;
   readonly mechanism: Mechanism;
   /** The HSM is to make the IV each time, as `generateIv` does. */
@@ -96,10 +96,10 @@ export class Lease extends Repeated {
 function workOf(session: HsmSession, { use, handle, mechanism, makesIv }: LeaseRequest) {
   const { type, parameter } = mechanism;
   const { mechanisms } = session.hsm;
-  if (use === 'sign') {
+  if (use === 'sign' || use === 'verify') {
     const signature = mechanisms.part(type, use);
     const { key, object } = keyFor(session, handle, use, type, signature.keyTypes);
-    const work = signature.repeatableSign?.(key, parameter);
+    const work = signature.repeatable?.(key, parameter, use);
     return { object, work, longestInputBytes: longestMessage(signature) };
   }
   const cipher = mechanisms.part(type, use);

@@ -7,7 +7,7 @@ import {
   ecdsaVerify,
   generateEcKeyPair,
   hashLengthBytes,
-  repeatableEcdsaSign,
+  repeatableEcdsa,
 } from '../crypto/index.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -95,8 +95,8 @@ const ecdsa: MechanismRow = {
       }
     },
     sign: (key, _parameter, input) => ecdsaSign(nativeOf(key), input),
-    repeatableSign: (key) => repeatableEcdsaSign(nativeOf(key), LONGEST_HASH_BYTES),
     verify: (key, _parameter, input, signature) => ecdsaVerify(nativeOf(key), input, signature),
+    repeatable: (key, _parameter, use) => repeatableEcdsa(nativeOf(key), LONGEST_HASH_BYTES, use),
   },
 };
 

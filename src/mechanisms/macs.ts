@@ -7,6 +7,7 @@ import {
   repeatableCmac,
   repeatableHmac,
   type SecretKey,
+  type SignatureUse,
 } from '../crypto/index.js';
 import { CKK } from '../pkcs11/constants.js';
 import { CKM } from '../pkcs11/mechanisms.js';
@@ -23,7 +24,7 @@ function mac(
   maxDataBytes: number,
   lengthBytes: number,
   compute: (key: SecretKey, input: Buffer) => Buffer,
-  repeatable: (key: SecretKey) => Repeatable,
+  repeatable: (key: SecretKey, use: SignatureUse) => Repeatable,
 ): SignatureMechanism {
   return {
     keyTypes: [keyType],
@@ -31,8 +32,8 @@ function mac(
     check: noParameter,
     signatureLengthBytes: () => lengthBytes,
     sign: (key, _parameter, input) => compute(secretOf(key), input),
-    repeatableSign: (key) => repeatable(secretOf(key)),
     verify: (key, _parameter, input, given) => constantTimeEqual(compute(secretOf(key), input), given),
+    repeatable: (key, _parameter, use) => repeatable(secretOf(key), use),
   };
 }
 
@@ -44,7 +45,7 @@ const hmacs: readonly MechanismRow[] = hashRows.map(({ hmac: type, hash, hmacMax
     hmacMaxDataBytes,
     hashLengthBytes[hash],
     (key, input) => hmac(hash, key, input),
-    (key) => repeatableHmac(hash, key),
+    (key, use) => repeatableHmac(hash, key, use),
   ),
 }));
 

@@ -9,6 +9,7 @@ import type {
   MessageKey,
   Repeatable,
   SecretKey,
+  SignatureUse,
 } from '../crypto/index.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { CKF } from '../pkcs11/constants.js';
@@ -52,8 +53,6 @@ export interface SignatureMechanism {
   /** Where the parameter, and not the mechanism, says that the client hashes the data. */
   hashedWhen?(parameter: MechanismParameter): HashedSignature | undefined;
   sign(key: UsableKey, parameter: MechanismParameter, input: Buffer): Eventually<Buffer>;
-  /** The same signature again and again without a word of the HSM; undefined where it cannot be had. */
-  repeatableSign?(key: UsableKey, parameter: MechanismParameter): Repeatable | undefined;
   /** `signature` already has the right length. */
   verify(
     key: UsableKey,
@@ -61,6 +60,8 @@ export interface SignatureMechanism {
     input: Buffer,
     signature: Buffer,
   ): Eventually<boolean>;
+  /** The same again and again without a word of the HSM; undefined where it cannot be had. */
+  repeatable?(key: UsableKey, parameter: MechanismParameter, use: SignatureUse): Repeatable | undefined;
 }
 
 /** A signature over a hash that the client computes, as CloudHSM's library does (reference section 0). */

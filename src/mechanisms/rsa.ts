@@ -3,7 +3,7 @@ import {
   hashLengthBytes,
   type RsaEncryptionPadding,
   type RsaSignaturePadding,
-  repeatableRsaSign,
+  repeatableRsa,
   rsaDecrypt,
   rsaEncrypt,
   rsaSign,
@@ -53,9 +53,9 @@ function signature(
     checkInput,
     signatureLengthBytes: modulusBytes,
     sign: (key, parameter, input) => rsaSign(nativeRsa(key), padding(parameter, key), prepare(input, key)),
-    repeatableSign: (key, parameter) => repeatableRsaSign(nativeRsa(key), padding(parameter, key)),
     verify: (key, parameter, input, given) =>
       rsaVerify(nativeRsa(key), padding(parameter, key), prepare(input, key), given),
+    repeatable: (key, parameter, use) => repeatableRsa(nativeRsa(key), padding(parameter, key), use),
   };
 }
 

@@ -111,6 +111,25 @@ describe('long operations that a program repeats', function () {
     }
   }
 
+  it('say of each signature whether it is the one', async () => {
+    const pair = generateEc(module, session, 'P-384');
+    const how = ecCases['CKM_ECDSA_SHA384 of P-384']!;
+    const right = sign(pair.privateKey, how);
+    const verified = (signature: Buffer): number | undefined => {
+      module.p11.C_VerifyInit(session, how.mechanism, pair.publicKey);
+      return codeOf(() => module.p11.C_Verify(session, how.input, signature));
+    };
+    const before = await counted(OF_THREADS);
+    for (let time = 0; time < TIMES; time++) expect(verified(right)).to.equal(undefined);
+    expect((await counted(OF_THREADS)) - before).to.equal(TIMES - 2);
+    const wrong = Buffer.from(right);
+    wrong[50]! ^= 1;
+    expect(verified(wrong)).to.equal(pkcs11js.CKR_SIGNATURE_INVALID);
+    for (let time = 0; time < TIMES; time++) expect(verified(right)).to.equal(undefined);
+    expect(verified(right.subarray(1))).to.equal(pkcs11js.CKR_SIGNATURE_LEN_RANGE);
+    expect(verified(right)).to.equal(undefined);
+  });
+
   it('fail as they do one by one, and go on afterwards', () => {
     const { privateKey } = generateRsa(module, session);
     const how = rsaCases['CKM_RSA_X_509']!;

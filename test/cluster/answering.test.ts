@@ -9,7 +9,7 @@ import {
   importPrivateKey,
   importPublicKey,
   importSecretKey,
-  repeatableEcdsaSign,
+  repeatableEcdsa,
   repeatableHmac,
 } from '../../src/crypto/index.js';
 import { framed } from '../../src/wire/frames.js';
@@ -89,7 +89,7 @@ describe('a connection that answers frames by itself', () => {
     end = stream.answerOperation({
       words: WORDS,
       answer: answered(0, NOTHING),
-      work: repeatableHmac('sha256', importSecretKey(VALUE)),
+      work: repeatableHmac('sha256', importSecretKey(VALUE), 'sign'),
       longestInputBytes: 1000,
       uses,
     });
@@ -175,6 +175,46 @@ describe('a connection that answers frames by itself', () => {
     expect([...uses, ...reads]).to.deep.equal([0, 0, 1]);
   });
 
+  it('verifies what comes with a signature, and hands over what is not right', async () => {
+    const words = Buffer.from('verify');
+    const valid = Buffer.from('right');
+    const answer = (id: number): Buffer => framed(Buffer.concat([Buffer.from([CALL]), u32(id), valid]));
+    const work = repeatableHmac('sha256', importSecretKey(VALUE), 'verify');
+    stream.answerOperation({ words, answer: answer(0), work, longestInputBytes: 1000, uses });
+    const data = Buffer.from('a');
+    const mac = macOf(data);
+    const behind = (signature: Buffer): Buffer => Buffer.concat([u32(signature.length), signature]);
+    const verification = (id: number, input: Buffer, rest: Buffer): Buffer =>
+      framed(Buffer.concat([Buffer.from([CALL]), u32(id), words, u32(input.length), input, rest]));
+    const right = [data, NOTHING, Buffer.alloc(1000, 'b')].map((input, id) =>
+      verification(id, input, behind(macOf(input))),
+    );
+    peer.write(Buffer.concat(right));
+    await untilHeard(...right.map((_, id) => answer(id)));
+    expect(given).to.have.length(0);
+    const changed = Buffer.from(mac);
+    changed[31]! ^= 1;
+    const wrong = [
+      verification(1, data, behind(changed)),
+      verification(2, Buffer.from('b'), behind(mac)),
+      verification(3, data, behind(mac.subarray(0, 31))),
+      verification(4, data, behind(Buffer.concat([mac, Buffer.alloc(1)]))),
+      verification(5, data, behind(NOTHING)),
+      verification(6, data, NOTHING),
+      verification(7, data, u32(32).subarray(0, 3)),
+      verification(8, data, Buffer.concat([u32(0xffff_ffff), mac])),
+      verification(9, data, Buffer.concat([u32(33), mac])),
+      verification(10, data, Buffer.concat([behind(mac), Buffer.alloc(1)])),
+      verification(11, Buffer.alloc(1001), behind(macOf(Buffer.alloc(1001)))),
+      framed(Buffer.concat([Buffer.from([CALL]), u32(12), words, u32(0xffff_fff0), data, behind(mac)])),
+      framed(Buffer.concat([Buffer.from([CALL]), u32(13), words])),
+    ];
+    peer.write(Buffer.concat(wrong.flatMap((frame, id) => [frame, request(id, READ)])));
+    await untilHeard(...wrong.map((_, id) => known(id)));
+    await untilGiven(...wrong);
+    expect(uses[1]).to.equal(3);
+  });
+
   it('leaves everything to JavaScript that is paused, until it goes on', async () => {
     stream.events = {
       received: (chunk) => {
@@ -193,7 +233,7 @@ describe('a connection that answers frames by itself', () => {
   it('runs what takes long for who is alone, and leaves it to other threads where several ask', async () => {
     const { pkcs8, spki } = await generateEcKeyPair('P-384');
     const words = Buffer.from('sign');
-    const work = repeatableEcdsaSign(importPrivateKey(pkcs8), 48);
+    const work = repeatableEcdsa(importPrivateKey(pkcs8), 48, 'sign');
     stream.answerOperation({ words, answer: answered(0, NOTHING), work, longestInputBytes: 1000, uses });
     const data = Buffer.alloc(48, 9);
     const head = answered(1, NOTHING).length;

@@ -66,6 +66,11 @@ describe('commands to an HSM elsewhere that come again and again', () => {
   const newKey = async (token = true): Promise<number> => client.createObject(secret(token));
   const sign = async (handle: number, input = DATA, by = client): Promise<string> =>
     (await by.send('sign', { handle, mechanism: HMAC, input: Buffer.from(input) })).toString('hex');
+  const verify = async (handle: number, input = DATA, mac = macOf(input)): Promise<boolean> =>
+    client.send('verify', {
+      ...{ handle, mechanism: HMAC, input: Buffer.from(input) },
+      signature: Buffer.from(mac, 'hex'),
+    });
   async function read(handle: number, types: number[] = [CKA.CKA_LABEL], by = client): Promise<string> {
     const values = await by.send('getAttributes', { handle, types }, 'C_GetAttributeValue');
     return values.map((value) => value.toString()).join();
@@ -103,17 +108,37 @@ describe('commands to an HSM elsewhere that come again and again', () => {
 
   it('are each counted', async () => {
     const key = await newKey();
-    const before = [count('sign'), count('getAttributes')] as const;
+    const counts = (): number[] => [count('sign'), count('verify'), count('getAttributes')];
+    const after = counts().map((before) => before + 50);
     for (let time = 0; time < 50; time++) {
       await sign(key);
+      await verify(key);
       await read(key);
     }
     expect(ran.filter((name) => name === 'sign')).to.have.length(2);
-    expect([count('sign'), count('getAttributes')]).to.deep.equal([before[0] + 50, before[1] + 50]);
+    expect(ran.filter((name) => name === 'verify')).to.have.length(2);
+    expect(counts()).to.deep.equal(after);
     const { openSessions } = hsm;
     client.close();
     await until(() => hsm.openSessions < openSessions);
-    expect([count('sign'), count('getAttributes')]).to.deep.equal([before[0] + 50, before[1] + 50]);
+    expect(counts()).to.deep.equal(after);
+  });
+
+  it('say of each signature whether it is the one', async () => {
+    const key = await newKey();
+    await untilRepeated(() => verify(key));
+    const other = Buffer.from('something else');
+    expect(await verify(key, other)).to.equal(true);
+    expect(ran).to.deep.equal([]);
+    const before = count('verify');
+    expect(await verify(key, other, macOf(DATA))).to.equal(false);
+    expect(await verify(key, DATA, macOf(DATA).slice(2))).to.equal(false);
+    expect(await verify(key, DATA, `${macOf(DATA)}00`)).to.equal(false);
+    expect(await verify(key, DATA, '')).to.equal(false);
+    expect(ran).to.deep.equal(['verify', 'verify', 'verify', 'verify']);
+    expect(await verify(key)).to.equal(true);
+    expect(count('verify')).to.equal(before + 5);
+    expect(await codeOf(() => verify(key, Buffer.alloc(100_000)))).to.equal('CKR_DATA_LEN_RANGE');
   });
 
   it('keep their order and their answers, many at once between others and in frames longer than a record', async () => {
@@ -176,15 +201,17 @@ describe('commands to an HSM elsewhere that come again and again', () => {
     const input = (at: number): Buffer => Buffer.alloc(48, at);
     const signed = async (at: number): Promise<Buffer> =>
       client.send('sign', { handle: privateKey, mechanism: ecdsa, input: input(at) });
-    const before = count('sign');
+    const before = [count('sign'), count('verify')] as const;
     for (let round = 0; round < 5; round++) {
       const signatures = await Promise.all([0, 1, 2, 3].map(signed));
-      for (const [at, signature] of signatures.entries()) {
-        const request = { handle: publicKey, mechanism: ecdsa, input: input(at), signature };
-        expect(await client.send('verify', request)).to.equal(true);
-      }
+      const verified = signatures.flatMap((signature, at) =>
+        [at, at + 1].map(async (of) =>
+          client.send('verify', { handle: publicKey, mechanism: ecdsa, input: input(of), signature }),
+        ),
+      );
+      expect(await Promise.all(verified)).to.deep.equal([0, 1, 2, 3].flatMap(() => [true, false]));
     }
-    expect(count('sign')).to.equal(before + 20);
+    expect([count('sign'), count('verify')]).to.deep.equal([before[0] + 20, before[1] + 40]);
     const last = Promise.all([signed(1), client.send('destroyObject', { handle: privateKey })]);
     expect(await codeOf(() => signed(2))).to.equal('CKR_KEY_HANDLE_INVALID');
     expect(await codeOf(() => last)).to.be.oneOf(['CKR_OK', 'CKR_KEY_HANDLE_INVALID']);
@@ -206,7 +233,10 @@ describe('commands to an HSM elsewhere that come again and again', () => {
     'the key may no longer be used so': {
       end: (key) =>
         onHsm((connection) =>
-          connection.send('setAttributes', { handle: key, template: template({ CKA_SIGN: false }) }),
+          connection.send('setAttributes', {
+            handle: key,
+            template: template({ CKA_SIGN: false, CKA_VERIFY: false }),
+          }),
         ),
       code: 'CKR_KEY_FUNCTION_NOT_PERMITTED',
     },
@@ -230,13 +260,15 @@ describe('commands to an HSM elsewhere that come again and again', () => {
     it(`are commands again, and refused, once ${what}`, async () => {
       const key = await newKey();
       await untilRepeated(() => sign(key));
+      await untilRepeated(() => verify(key));
       await untilRepeated(() => read(key));
       await end(key);
       ran = [];
       expect(await codeOf(() => sign(key))).to.equal(code);
+      expect(await codeOf(() => verify(key))).to.equal(code);
       if (code !== 'CKR_KEY_FUNCTION_NOT_PERMITTED')
         expect(await codeOf(() => read(key))).to.equal(code.replace('KEY', 'OBJECT'));
-      expect(ran).to.include('sign');
+      expect(ran).to.include.members(['sign', 'verify']);
     });
   }
 

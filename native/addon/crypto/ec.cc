@@ -53,43 +53,53 @@ bool verify(EVP_PKEY_CTX* context, View digest, View raw) {
 
 class RepeatableEcdsa : public Repeatable {
  public:
-  RepeatableEcdsa(std::shared_ptr<SignContexts> contexts, Place place, std::size_t orderLength,
-                  std::size_t longestInputBytes)
+  RepeatableEcdsa(std::shared_ptr<PkeyContexts> contexts, const Curve& curve, std::size_t longestInputBytes,
+                  bool verifies)
       : contexts_(std::move(contexts)),
-        place_(place),
-        orderLength_(orderLength),
-        longestInputBytes_(longestInputBytes) {}
+        place_((verifies ? curve.verify : curve.sign) == RunOn::ThisThread ? Place::Anywhere : Place::Elsewhere),
+        orderLength_(curve.orderLengthBytes),
+        longestInputBytes_(longestInputBytes),
+        verifies_(verifies) {}
 
   std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
     if (inputBytes == 0 || inputBytes > longestInputBytes_) return std::nullopt;
-    return 2 * orderLength_;
+    return verifies_ ? 0 : 2 * orderLength_;
   }
 
-  bool run(View iv, View input, std::uint8_t* output) override {
-    return place_ != Place::Elsewhere && runElsewhere(iv, input, output);
+  bool verifies() const override { return verifies_; }
+
+  bool run(View beside, View input, std::uint8_t* output) override {
+    return place_ != Place::Elsewhere && runElsewhere(beside, input, output);
   }
 
   Place place() const override { return place_; }
 
-  bool runElsewhere(View, View input, std::uint8_t* output) override {
-    return contexts_->with([&](EVP_PKEY_CTX* context) { signInto(context, input, orderLength_, output); });
+  bool runElsewhere(View beside, View input, std::uint8_t* output) override {
+    return contexts_->with([&](EVP_PKEY_CTX* context) {
+      if (verifies_) return beside.length == 2 * orderLength_ && verify(context, input, beside);
+      signInto(context, input, orderLength_, output);
+      return true;
+    });
   }
 
  private:
-  const std::shared_ptr<SignContexts> contexts_;
+  const std::shared_ptr<PkeyContexts> contexts_;
   const Place place_;
   const std::size_t orderLength_;
   const std::size_t longestInputBytes_;
+  const bool verifies_;
 };
 
 }  // namespace
 
-const std::shared_ptr<SignContexts>& AsymmetricKey::ecdsaContexts() {
-  if (!ecdsaContexts_) {
-    const auto key = std::make_shared<Pkey>(shareKey(ec(true)));
-    ecdsaContexts_ = contextsFor([key] { return contextFor(*key, EVP_PKEY_sign_init); });
+const std::shared_ptr<PkeyContexts>& AsymmetricKey::ecdsaContexts(bool verifies) {
+  std::shared_ptr<PkeyContexts>& contexts = verifies ? verifyContexts_ : signContexts_;
+  if (!contexts) {
+    const auto key = std::make_shared<Pkey>(shareKey(ec(!verifies)));
+    const Init init = verifies ? EVP_PKEY_verify_init : EVP_PKEY_sign_init;
+    contexts = contextsFor([key, init] { return contextFor(*key, init); });
   }
-  return ecdsaContexts_;
+  return contexts;
 }
 
 // ecdsaSign(digest) -> r || s, or a promise of it
@@ -99,7 +109,10 @@ Napi::Value AsymmetricKey::ecdsaSign(const Napi::CallbackInfo& info) {
   const std::size_t orderLength = curve_->orderLengthBytes;
   if (curve_->sign == RunOn::ThisThread) {
     Bytes raw(2 * orderLength);
-    ecdsaContexts()->with([&](EVP_PKEY_CTX* context) { signInto(context, digest, orderLength, raw.data()); });
+    ecdsaContexts(false)->with([&](EVP_PKEY_CTX* context) {
+      signInto(context, digest, orderLength, raw.data());
+      return true;
+    });
     return toJs(info.Env(), raw);
   }
   return run(info.Env(), curve_->sign, [key = shareKey(key), digest = Bytes(digest), orderLength] {
@@ -117,8 +130,8 @@ Napi::Value AsymmetricKey::ecdsaVerify(const Napi::CallbackInfo& info) {
   const View signature = viewOf(info[1]);
   if (signature.length != 2 * curve_->orderLengthBytes) return Napi::Boolean::New(info.Env(), false);
   if (curve_->verify == RunOn::ThisThread) {
-    if (!verifyContext_) verifyContext_ = contextFor(key, EVP_PKEY_verify_init);
-    return toJs(info.Env(), verify(verifyContext_.get(), digest, signature));
+    const auto isValid = [&](EVP_PKEY_CTX* context) { return verify(context, digest, signature); };
+    return toJs(info.Env(), ecdsaContexts(true)->with(isValid));
   }
   return run(info.Env(), curve_->verify,
              [key = shareKey(key), digest = Bytes(digest), signature = Bytes(signature)] {
@@ -144,14 +157,13 @@ Napi::Value AsymmetricKey::ecdhDerive(const Napi::CallbackInfo& info) {
   });
 }
 
-// repeatableEcdsaSign(longestInput)
-Napi::Value AsymmetricKey::repeatableEcdsaSign(const Napi::CallbackInfo& info) {
-  ec(true);
-  using Place = Repeatable::Place;
-  const Place place = curve_->sign == RunOn::ThisThread ? Place::Anywhere : Place::Elsewhere;
+// repeatableEcdsa(longestInput, verifies)
+Napi::Value AsymmetricKey::repeatableEcdsa(const Napi::CallbackInfo& info) {
   const std::size_t longestInputBytes = info[0].As<Napi::Number>().Uint32Value();
-  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(ecdsaContexts(), place, curve_->orderLengthBytes,
-                                                                longestInputBytes));
+  const bool verifies = info[1].As<Napi::Boolean>();
+  ec(!verifies);
+  return handleOf(info.Env(), std::make_shared<RepeatableEcdsa>(ecdsaContexts(verifies), *curve_, longestInputBytes,
+                                                                verifies));
 }
 
 }  // namespace crypto

@@ -51,16 +51,18 @@ class RepeatableHashed : public Repeatable {
 
   std::optional<std::size_t> outputBytes(std::size_t) const override { return work_->outputBytes(hashedBytes_); }
 
-  bool run(View iv, View input, std::uint8_t* output) override {
+  bool verifies() const override { return work_->verifies(); }
+
+  bool run(View beside, View input, std::uint8_t* output) override {
     // What only runs elsewhere has the hash made there as well.
     if (place() == Place::Elsewhere) return false;
-    return work_->run(iv, hashed(input).view(), output);
+    return work_->run(beside, hashed(input).view(), output);
   }
 
   Place place() const override { return work_->place(); }
 
-  bool runElsewhere(View iv, View input, std::uint8_t* output) override {
-    return work_->runElsewhere(iv, hashed(input).view(), output);
+  bool runElsewhere(View beside, View input, std::uint8_t* output) override {
+    return work_->runElsewhere(beside, hashed(input).view(), output);
   }
 
  private:

@@ -31,8 +31,8 @@ Napi::Function AsymmetricKey::define(Napi::Env env) {
                          InstanceMethod<&Key::guarded<&Key::ecdsaSign>>("ecdsaSign"),
                          InstanceMethod<&Key::guarded<&Key::ecdsaVerify>>("ecdsaVerify"),
                          InstanceMethod<&Key::guarded<&Key::ecdhDerive>>("ecdhDerive"),
-                         InstanceMethod<&Key::guarded<&Key::repeatableRsaSign>>("repeatableRsaSign"),
-                         InstanceMethod<&Key::guarded<&Key::repeatableEcdsaSign>>("repeatableEcdsaSign"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableRsa>>("repeatableRsa"),
+                         InstanceMethod<&Key::guarded<&Key::repeatableEcdsa>>("repeatableEcdsa"),
                      });
 }
 
@@ -80,16 +80,16 @@ Napi::Value AsymmetricKey::destroy(const Napi::CallbackInfo& info) {
     if (const auto contexts = lent.lock()) contexts->end();
   }
   lent_.clear();
-  ecdsaContexts_.reset();
-  verifyContext_.reset();
+  signContexts_.reset();
+  verifyContexts_.reset();
   pkey_.reset();  // OpenSSL cleanses the private numbers with the last reference
   return info.Env().Undefined();
 }
 
-std::shared_ptr<SignContexts> AsymmetricKey::contextsFor(std::function<PkeyContext()> make) {
-  const auto isGone = [](const std::weak_ptr<SignContexts>& lent) { return lent.expired(); };
+std::shared_ptr<PkeyContexts> AsymmetricKey::contextsFor(std::function<PkeyContext()> make) {
+  const auto isGone = [](const std::weak_ptr<PkeyContexts>& lent) { return lent.expired(); };
   lent_.erase(std::remove_if(lent_.begin(), lent_.end(), isGone), lent_.end());
-  auto contexts = std::make_shared<SignContexts>(std::move(make));
+  auto contexts = std::make_shared<PkeyContexts>(std::move(make));
   lent_.push_back(contexts);
   return contexts;
 }

@@ -13,7 +13,7 @@
 #include "curves.h"
 #include "failure.h"
 #include "openssl.h"
-#include "sign-contexts.h"
+#include "pkey-contexts.h"
 
 namespace crypto {
 
@@ -30,8 +30,8 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
   Napi::Value ecdsaSign(const Napi::CallbackInfo& info);
   Napi::Value ecdsaVerify(const Napi::CallbackInfo& info);
   Napi::Value ecdhDerive(const Napi::CallbackInfo& info);
-  Napi::Value repeatableRsaSign(const Napi::CallbackInfo& info);
-  Napi::Value repeatableEcdsaSign(const Napi::CallbackInfo& info);
+  Napi::Value repeatableRsa(const Napi::CallbackInfo& info);
+  Napi::Value repeatableEcdsa(const Napi::CallbackInfo& info);
 
  private:
   template <Napi::Value (AsymmetricKey::*Method)(const Napi::CallbackInfo&)>
@@ -55,12 +55,12 @@ class AsymmetricKey : public Napi::ObjectWrap<AsymmetricKey> {
 
   Pkey pkey_;
   // What they hold goes when the key is destroyed.
-  std::shared_ptr<SignContexts> contextsFor(std::function<PkeyContext()> make);
-  const std::shared_ptr<SignContexts>& ecdsaContexts();
+  std::shared_ptr<PkeyContexts> contextsFor(std::function<PkeyContext()> make);
+  const std::shared_ptr<PkeyContexts>& ecdsaContexts(bool verifies);
 
-  std::vector<std::weak_ptr<SignContexts>> lent_;
-  std::shared_ptr<SignContexts> ecdsaContexts_;  // made for the first signature, used for all
-  PkeyContext verifyContext_;                    // likewise initialised once
+  std::vector<std::weak_ptr<PkeyContexts>> lent_;
+  // Of ECDSA: made for the first signature, used for all.
+  std::shared_ptr<PkeyContexts> signContexts_, verifyContexts_;
   const Curve* curve_ = nullptr;  // null for RSA
   std::size_t bits_ = 0;
   bool isPrivate_ = false;

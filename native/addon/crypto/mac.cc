@@ -34,22 +34,38 @@ Napi::Value macInto(EVP_MAC_CTX* context, const Napi::CallbackInfo& info, const 
 
 class RepeatableMac : public Repeatable {
  public:
-  RepeatableMac(const std::shared_ptr<KeyedContexts>& contexts, EVP_MAC_CTX* context)
-      : contexts_(contexts), context_(context), lengthBytes_(EVP_MAC_CTX_get_mac_size(context)) {}
+  RepeatableMac(const std::shared_ptr<KeyedContexts>& contexts, EVP_MAC_CTX* context, bool verifies)
+      : contexts_(contexts),
+        context_(context),
+        lengthBytes_(EVP_MAC_CTX_get_mac_size(context)),
+        verifies_(verifies) {}
 
-  std::optional<std::size_t> outputBytes(std::size_t) const override { return lengthBytes_; }
+  std::optional<std::size_t> outputBytes(std::size_t) const override { return verifies_ ? 0 : lengthBytes_; }
 
-  bool run(View, View input, std::uint8_t* output) override {
+  bool verifies() const override { return verifies_; }
+
+  bool run(View beside, View input, std::uint8_t* output) override {
     const auto contexts = contexts_.lock();
     if (!contexts) return false;
+    if (verifies_) return isMac(beside, input);
     computeMac(context_, input, output, lengthBytes_);
     return true;
   }
 
  private:
+  bool isMac(View given, View input) const {
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    if (given.length != lengthBytes_ || lengthBytes_ > sizeof mac) return false;
+    computeMac(context_, input, mac, lengthBytes_);
+    const bool isSame = CRYPTO_memcmp(given.data, mac, lengthBytes_) == 0;
+    OPENSSL_cleanse(mac, sizeof mac);
+    return isSame;
+  }
+
   const std::weak_ptr<KeyedContexts> contexts_;  // gone with the key
   EVP_MAC_CTX* const context_;                   // one of them
   const std::size_t lengthBytes_;
+  const bool verifies_;
 };
 
 }  // namespace
@@ -82,16 +98,17 @@ Napi::Value SecretKey::cmac(const Napi::CallbackInfo& info) {
   return macInto(cmacContext(), info, info[0], info[1]);
 }
 
-// repeatableHmac(hashRow)
+// repeatableHmac(hashRow, verifies)
 Napi::Value SecretKey::repeatableHmac(const Napi::CallbackInfo& info) {
   EVP_MAC_CTX* context = hmacContext(info[0].As<Napi::Number>().Uint32Value());
-  return handleOf(info.Env(), std::make_shared<RepeatableMac>(contexts_, context));
+  const bool verifies = info[1].As<Napi::Boolean>();
+  return handleOf(info.Env(), std::make_shared<RepeatableMac>(contexts_, context, verifies));
 }
 
-// repeatableCmac()
+// repeatableCmac(verifies)
 Napi::Value SecretKey::repeatableCmac(const Napi::CallbackInfo& info) {
-  EVP_MAC_CTX* context = cmacContext();
-  return handleOf(info.Env(), std::make_shared<RepeatableMac>(contexts_, context));
+  const bool verifies = info[0].As<Napi::Boolean>();
+  return handleOf(info.Env(), std::make_shared<RepeatableMac>(contexts_, cmacContext(), verifies));
 }
 
 }  // namespace crypto

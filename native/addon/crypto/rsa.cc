@@ -98,39 +98,6 @@ PkeyContext contextFor(const Pkey& key, Init init, const Padding& padding) {
   return context;
 }
 
-void signInto(EVP_PKEY_CTX* context, View input, unsigned char* signature, std::size_t size) {
-  std::size_t length = size;
-  require(EVP_PKEY_sign(context, signature, &length, input.data, input.length), "the RSA signature failed");
-}
-
-class RepeatableRsa : public Repeatable {
- public:
-  RepeatableRsa(std::shared_ptr<SignContexts> contexts, const Padding& padding, std::size_t modulusBits)
-      : contexts_(std::move(contexts)), padding_(padding), modulusBits_(modulusBits) {}
-
-  std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
-    try {
-      checkSignInput(padding_, modulusBits_, inputBytes);
-    } catch (const Failure&) {
-      return std::nullopt;
-    }
-    return (modulusBits_ + 7) / 8;
-  }
-
-  bool run(View, View, std::uint8_t*) override { return false; }
-
-  Place place() const override { return Place::Elsewhere; }
-
-  bool runElsewhere(View, View input, std::uint8_t* output) override {
-    return contexts_->with([&](EVP_PKEY_CTX* context) { signInto(context, input, output, (modulusBits_ + 7) / 8); });
-  }
-
- private:
-  const std::shared_ptr<SignContexts> contexts_;
-  const Padding padding_;
-  const std::size_t modulusBits_;
-};
-
 // What the signature says it signed, for the paddings without a hash.
 bool recoversTo(EVP_PKEY_CTX* context, View signature, View input) {
   Bytes recovered(signature.length);
@@ -138,6 +105,65 @@ bool recoversTo(EVP_PKEY_CTX* context, View signature, View input) {
   return EVP_PKEY_verify_recover(context, recovered.data(), &length, signature.data, signature.length) == 1 &&
          length == input.length && CRYPTO_memcmp(recovered.data(), input.data, length) == 0;
 }
+
+PkeyContext verifyContextFor(const Pkey& key, const Padding& padding) {
+  return contextFor(key, padding.scheme == Scheme::Pss ? EVP_PKEY_verify_init_ex : EVP_PKEY_verify_recover_init_ex,
+                    padding);
+}
+
+// With a context of `verifyContextFor`. The signature is as long as the modulus.
+bool verify(EVP_PKEY_CTX* context, Scheme scheme, View input, View signature) {
+  const bool valid =
+      scheme == Scheme::Pss
+          ? EVP_PKEY_verify(context, signature.data, signature.length, input.data, input.length) == 1
+          : recoversTo(context, signature, input);
+  if (!valid) ERR_clear_error();
+  return valid;
+}
+
+void signInto(EVP_PKEY_CTX* context, View input, unsigned char* signature, std::size_t size) {
+  std::size_t length = size;
+  require(EVP_PKEY_sign(context, signature, &length, input.data, input.length), "the RSA signature failed");
+}
+
+class RepeatableRsa : public Repeatable {
+ public:
+  RepeatableRsa(std::shared_ptr<PkeyContexts> contexts, const Padding& padding, std::size_t modulusBits, bool verifies)
+      : contexts_(std::move(contexts)), padding_(padding), modulusBits_(modulusBits), verifies_(verifies) {}
+
+  std::optional<std::size_t> outputBytes(std::size_t inputBytes) const override {
+    try {
+      checkSignInput(padding_, modulusBits_, inputBytes);
+    } catch (const Failure&) {
+      return std::nullopt;
+    }
+    return verifies_ ? 0 : modulusBytes();
+  }
+
+  bool verifies() const override { return verifies_; }
+
+  bool run(View beside, View input, std::uint8_t* output) override {
+    return verifies_ && runElsewhere(beside, input, output);
+  }
+
+  Place place() const override { return verifies_ ? Place::Here : Place::Elsewhere; }
+
+  bool runElsewhere(View beside, View input, std::uint8_t* output) override {
+    return contexts_->with([&](EVP_PKEY_CTX* context) {
+      if (verifies_) return beside.length == modulusBytes() && verify(context, padding_.scheme, input, beside);
+      signInto(context, input, output, modulusBytes());
+      return true;
+    });
+  }
+
+ private:
+  std::size_t modulusBytes() const { return (modulusBits_ + 7) / 8; }
+
+  const std::shared_ptr<PkeyContexts> contexts_;
+  const Padding padding_;
+  const std::size_t modulusBits_;
+  const bool verifies_;
+};
 
 }  // namespace
 
@@ -157,12 +183,15 @@ Napi::Value AsymmetricKey::rsaSign(const Napi::CallbackInfo& info) {
              });
 }
 
-// repeatableRsaSign(scheme, hash, mgfHash, saltLength)
-Napi::Value AsymmetricKey::repeatableRsaSign(const Napi::CallbackInfo& info) {
+// repeatableRsa(scheme, hash, mgfHash, saltLength, verifies)
+Napi::Value AsymmetricKey::repeatableRsa(const Napi::CallbackInfo& info) {
   const Padding padding = paddingFrom(info, Scheme::Pss);
-  const auto key = std::make_shared<Pkey>(shareKey(rsa(true)));
-  auto contexts = contextsFor([key, padding] { return contextFor(*key, EVP_PKEY_sign_init_ex, padding); });
-  return handleOf(info.Env(), std::make_shared<RepeatableRsa>(std::move(contexts), padding, bits_));
+  const bool verifies = info[4].As<Napi::Boolean>();
+  const auto key = std::make_shared<Pkey>(shareKey(rsa(!verifies)));
+  auto contexts = contextsFor([key, padding, verifies] {
+    return verifies ? verifyContextFor(*key, padding) : contextFor(*key, EVP_PKEY_sign_init_ex, padding);
+  });
+  return handleOf(info.Env(), std::make_shared<RepeatableRsa>(std::move(contexts), padding, bits_, verifies));
 }
 
 // rsaVerify(scheme, hash, mgfHash, saltLength, input, signature) -> boolean
@@ -172,15 +201,8 @@ Napi::Value AsymmetricKey::rsaVerify(const Napi::CallbackInfo& info) {
   const View input = viewOf(info[4]);
   const View signature = viewOf(info[5]);
   checkSignInput(padding, bits_, input.length);
-  bool valid = signature.length == modulusLengthBytes();
-  if (valid && padding.scheme == Scheme::Pss) {
-    const PkeyContext context = contextFor(key, EVP_PKEY_verify_init_ex, padding);
-    valid = EVP_PKEY_verify(context.get(), signature.data, signature.length, input.data, input.length) == 1;
-  } else if (valid) {
-    const PkeyContext context = contextFor(key, EVP_PKEY_verify_recover_init_ex, padding);
-    valid = recoversTo(context.get(), signature, input);
-  }
-  if (!valid) ERR_clear_error();
+  const bool valid = signature.length == modulusLengthBytes() &&
+                     verify(verifyContextFor(key, padding).get(), padding.scheme, input, signature);
   return Napi::Boolean::New(info.Env(), valid);
 }
 

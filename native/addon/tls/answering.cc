@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t idAt = frameHeaderBytes + 1;
 constexpr std::size_t idBytes = 4;
 constexpr std::size_t headBytes = idAt + idBytes;  // what is in front of the words, and alike in the answer
-constexpr std::size_t lengthBytes = 4;             // of data and of output
+constexpr std::size_t lengthBytes = 4;             // of data, signature and output
 // Then the one that was kept first gives way.
 constexpr std::size_t MOST_KEPT = 64;
 
@@ -36,6 +36,16 @@ bool begins(const std::uint8_t* frame, std::size_t length, const Octets& answer,
          std::memcmp(frame + headBytes, words.data(), words.size()) == 0;
 }
 
+// What a length is in front of; it is taken off what is left.
+std::optional<crypto::View> takeBytes(crypto::View* left) {
+  if (left->length < lengthBytes) return std::nullopt;
+  const std::size_t length = transport::read<std::uint32_t>(left->data);
+  if (length > left->length - lengthBytes) return std::nullopt;
+  const crypto::View taken{left->data + lengthBytes, length};
+  *left = {taken.data + length, left->length - lengthBytes - length};
+  return taken;
+}
+
 }  // namespace
 
 Answering::Counted Answering::counted(const Napi::Value& numbers, std::size_t atLeast) {
@@ -49,7 +59,8 @@ std::uint32_t Answering::operation(const Napi::Object& said) {
   made.work = *said.Get("work").As<RepeatableHandle>().Data();
   made.words = octetsOf(said.Get("words"));
   made.answer = octetsOf(said.Get("answer"));
-  if (made.answer.size() < headBytes + lengthBytes) throw Napi::RangeError::New(said.Env(), "no answer to an operation");
+  const std::size_t leastBytes = headBytes + (made.work->verifies() ? 0 : lengthBytes);
+  if (made.answer.size() < leastBytes) throw Napi::RangeError::New(said.Env(), "no answer to an operation");
   made.longestInputBytes = said.Get("longestInputBytes").As<Napi::Number>().Uint32Value();
   made.uses = counted(said.Get("uses"), 2);
   made.id = ++lastId_;
@@ -75,53 +86,61 @@ void Answering::keep(const Napi::Object& said) {
   kept_.push_back(std::move(made));
 }
 
-bool Answering::Operation::isMeant(const std::uint8_t* frame, std::size_t length) const {
-  if (!begins(frame, length, answer, words)) return false;
-  const std::size_t left = length - headBytes - words.size();
-  return left >= lengthBytes &&
-         transport::read<std::uint32_t>(frame + headBytes + words.size()) == left - lengthBytes;
+std::optional<Answering::Operation::Asked> Answering::Operation::asked(const std::uint8_t* frame,
+                                                                       std::size_t length) const {
+  if (!begins(frame, length, answer, words)) return std::nullopt;
+  const std::size_t dataAt = headBytes + words.size();
+  crypto::View left{frame + dataAt, length - dataAt};
+  const std::optional<crypto::View> input = takeBytes(&left);
+  if (!input) return std::nullopt;
+  const std::optional<crypto::View> signature = work->verifies() ? takeBytes(&left) : crypto::View{left.data, 0};
+  if (!signature || left.length != 0) return std::nullopt;
+  return Asked{*input, *signature};
 }
 
 bool Answering::Kept::isMeant(const std::uint8_t* frame, std::size_t length) const {
   return length == headBytes + words.size() && begins(frame, length, answer, words);
 }
 
-bool Answering::knows(const std::uint8_t* frame, std::size_t length) const {
-  const auto isMeant = [&](const auto& one) { return one.isMeant(frame, length); };
-  return std::any_of(operations_.begin(), operations_.end(), isMeant) ||
-         std::any_of(kept_.begin(), kept_.end(), isMeant);
-}
-
-bool Answering::takesLong(const std::uint8_t* frame, std::size_t length) const {
-  return std::any_of(operations_.begin(), operations_.end(), [&](const Operation& one) {
-    return one.work->place() == Repeatable::Place::Elsewhere && one.isMeant(frame, length);
-  });
-}
-
-bool Answering::answer(const std::uint8_t* frame, std::size_t length, Octets* answer) {
+Answering::Found Answering::find(const std::uint8_t* frame, std::size_t length) {
+  Found found;
+  found.frame_ = frame;
   for (const Operation& operation : operations_) {
-    if (!operation.isMeant(frame, length)) continue;
-    if (!run(operation, frame, length, answer)) return false;
-    operation.uses.at[1]++;
-    return true;
+    const std::optional<Operation::Asked> asked = operation.asked(frame, length);
+    if (!asked) continue;
+    found.operation_ = &operation;
+    found.asked_ = *asked;
+    return found;
   }
-  for (auto kept = kept_.begin(); kept != kept_.end(); kept++) {
-    if (!kept->isMeant(frame, length)) continue;
-    if (kept->now() != kept->held) {
-      kept_.erase(kept);
-      return false;
-    }
-    *answer = kept->answer;
-    head(answer, frame);
-    kept->uses.at[0]++;
-    return true;
+  for (const Kept& kept : kept_) {
+    if (!kept.isMeant(frame, length)) continue;
+    found.kept_ = &kept;
+    return found;
   }
-  return false;
+  return found;
 }
 
-bool Answering::run(const Operation& operation, const std::uint8_t* frame, std::size_t length, Octets* answer) {
-  const std::size_t dataAt = headBytes + operation.words.size() + lengthBytes;
-  const crypto::View input{frame + dataAt, length - dataAt};
+bool Answering::answer(const Found& found, Octets* answer) {
+  if (found.operation_ != nullptr) {
+    if (!run(found, answer)) return false;
+    found.operation_->uses.at[1]++;
+    return true;
+  }
+  const Kept& kept = *found.kept_;
+  if (kept.now() != kept.held) {
+    const auto isIt = [&](const Kept& other) { return &other == &kept; };
+    kept_.erase(std::find_if(kept_.begin(), kept_.end(), isIt));
+    return false;
+  }
+  *answer = kept.answer;
+  head(answer, found.frame_);
+  kept.uses.at[0]++;
+  return true;
+}
+
+bool Answering::run(const Found& found, Octets* answer) {
+  const Operation& operation = *found.operation_;
+  const auto& [input, signature] = found.asked_;
   Repeatable& work = *operation.work;
   try {
     const std::optional<std::size_t> outputBytes = work.outputBytes(input.length);
@@ -129,12 +148,11 @@ bool Answering::run(const Operation& operation, const std::uint8_t* frame, std::
     const std::size_t outputAt = operation.answer.size();
     *answer = operation.answer;
     answer->resize(outputAt + *outputBytes);
-    transport::write(answer->data() + outputAt - lengthBytes, static_cast<std::uint32_t>(*outputBytes));
-    head(answer, frame);
-    const crypto::View noIv{input.data, 0};
     std::uint8_t* output = answer->data() + outputAt;
-    return work.place() == Repeatable::Place::Elsewhere ? work.runElsewhere(noIv, input, output)
-                                                        : work.run(noIv, input, output);
+    if (!work.verifies()) transport::write(output - lengthBytes, static_cast<std::uint32_t>(*outputBytes));
+    head(answer, found.frame_);
+    return work.place() == Repeatable::Place::Elsewhere ? work.runElsewhere(signature, input, output)
+                                                        : work.run(signature, input, output);
   } catch (const crypto::Failure&) {
     ERR_clear_error();
     return false;

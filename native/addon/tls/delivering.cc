@@ -27,19 +27,18 @@ bool Stream::hasMore() const {
 
 // Who is alone with this event loop gets the answer to an operation that takes long soonest from here. Where others come meanwhile, other
 // threads see to such operations for a while.
-bool Stream::answeredLong(const uint8_t* frame, size_t length, bool isAlone) {
+bool Stream::answeredLong(const Answering::Found& found, bool isAlone) {
   isAlone = isAlone && outbox_.empty() && !hasMore();
   if (!isAlone) lookout_->crowd();
-  if (lookout_->isCrowded() || !answering_.answer(frame, length, &answer_)) return false;
+  if (lookout_->isCrowded() || !answering_.answer(found, &answer_)) return false;
   if (hasMore()) lookout_->crowd();
   return true;
 }
 
 // Whether a frame, alone in what has come or among others, was answered.
-bool Stream::answered(const uint8_t* frame, size_t length, bool isAlone) {
-  if (!mayAnswer()) return false;
-  const bool isDone = answering_.takesLong(frame, length) ? answeredLong(frame, length, isAlone)
-                                                          : answering_.answer(frame, length, &answer_);
+bool Stream::answered(const Answering::Found& found, bool isAlone) {
+  if (!found || !mayAnswer()) return false;
+  const bool isDone = found.takesLong() ? answeredLong(found, isAlone) : answering_.answer(found, &answer_);
   if (!isDone) return false;
   put(answer_.data(), answer_.size());
   std::memset(answer_.data(), 0, answer_.size());
@@ -53,10 +52,14 @@ bool Stream::deliver(size_t lengthBytes) {
   for (size_t at = 0; at < lengthBytes;) {
     const uint8_t* frame = inboxBytes_ + at;
     const size_t whole = answering_.empty() ? 0 : frames_.whole(frame, lengthBytes - at);
-    if (whole > 0 && answering_.knows(frame, whole)) {
-      owed = hand(from, at) || owed;
-      from = at;
-      if (answered(frame, whole, whole == lengthBytes)) from += whole;
+    if (whole > 0) {
+      auto found = answering_.find(frame, whole);
+      if (found && from < at) {
+        owed = hand(from, at) || owed;
+        from = at;
+        found = answering_.find(frame, whole);
+      }
+      if (answered(found, whole == lengthBytes)) from += whole;
     }
     at += frames_.pass(frame, lengthBytes - at);
   }

@@ -63,8 +63,8 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   // What lies in the inbox; whether the peer owes more.
   bool deliver(size_t lengthBytes);
   bool hand(size_t from, size_t end);
-  bool answered(const uint8_t* frame, size_t length, bool isAlone);
-  bool answeredLong(const uint8_t* frame, size_t length, bool isAlone);
+  bool answered(const Answering::Found& found, bool isAlone);
+  bool answeredLong(const Answering::Found& found, bool isAlone);
   bool hasMore() const;
   bool mayAnswer() const;
   // As write().

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t lengthBytes = 4;              // of the data, which follows
 constexpr std::size_t roomBytes = 8;                // for the output
-constexpr std::size_t answerHeadBytes = 4 + 1 + 8 + 4;  // CKR_OK, "there is output", its length, how much of it follows
+constexpr std::size_t bareAnswerBytes = 4 + 1;  // CKR_OK, "there is no output"
+constexpr std::size_t answerHeadBytes = bareAnswerBytes + 8 + 4;  // CKR_OK, "there is output", its length, how much of it follows
 
 // The answer of a call that succeeded; returns where `followingBytes` of output go.
 std::uint8_t* succeed(Octets* answer, std::uint64_t outputBytes, std::size_t followingBytes) {
@@ -71,16 +72,26 @@ Operation::Did Operation::begin(const std::uint8_t* request, std::size_t length,
 }
 
 std::optional<Operation::Asked> Operation::asked(const std::uint8_t* request, std::size_t length) const {
-  if (length < headBytes + lengthBytes + roomBytes) return std::nullopt;
-  const std::size_t inputBytes = read<std::uint32_t>(request + headBytes);
-  if (length - (headBytes + lengthBytes + roomBytes) != inputBytes) return std::nullopt;
-  const std::uint8_t* input = request + headBytes + lengthBytes;
-  const auto room = read<std::uint64_t>(input + inputBytes);
-  const std::optional<std::size_t> needed = words_->work->outputBytes(inputBytes);
-  if (!needed || inputBytes > words_->longestInputBytes) return std::nullopt;
+  constexpr std::size_t inputAt = headBytes + lengthBytes;
+  if (length < inputAt) return std::nullopt;
+  const crypto::View input{request + inputAt, read<std::uint32_t>(request + headBytes)};
+  if (input.length > length - inputAt || input.length > words_->longestInputBytes) return std::nullopt;
+  const std::uint8_t* behind = input.data + input.length;
+  const std::size_t left = length - inputAt - input.length;
+  if (words_->work->verifies()) return askedToVerify(input, behind, left);
+  const std::optional<std::size_t> needed = words_->work->outputBytes(input.length);
+  if (!needed || left != roomBytes) return std::nullopt;
+  const auto room = read<std::uint64_t>(behind);
   const bool onlyLength = static_cast<std::int64_t>(room) < 0;  // who passes no buffer asks for it
   if (!onlyLength && room < *needed) return std::nullopt;
-  return Asked{{input, inputBytes}, *needed, onlyLength};
+  return Asked{input, {iv_.data(), ivBytes_}, *needed, onlyLength};
+}
+
+std::optional<Operation::Asked> Operation::askedToVerify(crypto::View input, const std::uint8_t* behind,
+                                                         std::size_t length) const {
+  if (!words_->work->outputBytes(input.length)) return std::nullopt;
+  if (length < lengthBytes || read<std::uint32_t>(behind) != length - lengthBytes) return std::nullopt;
+  return Asked{input, {behind + lengthBytes, length - lengthBytes}, 0, false};
 }
 
 Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer) {
@@ -93,10 +104,14 @@ Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::s
     return Did::Tell;
   }
   Repeatable& work = *words_->work;
-  const crypto::View iv{iv_.data(), ivBytes_};
-  std::uint8_t* output = succeed(answer, outputBytes, outputBytes);
-  const bool isRun = thread == Thread::EventLoop ? work.run(iv, asked->input, output)
-                                                 : work.runElsewhere(iv, asked->input, output);
+  std::uint8_t* output = nullptr;
+  if (work.verifies()) {
+    answer->assign(bareAnswerBytes, 0);
+  } else {
+    output = succeed(answer, outputBytes, outputBytes);
+  }
+  const bool isRun = thread == Thread::EventLoop ? work.run(asked->beside, asked->input, output)
+                                                 : work.runElsewhere(asked->beside, asked->input, output);
   if (!isRun) return Did::Nothing;
   isBegun_ = false;
   return Did::Run;

@@ -85,11 +85,13 @@ class Operation {
   // What a request asks that runs it.
   struct Asked {
     crypto::View input;
+    crypto::View beside;  // the IV, or the signature
     std::size_t outputBytes;
     bool onlyLength;
   };
   // Nothing where JavaScript has to answer.
   std::optional<Asked> asked(const std::uint8_t* request, std::size_t length) const;
+  std::optional<Asked> askedToVerify(crypto::View input, const std::uint8_t* behind, std::size_t length) const;
   bool isRepeated(const std::uint8_t* request, std::size_t length) const;
   Did begin(const std::uint8_t* request, std::size_t length, Octets* answer);
   Did run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer);

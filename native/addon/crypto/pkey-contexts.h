@@ -1,4 +1,4 @@
-// Contexts that were initialised once for signing with a key, each of which one thread uses at a time.
+// Contexts that were initialised once for what a key is to do, each of which one thread uses at a time.
 #pragma once
 
 #include <functional>
@@ -11,20 +11,20 @@
 
 namespace crypto {
 
-class SignContexts {
+class PkeyContexts {
  public:
-  explicit SignContexts(std::function<PkeyContext()> make) : make_(std::move(make)) {}
+  explicit PkeyContexts(std::function<PkeyContext()> make) : make_(std::move(make)) {}
 
-  // Calls `use` with a context. False where the key was destroyed.
+  // What `use` says of a context; false where the key was destroyed.
   template <typename Use>
   bool with(Use&& use) {
     PkeyContext context;
     if (!take(&context)) return false;
-    use(context.get());
-    // One whose use has failed is not used again.
+    const bool isDone = use(context.get());
+    // One whose use has thrown is not used again.
     const std::lock_guard<std::mutex> lock(mutex_);
     if (make_) free_.push_back(std::move(context));
-    return true;
+    return isDone;
   }
 
   // The key is destroyed: its contexts go now, and those that are in use when they are not.
