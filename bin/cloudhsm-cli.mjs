@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-const { runTool } = await import('../dist/src/base/output.js');
-const { cloudhsmCli } = await import('../dist/src/tools/cloudhsm-cli/main.js');
+const { runTool } = await import('../dist/bundle/programs/run-tool.js');
+const { cloudhsmCli } = await import('../dist/bundle/programs/cloudhsm-cli.js');
 await runTool('cloudhsm-cli', cloudhsmCli);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
 const TIDY_UP_AFTER_MS = 300_000;
-const main = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../dist/bundle/programs/cloudhsm-local.js', import.meta.url));
 
 if (!existsSync(main)) {
   console.error(

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-const { runTool } = await import('../dist/src/base/output.js');
-const { cloudhsmMgmtUtil } = await import('../dist/src/tools/cloudhsm-mgmt-util/main.js');
+const { runTool } = await import('../dist/bundle/programs/run-tool.js');
+const { cloudhsmMgmtUtil } = await import('../dist/bundle/programs/cloudhsm-mgmt-util.js');
 await runTool('cloudhsm_mgmt_util', cloudhsmMgmtUtil);

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-const { runTool } = await import('../dist/src/base/output.js');
-const { configureSdk5 } = await import('../dist/src/tools/configure/main.js');
+const { runTool } = await import('../dist/bundle/programs/run-tool.js');
+const { configureSdk5 } = await import('../dist/bundle/programs/configure-sdk5.js');
 await runTool('configure-ksp', (words) => configureSdk5('ksp', words));

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-const { runTool } = await import('../dist/src/base/output.js');
-const { keyMgmtUtil } = await import('../dist/src/tools/key-mgmt-util/main.js');
+const { runTool } = await import('../dist/bundle/programs/run-tool.js');
+const { keyMgmtUtil } = await import('../dist/bundle/programs/key-mgmt-util.js');
 await runTool('key_mgmt_util', keyMgmtUtil);

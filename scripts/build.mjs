@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /*
- * Builds what is out of date: the TypeScript, the Node addon and the C module. Nothing is downloaded: the addon's
- * headers are those that lie beside the running Node.
+ * Builds what is out of date: the TypeScript, the Node addon, the C module, and the programs that bin/ runs. Nothing is
+ * downloaded: the addon's headers are those that lie beside the running Node.
  *
  *   node scripts/build.mjs [--only typescript|addon|module] [--force]
  */
@@ -56,6 +56,28 @@ function isFresh({ output, sources, stamp }) {
 
 const headers = headersFolder();
 
+/** THE row per program: its name, and the module of dist/src that it begins with. bin/ and the engine run these, and nothing else. */
+const programs = {
+  'cloudhsm-local': 'cli/main',
+  'hosted-hsm': 'cli/api-hsms/hosted-hsm-main',
+  'cloudhsm-cli': 'tools/cloudhsm-cli/main',
+  'cloudhsm-mgmt-util': 'tools/cloudhsm-mgmt-util/main',
+  'key-mgmt-util': 'tools/key-mgmt-util/main',
+  'configure-sdk3': 'tools/configure/sdk3',
+  'configure-sdk5': 'tools/configure/main',
+  'run-tool': 'base/output',
+};
+
+/** As deep as the rooms in dist/src are: a module finds the root of the package from where it is. */
+const programFolder = join('dist', 'bundle', 'programs');
+
+/** What is not bundled: it is loaded late, has a native part, or finds files of its own beside it. */
+const notBundled = ['@aws-sdk/*', 'lmdb', 'pino'];
+
+/** CommonJS in the bundle asks for Node's modules with it. */
+const requireInBundle =
+  'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);';
+
 // In this order: configuring the addon empties build/.
 const steps = [
   {
@@ -65,6 +87,7 @@ const steps = [
     stamp: 'dist/.built',
     sources: ['src', 'test', 'tsconfig.json', 'package-lock.json'],
     command: [bin('tsc'), '-p', '.'],
+    after: removeOrphans,
   },
   {
     name: 'addon',
@@ -96,6 +119,30 @@ const steps = [
       ...(headers === undefined
         ? []
         : [`--CDCLOUDHSM_LOCAL_NODE_HEADERS=${join(headers, 'include', 'node')}`]),
+    ],
+  },
+  {
+    // Node takes about a millisecond for each module that it loads, of which an engine has five hundred.
+    name: 'typescript',
+    title: 'bundling the programs',
+    output: join(programFolder, 'cloudhsm-local.js'),
+    sources: ['dist/src', 'scripts/build.mjs', 'package-lock.json'],
+    before: () => rmSync(join(root, programFolder), { recursive: true, force: true }),
+    command: [
+      bin('esbuild'),
+      ...Object.entries(programs).map(([name, module]) => `${name}=dist/src/${module}.js`),
+      `--outdir=${programFolder}`,
+      '--bundle',
+      '--splitting',
+      '--format=esm',
+      '--platform=node',
+      '--target=node20.19',
+      '--sourcemap',
+      '--sources-content=false',
+      '--chunk-names=[name]-[hash]',
+      ...notBundled.map((name) => `--external:${name}`),
+      `--banner:js=${requireInBundle}`,
+      '--log-level=warning',
     ],
   },
 ];
@@ -144,13 +191,15 @@ for (const [at, step] of steps.entries()) {
   try {
     // What changes while it is compiled is compiled again.
     const stamp = step.stamp && stampOf(step.sources);
+    step.before?.();
     await run(step.command);
-    if (step.name === 'typescript') removeOrphans();
+    step.after?.();
     if (step.stamp !== undefined) writeFileSync(join(root, step.stamp), stamp);
     // A change that does not concern the output leaves it as it was: it is fresh all the same.
     else utimesSync(join(root, step.output), new Date(), new Date());
   } catch (error) {
-    process.stderr.write(`\n${error.message}\n`);
+    const missing = error.code === 'ENOENT' ? ': run `npm ci` first' : '';
+    process.stderr.write(`\n${error.message}${missing}\n`);
     process.exit(1);
   }
   if (terminal) process.stderr.write(`\r\x1b[K${title}: ${((Date.now() - started) / 1000).toFixed(1)} s\n`);

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 export type AddonPart = 'crypto' | 'disk' | 'host' | 'tls' | 'transport';
 
 const require = createRequire(import.meta.url);
-// From dist/src/base to the project root, where node-gyp builds.
+// From dist/src/base, or from dist/bundle/programs, to the project root, where node-gyp builds.
 const addonUrl = new URL('../../../build/Release/cloudhsm_local.node', import.meta.url);
 
 function loadAddon(): Record<string, unknown> {

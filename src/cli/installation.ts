@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The checkout or package this program runs from: dist/src/cli is three folders below it. */
+/** The checkout or package this program runs from: dist/src/cli is three folders below it, as the bundled programs are. */
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** As package.json says. */

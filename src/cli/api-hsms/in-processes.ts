@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { openBackupKeys } from '../../backup/keys.js';
 import type { Config, ConfigInput } from '../../base/config.js';
 import { makeFolder } from '../../base/files.js';
@@ -10,6 +10,7 @@ import type { Patience } from '../../control-plane/hosting/hsm-process.js';
 import { ProcessHsms } from '../../control-plane/hosting/process-hsms.js';
 import { askOfHsms } from '../control.js';
 import type { Home } from '../home.js';
+import { root } from '../installation.js';
 import { hsmListener, type Listener } from '../listeners.js';
 import { type ClusterStatus, mergedHsms } from '../status.js';
 import type { ApiHsms } from './api-hsms.js';
@@ -21,9 +22,10 @@ export interface HsmBeginning {
   readonly config: ConfigInput;
 }
 
-const program = fileURLToPath(new URL('./hosted-hsm-main.js', import.meta.url));
+/** One of those that the build has bundled, for engines that run from their modules as well. */
+const program = join(root, 'dist', 'bundle', 'programs', 'hosted-hsm.js');
 /** Where Node 22 keeps what it has compiled, as bin/cloudhsm-local.mjs says. */
-const compiled = fileURLToPath(new URL('../../../.compiled', import.meta.url));
+const compiled = join(root, 'dist', '.compiled');
 
 function spawnHsm(hsmId: string): ChildProcess {
   const env = { NODE_COMPILE_CACHE: compiled, ...process.env };

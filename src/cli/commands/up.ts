@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { type Config, type ConfigInput, loadConfig } from '../../base/config.js';
 import { asCommandFailure, commandFailure, describeError, Failure } from '../../base/errors.js';
 import { prepareClusterKey } from '../../control-plane/identity/cluster-key.js';
 import { askEngine } from '../control.js';
 import type { Home } from '../home.js';
+import { root } from '../installation.js';
 import { readyPage } from '../ready-page.js';
 import { type StartMessage, sayReady, tellParent, untilStopped } from '../run.js';
 import type { EngineStatus } from '../status.js';
@@ -18,7 +19,7 @@ export interface UpOptions {
   readonly detach?: boolean;
 }
 
-const binary = fileURLToPath(new URL('../../../../bin/cloudhsm-local.mjs', import.meta.url));
+const binary = join(root, 'bin', 'cloudhsm-local.mjs');
 
 /** The settings that the user stated on the command line. */
 function overridesOf({ hsms, profile }: UpOptions): ConfigInput {
