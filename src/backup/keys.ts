@@ -1,5 +1,5 @@
 import { linkSync, rmSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { commandFailure } from './errors.js';
 import { readForeignFile, writePrivateFile } from './files.js';
 import { limits } from './limits.js';

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from './cluster-kind.js';
 import { commandFailure, describeIssues } from './errors.js';
 import { readFileIfPresent } from './files.js';

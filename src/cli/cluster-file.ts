@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { clusterModes, hsmTypes, isClusterKind, noSuchKind } from '../base/cluster-kind.js';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';

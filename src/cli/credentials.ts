@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import { randomBytes } from '../crypto/index.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readFileIfPresent } from '../base/files.js';
 import type { Home } from './home.js';
 

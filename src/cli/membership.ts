@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Config } from '../base/config.js';
 import { commandFailure, describeError } from '../base/errors.js';
 import { makeFolder, moveWhole, readFileIfPresent, writePrivateFile } from '../base/files.js';

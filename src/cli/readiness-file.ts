@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { commandFailure, describeError } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import type { Log } from '../base/log.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { commandFailure } from '../base/errors.js';
 import { readFileIfPresent, writePrivateFile } from '../base/files.js';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CryptoError, parseCertificate, rsaPrivateComponents, rsaPublicKeyInfo } from '../crypto/index.js';
 
 /*

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Change, RecordStore } from '../store/record-store.js';
 import { settingKey } from './setting-rows.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeError } from '../base/errors.js';
 import { certificateBlocks } from '../base/pem.js';
 import { authorityKeyKinds, type Certificate, CryptoError, parseCertificate } from '../crypto/index.js';

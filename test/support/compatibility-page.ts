@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type DeviationId, deviationIds, deviations, isDeviationId } from '../../src/objects/deviations.js';
 import { projectRoot } from './engine.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { configSchema } from '../../base/config.js';
 import { commandFailure } from '../../base/errors.js';
 import { openLog } from '../../base/log.js';

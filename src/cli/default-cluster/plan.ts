@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { clusterModes, hsmTypes } from '../../base/cluster-kind.js';
 import type { Config } from '../../base/config.js';
 import { commandFailure } from '../../base/errors.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { commandFailure } from '../../base/errors.js';
 import { constantTimeEqual, digest } from '../../crypto/index.js';
 import type { BackupArchive, BackupLocation } from '../backup-archive.js';

@@ -1,5 +1,5 @@
 import { setImmediate as otherWork } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { limits } from '../../base/limits.js';
 import {
   aesGcmDecrypt,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { clusterModes, hsmTypes } from '../../base/cluster-kind.js';
 import { limits } from '../../base/limits.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeIssues } from '../../base/errors.js';
 import { invalidRequest } from '../service/errors.js';
 import type { Transaction } from '../state/catalogue.js';

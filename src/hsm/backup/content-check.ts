@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HsmType } from '../../base/cluster-kind.js';
 import { describeError } from '../../base/errors.js';
 import { type HsmObject, isTokenObject, kindOf } from '../../objects/hsm-object.js';

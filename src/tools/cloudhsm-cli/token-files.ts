@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { limits } from '../../base/limits.js';
 import { TOKEN_BYTES } from '../../hsm/quorum/token.js';
 import { readNamedFile } from '../connection/identity.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { limits } from '../../base/limits.js';
 import type { SecondFactor } from '../../hsm/commands/second-factor.js';
 import { SIGNATURE_BYTES } from '../../hsm/second-factor.js';

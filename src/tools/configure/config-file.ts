@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ClientClusterConfig, ClientConfig } from '../../base/client-config.js';
 import { describeError } from '../../base/errors.js';
 import { readFileIfPresent, writeWholeFile } from '../../base/files.js';

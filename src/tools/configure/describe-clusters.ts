@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeError } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { refused } from '../failure.js';

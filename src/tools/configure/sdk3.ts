@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeError } from '../../base/errors.js';
 import { readFileIfPresent, writeWholeFile } from '../../base/files.js';
 import { silentLog } from '../../base/log.js';

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ClientClusterConfig, readClientConfig } from '../../base/client-config.js';
 import { describeIssues } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
