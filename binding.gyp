@@ -31,6 +31,7 @@
         "native/addon/tls/delivering.cc",
         "native/addon/tls/lookout.cc",
         "native/addon/tls/stream.cc",
+        "native/addon/transport/ahead.cc",
         "native/addon/transport/group.cc",
         "native/addon/transport/helping.cc",
         "native/addon/transport/large-frame.cc",

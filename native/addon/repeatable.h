@@ -11,6 +11,15 @@
 
 #include "crypto/bytes.h"
 
+// One whose input comes piece by piece. Both throw crypto::Failure.
+class PieceByPiece {
+ public:
+  virtual ~PieceByPiece() = default;
+  virtual void update(crypto::View part) = 0;
+  // As many bytes as `outputBytes` said.
+  virtual void finish(std::uint8_t* output) = 0;
+};
+
 class Repeatable {
  public:
   static constexpr std::size_t longestIvBytes = 16;
@@ -25,6 +34,8 @@ class Repeatable {
   // Writes the output, as many bytes as `outputBytes` said; `beside` the input are the IV, or the signature. False: JavaScript
   // has to see to it.
   virtual bool run(crypto::View beside, crypto::View input, std::uint8_t* output) = 0;
+  // Begins with an input that has still to come, in this thread; nothing where all of it has to be there.
+  virtual std::unique_ptr<PieceByPiece> start() const { return nullptr; }
   // Which threads run it: the event loop's; others as well, because it takes so long that they are of help where several
   // programs call; or only others.
   enum class Place { Here, Anywhere, Elsewhere };

@@ -17,6 +17,24 @@ void hashInto(HashContext& context, const EVP_MD* hash, View data, unsigned char
 
 namespace {
 
+class DigestOfPieces : public PieceByPiece {
+ public:
+  explicit DigestOfPieces(const EVP_MD* hash) : context_(EVP_MD_CTX_new()) {
+    require(context_ && EVP_DigestInit_ex2(context_.get(), hash, nullptr), "the hash failed");
+  }
+
+  void update(View part) override {
+    require(EVP_DigestUpdate(context_.get(), part.data, part.length), "the hash failed");
+  }
+
+  void finish(std::uint8_t* output) override {
+    require(EVP_DigestFinal_ex(context_.get(), output, nullptr), "the hash failed");
+  }
+
+ private:
+  const HashContext context_;
+};
+
 class RepeatableDigest : public Repeatable {
  public:
   explicit RepeatableDigest(const EVP_MD* hash) : hash_(hash) {}
@@ -29,6 +47,8 @@ class RepeatableDigest : public Repeatable {
     hashInto(context_, hash_, input, output);
     return true;
   }
+
+  std::unique_ptr<PieceByPiece> start() const override { return std::make_unique<DigestOfPieces>(hash_); }
 
  private:
   const EVP_MD* const hash_;

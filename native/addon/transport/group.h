@@ -70,6 +70,11 @@ class Group {
   // As `look`.
   Found take(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
   const Frame& large(unsigned index) const { return channels_[index].frame; }
+  // Whether a request comes in several turns, of which large(index) has those that have been; and how long all of it will be.
+  bool isComing(unsigned index) const {
+    return channels_[index].state == State::Receiving && channels_[index].done > 0;
+  }
+  size_t comingBytes(unsigned index) const { return channels_[index].length; }
   // The request was handed on: forgets its large frame.
   void handedOn(unsigned index) { channels_[index].frame.clear(); }
   // Hands on a large frame.

@@ -14,6 +14,7 @@ namespace transport {
 namespace {
 
 constexpr std::size_t lengthBytes = 4;              // of the data, which follows
+constexpr std::size_t inputAt = headBytes + lengthBytes;
 constexpr std::size_t roomBytes = 8;                // for the output
 constexpr std::size_t bareAnswerBytes = 4 + 1;  // CKR_OK, "there is no output"
 constexpr std::size_t answerHeadBytes = bareAnswerBytes + 8 + 4;  // CKR_OK, "there is output", its length, how much of it follows
@@ -33,11 +34,12 @@ bool Operation::concerns(const std::uint8_t* request, std::size_t length) const 
   return length >= headBytes && read<std::uint64_t>(request + 2) == read<std::uint64_t>(words_->request.data() + 2);
 }
 
-Operation::Did Operation::answer(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer) {
+Operation::Did Operation::answer(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer,
+                                 Ahead* ahead) {
   const auto call = read<std::uint16_t>(request);
   try {
     if (call == words_->calls[0]) return isBegun_ ? Did::Nothing : begin(request, length, answer);
-    return call == words_->calls[1] && isBegun_ ? run(thread, request, length, answer) : Did::Nothing;
+    return call == words_->calls[1] && isBegun_ ? run(thread, request, length, answer, ahead) : Did::Nothing;
   } catch (const crypto::Failure&) {
     ERR_clear_error();
     return Did::Nothing;
@@ -72,10 +74,9 @@ Operation::Did Operation::begin(const std::uint8_t* request, std::size_t length,
 }
 
 std::optional<Operation::Asked> Operation::asked(const std::uint8_t* request, std::size_t length) const {
-  constexpr std::size_t inputAt = headBytes + lengthBytes;
   if (length < inputAt) return std::nullopt;
   const crypto::View input{request + inputAt, read<std::uint32_t>(request + headBytes)};
-  if (input.length > length - inputAt || input.length > words_->longestInputBytes) return std::nullopt;
+  if (input.length > length - inputAt) return std::nullopt;
   const std::uint8_t* behind = input.data + input.length;
   const std::size_t left = length - inputAt - input.length;
   if (words_->work->verifies()) return askedToVerify(input, behind, left);
@@ -94,9 +95,11 @@ std::optional<Operation::Asked> Operation::askedToVerify(crypto::View input, con
   return Asked{input, {behind + lengthBytes, length - lengthBytes}, 0, false};
 }
 
-Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer) {
+Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer,
+                              Ahead* ahead) {
   const std::optional<Asked> asked = this->asked(request, length);
-  if (!asked) return Did::Nothing;
+  const bool isAhead = ahead != nullptr && ahead->isOf(*words_->work);
+  if (!asked || (!isAhead && isTooLong(*asked))) return Did::Nothing;
   const std::size_t outputBytes = asked->outputBytes;
   if (asked->onlyLength) {
     succeed(answer, outputBytes, 0);
@@ -109,6 +112,11 @@ Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::s
     answer->assign(bareAnswerBytes, 0);
   } else {
     output = succeed(answer, outputBytes, outputBytes);
+  }
+  if (isAhead) {
+    ahead->finish(request, length, output);
+    isBegun_ = false;
+    return Did::Run;
   }
   const bool isRun = thread == Thread::EventLoop ? work.run(asked->beside, asked->input, output)
                                                  : work.runElsewhere(asked->beside, asked->input, output);
@@ -123,7 +131,16 @@ bool Operation::goesElsewhere(Help help, const std::uint8_t* request, std::size_
   const Place place = words_->work->place();
   if (place == Place::Here || (place == Place::Anywhere && help != Help::Any)) return false;
   const std::optional<Asked> asked = this->asked(request, length);
-  return asked && !asked->onlyLength;
+  return asked && !asked->onlyLength && !isTooLong(*asked);
+}
+
+std::unique_ptr<Ahead> Operation::ahead(const std::uint8_t* request, std::size_t length, std::size_t wholeBytes) const {
+  if (length < inputAt || read<std::uint16_t>(request) != words_->calls[1] || !isBegun_) return nullptr;
+  const std::size_t inputBytes = read<std::uint32_t>(request + headBytes);
+  if (wholeBytes != inputAt + inputBytes + roomBytes) return nullptr;
+  std::unique_ptr<PieceByPiece> pieces = words_->work->start();
+  if (!pieces) return nullptr;
+  return std::make_unique<Ahead>(words_->work, std::move(pieces), inputAt, inputBytes);
 }
 
 std::optional<Begun> Operation::begun() const {
@@ -138,8 +155,9 @@ bool Repeat::concerns(std::uint16_t call) const {
   return std::find(calls.begin(), calls.end(), call) != calls.end();
 }
 
-bool Repeat::answer(const std::uint8_t* request, std::size_t length, Octets* answer) {
-  const Operation::Did did = operation_.answer(Operation::Thread::EventLoop, request, length, answer);
+bool Repeat::answer(const Request& request, Octets* answer) {
+  const Operation::Did did =
+      operation_.answer(Operation::Thread::EventLoop, request.bytes, request.length, answer, request.ahead);
   if (did == Operation::Did::Begin) terms_.uses[0]++;
   if (did == Operation::Did::Run) terms_.uses[1]++;
   return did != Operation::Did::Nothing;
@@ -198,11 +216,12 @@ std::optional<EndedRepeat> Repeats::end(std::uint32_t id) {
   return ended;
 }
 
-Repeats::Taken Repeats::take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
-                             EndedRepeat* ended, Help help, std::optional<Job>* job) {
+Repeats::Taken Repeats::take(const Request& request, Octets* answer, EndedRepeat* ended, Help help,
+                             std::optional<Job>* job) {
+  const auto& [owner, bytes, length, ahead] = request;
   if (length < headBytes) return Taken::No;
-  const auto call = read<std::uint16_t>(request);
-  const auto found = repeats_.find({owner, read<std::uint64_t>(request + 2)});
+  const auto call = read<std::uint16_t>(bytes);
+  const auto found = repeats_.find({owner, read<std::uint64_t>(bytes + 2)});
   if (found == repeats_.end()) return Taken::No;
   for (auto& [id, repeat] : found->second) {
     if (!repeat.concerns(call)) continue;
@@ -210,15 +229,25 @@ Repeats::Taken Repeats::take(std::uint32_t owner, const std::uint8_t* request, s
       ended->id = id;
       return Taken::Away;
     }
-    if (repeat.goesElsewhere(help, request, length)) {
-      job->emplace(id, repeat.lend(), request, length);
+    if (repeat.goesElsewhere(help, bytes, length)) {
+      job->emplace(id, repeat.lend(), bytes, length);
       return Taken::ToBeRun;
     }
-    if (repeat.answer(request, length, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
+    if (repeat.answer(request, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
     *ended = *end(id);
     return Taken::Ended;
   }
   return Taken::No;
+}
+
+std::unique_ptr<Ahead> Repeats::ahead(const Request& request, std::size_t wholeBytes) const {
+  if (request.length < headBytes) return nullptr;
+  const auto found = repeats_.find({request.owner, read<std::uint64_t>(request.bytes + 2)});
+  if (found == repeats_.end()) return nullptr;
+  for (const auto& [id, repeat] : found->second) {
+    if (repeat.concerns(read<std::uint16_t>(request.bytes))) return repeat.ahead(request, wholeBytes);
+  }
+  return nullptr;
 }
 
 }  // namespace transport

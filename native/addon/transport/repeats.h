@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "../repeatable.h"
+#include "ahead.h"
 #include "octets.h"
 #include "place.h"
 
@@ -38,7 +39,7 @@ struct Words {
   std::size_t ivBytes;
   bool refusesZeroIv;
   Octets answer;  // Init's, which ends with the IV that `work` makes
-  std::size_t longestInputBytes;
+  std::size_t longestInputBytes;  // of what is not begun as it comes
   std::shared_ptr<Repeatable> work;
 };
 
@@ -60,6 +61,13 @@ Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun);
 
 Terms termsOf(const Napi::Object& said);
 
+struct Request {
+  std::uint32_t owner;
+  const std::uint8_t* bytes;
+  std::size_t length;
+  Ahead* ahead = nullptr;  // what was done of it as it came
+};
+
 // Which operations may go to another thread.
 enum class Help { None, WithLong, Any };
 
@@ -73,7 +81,9 @@ class Operation {
   explicit Operation(std::shared_ptr<const Words> words) : words_(std::move(words)) {}
   // Whether a request is of its session. Others must not be put to it.
   bool concerns(const std::uint8_t* request, std::size_t length) const;
-  Did answer(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer);
+  Did answer(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer, Ahead* ahead = nullptr);
+  // Begins with a request that would run it, of which `wholeBytes` are to come; nothing where that is not possible.
+  std::unique_ptr<Ahead> ahead(const std::uint8_t* request, std::size_t length, std::size_t wholeBytes) const;
   // Whether a request runs it, and had better in another thread.
   bool goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const;
   // Whether what comes next is likely to.
@@ -94,7 +104,8 @@ class Operation {
   std::optional<Asked> askedToVerify(crypto::View input, const std::uint8_t* behind, std::size_t length) const;
   bool isRepeated(const std::uint8_t* request, std::size_t length) const;
   Did begin(const std::uint8_t* request, std::size_t length, Octets* answer);
-  Did run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer);
+  Did run(Thread thread, const std::uint8_t* request, std::size_t length, Octets* answer, Ahead* ahead);
+  bool isTooLong(const Asked& asked) const { return asked.input.length > words_->longestInputBytes; }
 
   std::shared_ptr<const Words> words_;
   bool isBegun_ = false;
@@ -128,7 +139,10 @@ class Repeat {
 
   bool concerns(std::uint16_t call) const;
   // Answers a request that concerns it; false where JavaScript has to.
-  bool answer(const std::uint8_t* request, std::size_t length, Octets* answer);
+  bool answer(const Request& request, Octets* answer);
+  std::unique_ptr<Ahead> ahead(const Request& request, std::size_t wholeBytes) const {
+    return operation_.ahead(request.bytes, request.length, wholeBytes);
+  }
   bool goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const {
     return operation_.goesElsewhere(help, request, length);
   }
@@ -162,8 +176,9 @@ class Repeats {
   std::optional<EndedRepeat> end(std::uint32_t id);
   // Answers a request if it repeats one, into `answer`; or ends the repeat that it is none of; or does nothing, because
   // that repeat, whose number is in `ended`, is away. What goes to another thread is put into `job` instead of being run.
-  Taken take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer,
-             EndedRepeat* ended, Help help, std::optional<Job>* job);
+  Taken take(const Request& request, Octets* answer, EndedRepeat* ended, Help help, std::optional<Job>* job);
+  // Begins with a request of which `wholeBytes` are to come, where that can be done. Throws crypto::Failure.
+  std::unique_ptr<Ahead> ahead(const Request& request, std::size_t wholeBytes) const;
   // Of a job that is over, or will not be run. Before that its repeat must not end.
   void returned(const Job& job);
   // Of a job that another thread has, or had.

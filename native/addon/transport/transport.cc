@@ -211,7 +211,10 @@ bool Transport::serve(Entry& entry, unsigned channel) {
   if (lookout() != nullptr) lookout()->heard(nullptr);
   if (!entry.rung) entry.looking.was(true);
   entry.rung = false;
-  if (found == Found::Part) entry.lastAnswer = readClock();
+  if (found == Found::Part) {
+    entry.lastAnswer = readClock();
+    goAhead(entry, channel);
+  }
   if (found == Found::Request && !answerRepeated(entry, channel, length)) deliver(entry, channel, length);
   if (found != Found::Fault) return true;
   entry.closed = true;
@@ -222,16 +225,15 @@ bool Transport::serve(Entry& entry, unsigned channel) {
 }
 
 // Where it is answered, the answer is in repeated_.
-Repeats::Taken Transport::takeRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, Help help,
-                                       std::optional<Job>* job) {
-  if (sessions_.take(owner, request, length, &repeated_)) return Repeats::Taken::Answered;
+Repeats::Taken Transport::takeRepeated(From from, const Request& request, Help help, std::optional<Job>* job) {
+  if (sessions_.take(request.owner, request.bytes, request.length, &repeated_)) return Repeats::Taken::Answered;
   if (repeats_.empty()) return Repeats::Taken::No;
   collect();
   EndedRepeat ended;
-  auto taken = repeats_.take(owner, request, length, &repeated_, &ended, help, job);
+  auto taken = repeats_.take(request, &repeated_, &ended, help, job);
   if (taken == Repeats::Taken::Away) {
     bringBack(ended.id);
-    taken = repeats_.take(owner, request, length, &repeated_, &ended, help, job);
+    taken = repeats_.take(request, &repeated_, &ended, help, job);
   }
   if (taken == Repeats::Taken::Ended) {
     if (from == From::Loop) enterJavaScript();
@@ -243,10 +245,11 @@ Repeats::Taken Transport::takeRepeated(From from, uint32_t owner, const uint8_t*
 
 bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
   const bool isLarge = length > CHANNEL_DATA_BYTES;
-  const uint8_t* request = isLarge ? entry.group.large(channel).data() : inboxBytes_;
+  const uint8_t* bytes = isLarge ? entry.group.large(channel).data() : inboxBytes_;
+  const std::unique_ptr<Ahead> ahead = std::move(entry.ahead[channel]);
   std::optional<Job> job;
   const Help help = isLarge ? Help::None : helpFor(entry, channel);
-  const Repeats::Taken taken = takeRepeated(From::Loop, entry.owner, request, length, help, &job);
+  const Repeats::Taken taken = takeRepeated(From::Loop, {entry.owner, bytes, length, ahead.get()}, help, &job);
   if (taken == Repeats::Taken::No || taken == Repeats::Taken::Ended) return false;
   if (isLarge) {
     entry.group.handedOn(channel);
@@ -334,7 +337,7 @@ Napi::Value Transport::take(const Napi::CallbackInfo& info) {
   const auto request = info[1].As<Napi::Buffer<uint8_t>>();
   const uint32_t owner = info[0].As<Napi::Number>().Uint32Value();
   std::optional<Job> job;
-  const auto taken = takeRepeated(From::JavaScript, owner, request.Data(), request.Length(), Help::None, &job);
+  const auto taken = takeRepeated(From::JavaScript, {owner, request.Data(), request.Length()}, Help::None, &job);
   if (taken == Repeats::Taken::No || taken == Repeats::Taken::Ended) return info.Env().Undefined();
   const auto answer = Napi::Buffer<uint8_t>::Copy(info.Env(), repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());

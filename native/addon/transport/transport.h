@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -110,6 +111,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
     // Whether to look for its next call after the last one, and whether a thread that has worked for it does.
     Looking looking;
     Looking keeping;
+    // By channel: what is done of a request as it comes.
+    std::array<std::unique_ptr<Ahead>, GROUP_CHANNELS> ahead;
     unsigned working = 0;  // requests that are answered later
   };
 
@@ -130,8 +133,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   uint64_t readClock() { return now_ = uv_hrtime(); }
   bool serve(Entry& entry, unsigned channel);
   enum class From { Loop, JavaScript };
-  Repeats::Taken takeRepeated(From from, uint32_t owner, const uint8_t* request, size_t length, Help help,
-                              std::optional<Job>* job);
+  Repeats::Taken takeRepeated(From from, const Request& request, Help help, std::optional<Job>* job);
+  void goAhead(Entry& entry, unsigned channel);
   bool answerRepeated(Entry& entry, unsigned channel, size_t length);
   void deliver(Entry& entry, unsigned channel, size_t length);
   bool isOneOfSeveral(const Entry& entry, unsigned channel);

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
       {"parts", scene_parts},
       {"mixed", scene_mixed},
       {"shared", scene_shared},
+      {"large-digests", scene_large_digests},
       {"signers", scene_signers},
       {"long-signers", scene_long_signers},
       {"sign-forever", scene_sign_forever},

@@ -173,6 +173,19 @@ describe('what programs do to the module', function () {
       expect(await client.play('shared')).to.deep.equal(['one session: 8 x 0x0', 'C_Finalize 0x0']);
     });
 
+    it('inputs of several turns of shared memory have their digests, also where 4 threads share a session', async () => {
+      const hashes = 5;
+      expect(await client.play('large-digests')).to.deep.equal([
+        ...Array.from({ length: hashes }, () => '0 wrong'),
+        'the length 0x0',
+        'too little room 0x150',
+        'the digest 0x0',
+        'of 32 bytes: right',
+        'one session: 4 x 0x0',
+        'C_Finalize 0x0',
+      ]);
+    });
+
     for (const [scene, what] of [
       ['signers', 'with P-256, which they may do beside each other'],
       ['long-signers', 'with RSA, which they always do'],

@@ -1,0 +1,47 @@
+#include "ahead.h"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <new>
+
+#include "../crypto/failure.h"
+#include "transport.h"
+
+namespace transport {
+
+void Ahead::goOn(const std::uint8_t* request, std::size_t length) {
+  const std::size_t to = std::min(length, end_);
+  pieces_->update({request + done_, to - done_});
+  done_ = to;
+}
+
+void Ahead::finish(const std::uint8_t* request, std::size_t length, std::uint8_t* output) {
+  goOn(request, length);
+  pieces_->finish(output);
+}
+
+// A part of a request has come, and the program has its turn.
+void Transport::goAhead(Entry& entry, unsigned channel) {
+  if (repeats_.empty() || !entry.group.isComing(channel)) return;
+  const Frame& frame = entry.group.large(channel);
+  std::unique_ptr<Ahead>& ahead = entry.ahead[channel];
+  try {
+    if (frame.size() == CHANNEL_DATA_BYTES) {
+      ahead.reset();
+      // With more processors, other threads do it for several programs at once.
+      if (spareProcessors_ > 1 && isOneOfSeveral(entry, channel)) return;
+      ahead = repeats_.ahead({entry.owner, frame.data(), frame.size()}, entry.group.comingBytes(channel));
+    }
+    if (!ahead) return;
+    ahead->goOn(frame.data(), frame.size());
+    entry.lastAnswer = readClock();
+  } catch (const crypto::Failure&) {
+    ERR_clear_error();
+    ahead.reset();
+  } catch (const std::bad_alloc&) {
+    ahead.reset();
+  }
+}
+
+}  // namespace transport
