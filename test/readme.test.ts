@@ -1,4 +1,6 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -81,5 +83,48 @@ describe('the README', () => {
     const { stdout } = await inFolder('npx', ['cloudhsm-local', 'env', '--home', engine.home]);
     expect(stdout).to.contain(`export PKCS11_MODULE_PATH='${modulePath}'`);
     expect(stdout).to.match(/^export CLOUDHSM_PKCS11_INCLUDE='.*\/include\/pkcs11'$/m);
+  });
+});
+
+describe('npm start, as the README has it', function () {
+  // It builds first, where something has changed since.
+  this.timeout(300_000);
+  let home: string;
+
+  before(() => {
+    home = mkdtempSync(join(tmpdir(), 'chl-'));
+  });
+  after(() => rmSync(home, { recursive: true, force: true }));
+
+  it('runs the default cluster and prints the lines to paste, until Ctrl-C', async () => {
+    const { OPENSSL_CONF: _, ...env } = process.env;
+    // A process group of its own: Ctrl-C reaches npm and all that it has started.
+    const npm = spawn('npm', ['start'], {
+      cwd: projectRoot,
+      env: { ...env, CLOUDHSM_LOCAL_HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const gone = once(npm, 'close');
+    let shown = '';
+    const ready = new Promise<void>((resolve) => {
+      for (const stream of [npm.stdout, npm.stderr])
+        stream.on('data', (text) => {
+          shown += text;
+          if (shown.includes('End it with Ctrl-C')) resolve();
+        });
+    });
+    const socket = join(home, 'run', 'engine.sock');
+    try {
+      await Promise.race([ready, gone]);
+      expect(shown).to.contain('2 × hsm2m.medium, FIPS');
+      for (const client of ['OpenSSL', 'nginx', 'Java', 'Node'])
+        expect(shown).to.match(new RegExp(`^ *${client} `, 'm'));
+      expect(existsSync(socket)).to.equal(true);
+    } finally {
+      if (npm.exitCode === null) process.kill(-npm.pid!, 'SIGINT');
+    }
+    await gone;
+    expect(existsSync(socket)).to.equal(false);
   });
 });
