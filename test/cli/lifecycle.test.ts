@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { cloudhsmLocal, modulePath, run, TestEngine } from '../support/engine.js';
+import { binary, cloudhsmLocal, modulePath, type Ran, run, TestEngine } from '../support/engine.js';
 
 const newFolder = (): string => mkdtempSync(join(tmpdir(), 'chl-'));
 
@@ -22,23 +22,27 @@ function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
 }
 
-describe('cloudhsm-local', () => {
-  let home: string;
+const statusOf = async (home: string) =>
+  JSON.parse((await cloudhsmLocal(['status', '--home', home, '--json'])).stdout);
 
-  beforeEach(() => {
+/** An engine that none of these tests ends or changes. */
+describe('cloudhsm-local, started on a new home', () => {
+  let home: string;
+  let started: Ran;
+
+  before(async () => {
     home = newFolder();
+    started = await cloudhsmLocal(['up', '--home', home, '--detach']);
   });
 
-  afterEach(async () => {
+  after(async () => {
     await cloudhsmLocal(['down', '--home', home]);
     rmSync(home, { recursive: true, force: true });
   });
 
-  const up = (...options: string[]) => cloudhsmLocal(['up', '--home', home, '--detach', ...options]);
-  const status = async () => JSON.parse((await cloudhsmLocal(['status', '--home', home, '--json'])).stdout);
+  const status = () => statusOf(home);
 
   it('starts the default cluster: 2 × hsm2m.medium, FIPS, a CO and a CU', async () => {
-    const started = await up();
     expect(started.code, started.stderr).to.equal(0);
     const { pid, profile, clusters, clients } = await status();
     expect(pid).to.be.a('number');
@@ -55,28 +59,62 @@ describe('cloudhsm-local', () => {
   });
 
   it('says how to connect, and never the password', async () => {
-    const { stdout } = await up();
+    const { stdout } = started;
     for (const word of ['OpenSSL', 'nginx', 'Java', 'Node', modulePath]) expect(stdout).to.contain(word);
     const { admin, cryptoUser } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8'));
     for (const { password } of [admin, cryptoUser]) expect(stdout).not.to.contain(password);
   });
 
   it('gives a shell what programs need', async () => {
-    await up();
     const script =
       'eval "$("$0" "$1" env --home "$2")"; printf "%s\\n" "$CLOUDHSM_LOCAL_HOME" "$PKCS11_MODULE_PATH" "$CLOUDHSM_PIN"';
-    const binary = new URL('../../../bin/cloudhsm-local.mjs', import.meta.url).pathname;
     const { stdout } = await run('sh', ['-c', script, process.execPath, binary, home]);
     const { name, password } = JSON.parse(readFileSync(join(home, 'credentials.json'), 'utf8')).cryptoUser;
     expect(stdout.trim().split('\n')).to.deep.equal([home, modulePath, `${name}:${password}`]);
   });
 
   it('keeps every file to its owner', async () => {
-    await up();
     for (const path of filesBelow(home)) {
       expect(statSync(path).mode & 0o077, path).to.equal(0);
     }
   });
+
+  it('refuses a second engine on the same home, and says which runs', async () => {
+    const { pid } = await status();
+    for (const options of [[], ['--detach']]) {
+      const second = await cloudhsmLocal(['up', '--home', home, ...options]);
+      expect(second.code).to.equal(3);
+      expect(second.stderr).to.contain('already runs').and.to.contain(String(pid));
+    }
+    expect((await status()).pid).to.equal(pid);
+  });
+
+  it('runs two homes side by side', async () => {
+    const other = await TestEngine.start(['--hsms', '1']);
+    const [{ stdout }, mine] = [
+      await cloudhsmLocal(['status', '--home', other.home, '--json']),
+      await status(),
+    ];
+    expect(JSON.parse(stdout).clusters[0].id).not.to.equal(mine.clusters[0].id);
+    await other.stop();
+    expect((await status()).pid).to.equal(mine.pid);
+  });
+});
+
+describe('cloudhsm-local', () => {
+  let home: string;
+
+  beforeEach(() => {
+    home = newFolder();
+  });
+
+  afterEach(async () => {
+    await cloudhsmLocal(['down', '--home', home]);
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  const up = (...options: string[]) => cloudhsmLocal(['up', '--home', home, '--detach', ...options]);
+  const status = () => statusOf(home);
 
   it('stores passwords only as scrypt hashes, and nothing that can be searched for', async () => {
     await up();
@@ -89,29 +127,6 @@ describe('cloudhsm-local', () => {
     for (const secret of [admin.password, cryptoUser.password, 'crypto_user"', 'scrypt']) {
       expect(stored).not.to.contain(secret);
     }
-  });
-
-  it('refuses a second engine on the same home, and says which runs', async () => {
-    await up();
-    const { pid } = await status();
-    for (const options of [[], ['--detach']]) {
-      const second = await cloudhsmLocal(['up', '--home', home, ...options]);
-      expect(second.code).to.equal(3);
-      expect(second.stderr).to.contain('already runs').and.to.contain(String(pid));
-    }
-    expect((await status()).pid).to.equal(pid);
-  });
-
-  it('runs two homes side by side', async () => {
-    const other = await TestEngine.start(['--hsms', '1']);
-    await up();
-    const [{ stdout }, mine] = [
-      await cloudhsmLocal(['status', '--home', other.home, '--json']),
-      await status(),
-    ];
-    expect(JSON.parse(stdout).clusters[0].id).not.to.equal(mine.clusters[0].id);
-    await other.stop();
-    expect((await status()).pid).to.equal(mine.pid);
   });
 
   it('starts again after kill -9, over the socket and lock that are left', async () => {
@@ -139,7 +154,6 @@ describe('cloudhsm-local', () => {
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     it(`ends cleanly with ${signal}`, async () => {
-      const binary = new URL('../../../bin/cloudhsm-local.mjs', import.meta.url).pathname;
       const engine = spawn(process.execPath, [binary, 'up', '--home', home], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
