@@ -1,4 +1,5 @@
 import { type ClusterKind, hsmTypes } from '../base/cluster-kind.js';
+import { silentLog } from '../base/log.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
@@ -140,7 +141,7 @@ export class Cluster implements ClusterView {
       this.#watchers.add(changed);
       return () => this.#watchers.delete(changed);
     };
-    return new ClusterClient({ current, watch }, options);
+    return new ClusterClient({ current, watch }, { log: this.hsms[0]?.log ?? silentLog, ...options });
   }
 
   async close(): Promise<void> {

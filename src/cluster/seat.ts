@@ -1,8 +1,11 @@
-import { Failure } from '../base/errors.js';
+import { describeError, Failure } from '../base/errors.js';
 import { isPromise } from '../base/eventually.js';
+import type { Log } from '../base/log.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
+import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
+import { ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import type { HsmLink } from './links.js';
 
@@ -26,6 +29,7 @@ export interface SeatOwner {
   written(): Promise<void>;
   /** The seat is up, or no longer. */
   changed(seat: Seat): void;
+  readonly log: Log;
 }
 
 const FIRST_RETRY_MS = 50;
@@ -37,6 +41,8 @@ export class Seat {
   connection: HsmConnection | undefined;
   #state: 'away' | 'joining' | 'up' = 'away';
   #loggedIn = false;
+  /** The HSM has refused the login that others have taken: it would count the same password again as a wrong one. */
+  #isRefused = false;
   /** Until the first attempt to connect has ended. */
   #isNew = true;
   #retryMs = FIRST_RETRY_MS;
@@ -121,21 +127,44 @@ export class Seat {
     this.#isNew = false;
     this.#loggedIn = false;
     try {
-      await this.#followLogin();
+      await this.#followLogin(connection);
       // What was begun before, others have only when it is done: asked sooner, they would not tell of it.
       await this.owner.written();
       await connection.send('synchronize', undefined);
       // Somebody may have logged in or out meanwhile.
-      await this.#followLogin();
+      await this.#followLogin(connection);
       if (this.connection === connection) this.#becomeUp();
     } catch {
       if (this.connection === connection) this.lose();
     }
   }
 
-  async #followLogin(): Promise<void> {
+  async #followLogin(connection: HsmConnection): Promise<void> {
     const login = this.owner.login();
-    if (login !== undefined) await this.login(login);
+    if (login === undefined) return;
+    if (this.#isRefused) await this.#requireAnotherPassword(connection, login);
+    try {
+      await this.login(login);
+      this.#isRefused = false;
+    } catch (error) {
+      if (error instanceof Failure && !(error instanceof HsmUnavailable)) {
+        this.#isRefused = true;
+        this.owner.log.warn({ hsm: this.hsmId }, `left out: ${describeError(refusedBy(this, error))}`);
+      }
+      throw error;
+    }
+  }
+
+  /** Who comes back to an HSM that has another password again and again must not lock the user out there. A new password sets the
+   * count back. Throws CKR_PIN_INCORRECT, or CKR_USER_TYPE_INVALID where there is no such user. */
+  async #requireAnotherPassword(connection: HsmConnection, { name }: Login): Promise<void> {
+    const { wrongPasswords } = await connection.send('getUserInfo', { name });
+    if (wrongPasswords > 0) throw ckr('CKR_PIN_INCORRECT', `${this.hsmId} still has another password`);
+  }
+
+  /** There is another login, or none. */
+  forgetRefusal(): void {
+    this.#isRefused = false;
   }
 
   async login(login: Login): Promise<void> {

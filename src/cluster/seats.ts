@@ -4,7 +4,6 @@ import { type Log, silentLog } from '../base/log.js';
 import { forms } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
-import type { Lender } from '../hsm/leases.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable, isBusy, isLoss } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
@@ -12,7 +11,7 @@ import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import type { HsmLinks } from './links.js';
 import { BUSY_TRIES, backoffMs, type Pause, systemPause } from './pause.js';
-import { refusedBy, Seat } from './seat.js';
+import { type Login, refusedBy, Seat } from './seat.js';
 import { SessionKeys } from './session-keys.js';
 
 export interface SeatOptions {
@@ -28,11 +27,7 @@ export interface SeatOptions {
   readonly log?: Log;
 }
 
-interface Credentials {
-  readonly name: string;
-  readonly password: Buffer;
-  readonly role: Role;
-}
+type Credentials = Omit<Login, 'password'> & { readonly password: Buffer };
 
 const PATIENCE_MS = 5_000;
 
@@ -110,6 +105,7 @@ export class Seats {
             this.#credentials && { ...this.#credentials, password: this.#credentials.password.toString() },
           written: async () => void (await Promise.all(this.#writing)),
           changed: (which) => this.#changed(which),
+          log: this.options.log ?? silentLog,
         },
       );
       this.#seats.set(hsmId, seat);
@@ -196,7 +192,7 @@ export class Seats {
   }
 
   /** Who may let the client do without commands: an HSM in this process. */
-  get lender(): Partial<Lender> | undefined {
+  get lender(): HsmConnection | undefined {
     return this.#spreads ? undefined : this.#home?.connection;
   }
 
@@ -300,6 +296,11 @@ export class Seats {
     }
   }
 
+  /** Connections to the HSMs that the client relies on beside the home. */
+  get others(): HsmConnection[] {
+    return this.#up.filter((seat) => seat !== this.#home).map(({ connection }) => connection!);
+  }
+
   /** Whether an object is on this many of the HSMs that the client relies on. */
   isOn(handle: number, hsms: number): Eventually<boolean> {
     return this.#isOn(this.#up, 0, handle, hsms);
@@ -371,6 +372,7 @@ export class Seats {
     }
     if (done.length === 0) throw lost;
     this.#forgetLogin();
+    for (const seat of this.#seats.values()) seat.forgetRefusal();
     this.#credentials = { name, password: Buffer.from(password), role };
   }
 

@@ -3,6 +3,8 @@ import { expect } from 'chai';
 import type { HsmLink } from '../../src/cluster/links.js';
 import { Seats } from '../../src/cluster/seats.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
+import { ckr } from '../../src/pkcs11/ckr.js';
+import { until } from '../support/network.js';
 
 /** An HSM elsewhere that remembers what it is sent, and answers a write when it is told to. */
 class Elsewhere implements HsmLink {
@@ -81,6 +83,73 @@ describe('a write to HSMs of this process', () => {
     done.length = 0;
     await seats.sendToAll((connection) => connection.send('insertMaskedObject', { masked: Buffer.alloc(1) }));
     expect(done).to.deep.equal(links.flatMap(({ hsmId }) => [`${hsmId} is given it`, `${hsmId} begins`]));
+    seats.close();
+  });
+});
+
+describe('an HSM on which the user has another password', () => {
+  /** It counts wrong passwords, as HSMs do, until somebody sets the password of the others. */
+  class Refusing extends Elsewhere {
+    wrongPasswords = 0;
+    isRepaired = false;
+
+    override async connect(): Promise<HsmConnection> {
+      const send = async (name: string): Promise<unknown> => {
+        this.sent.push(name);
+        if (name === 'getUserInfo') return { wrongPasswords: this.wrongPasswords };
+        if (name === 'login' && !this.isRepaired) {
+          this.wrongPasswords++;
+          throw ckr('CKR_PIN_INCORRECT', 'wrong password');
+        }
+        return undefined;
+      };
+      return { hsmId: this.hsmId, send, close: () => undefined } as unknown as HsmConnection;
+    }
+  }
+
+  it('is not told the password that it has refused again and again, which would lock the user there', async () => {
+    const [first, second] = [new Elsewhere('hsm-1'), new Refusing('hsm-2')];
+    let links: HsmLink[] = [first];
+    let changed = (): void => undefined;
+    const seats = new Seats({
+      current: () => links,
+      watch: (callBack) => {
+        changed = callBack;
+        return () => undefined;
+      },
+    });
+    await seats.login('crypto_user', 'password', 'CU');
+    links = [first, second];
+    changed();
+    const asked = (): number => second.sent.filter((name) => name === 'getUserInfo').length;
+    await until(() => asked() === 2);
+    expect(second.wrongPasswords).to.equal(1);
+    expect(seats.up).to.deep.equal(['hsm-1']);
+    Object.assign(second, { wrongPasswords: 0, isRepaired: true });
+    await until(() => seats.up.length === 2);
+    expect(second.wrongPasswords).to.equal(0);
+    seats.close();
+  });
+
+  it('is told another login', async () => {
+    const [first, second] = [new Elsewhere('hsm-1'), new Refusing('hsm-2')];
+    let links: HsmLink[] = [first];
+    let changed = (): void => undefined;
+    const seats = new Seats({
+      current: () => links,
+      watch: (callBack) => {
+        changed = callBack;
+        return () => undefined;
+      },
+    });
+    await seats.login('crypto_user', 'password', 'CU');
+    links = [first, second];
+    changed();
+    await until(() => second.sent.includes('getUserInfo'));
+    second.isRepaired = true;
+    await seats.logout();
+    await seats.login('crypto_user', 'password of the second', 'CU');
+    await until(() => seats.up.length === 2);
     seats.close();
   });
 });
