@@ -15,6 +15,9 @@ import { type TlsContext, TlsStream, tlsContext } from './tls-stream.js';
 const DEFAULT_TIMEOUTS: PeerTimeouts = { handshakeMs: 10_000, helloMs: 10_000, frameMs: 30_000 };
 /** Beyond the clients there are the other HSMs, and those who are still to be refused. */
 const MOST_CONNECTIONS = limits.applications + 1024;
+/** Who has still to show who they are: beyond it the one that has taken longest makes room, so that nobody who says nothing keeps
+ * clients out. */
+const MOST_STRANGERS = 512;
 
 export interface HsmServerOptions {
   readonly hsm: Hsm;
@@ -30,6 +33,7 @@ export interface HsmServerOptions {
   readonly timeouts?: PeerTimeouts;
   /** How many clients it serves. */
   readonly mostClients?: number;
+  readonly mostStrangers?: number;
 }
 
 export interface HsmServer {
@@ -54,6 +58,7 @@ export interface HsmServer {
 export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const { hsm, identity, peerAnchor, eniIp, members, log } = options;
   const { timeouts = DEFAULT_TIMEOUTS, mostClients = limits.applications } = options;
+  const { mostStrangers = MOST_STRANGERS } = options;
   const hsmId = hsm.settings.id;
   const connections = new Set<ServedConnection>();
   let dismissed = false;
@@ -140,6 +145,8 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
         strangers.delete(stream);
       };
       strangers.add(stream);
+      const [longest] = strangers;
+      if (strangers.size > mostStrangers) longest!.destroy();
     } catch (error) {
       socket.destroy();
       log.debug({ hsm: hsmId }, `a client is lost: ${describeError(error)}`);

@@ -56,6 +56,7 @@ describe('an HSM on the network', () => {
       log: silentLog,
       timeouts: { handshakeMs: 2_000, helloMs: 150, frameMs: 150 },
       mostClients: 20,
+      mostStrangers: 30,
     });
     client = await authority.identity('client');
   });
@@ -192,6 +193,17 @@ describe('an HSM on the network', () => {
       const lone = await TestAuthority.make(`customer CA`);
       const identity = await lone.identity('client', 'client', authority);
       expect(await heard(identity, ...asks())).to.have.length(0);
+    });
+
+    it('that begins no TLS, however many of them there are: clients get in', async () => {
+      const silent = Array.from({ length: 60 }, () => connectTcp(endpoint()));
+      for (const socket of silent) socket.on('error', () => undefined).resume();
+      const ended = silent
+        .slice(0, 30)
+        .map((socket) => new Promise((resolve) => socket.on('close', resolve)));
+      await works();
+      await Promise.all(ended);
+      for (const socket of silent) socket.destroy();
     });
 
     it('that begins no TLS, and does not wait for it', async () => {
