@@ -58,6 +58,15 @@ describe('a home whose HSMs run in processes of their own', function () {
     await split.endClient();
   });
 
+  it('has a client whose home tells programs what to load, but no PIN', async () => {
+    await split.startClient();
+    const { code, stdout } = await cloudhsmLocal(['env', '--home', split.clientHome]);
+    expect(code).to.equal(0);
+    expect(stdout).to.contain(`CLOUDHSM_LOCAL_HOME='${split.clientHome}'`).and.contain('PKCS11_MODULE_PATH=');
+    expect(stdout).not.to.contain('PIN');
+    await split.endClient();
+  });
+
   it('has the audit logs of HSMs that run and of one that does not', async () => {
     const [first] = split.ids;
     await split.kill(first!);

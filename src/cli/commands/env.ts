@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { commandFailure } from '../../base/errors.js';
 import { readClusterFile } from '../cluster-file.js';
 import { pinOf, readCredentials } from '../credentials.js';
@@ -8,7 +9,9 @@ import { shellWord } from '../shell.js';
 
 export function envCommand(home: Home): void {
   const credentials = readCredentials(home);
-  if (credentials === undefined && readClusterFile(home) === undefined) {
+  // A client beside the HSMs has no cluster of its own.
+  const listens = existsSync(home.engineSocket);
+  if (credentials === undefined && !listens && readClusterFile(home) === undefined) {
     throw commandFailure(
       'NOT_RUNNING',
       `${home.directory} has no cluster yet: start one with \`cloudhsm-local up\``,
