@@ -11,6 +11,7 @@ import { isLoss } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
+import { findOnAll } from './finding.js';
 import { AvailabilityCheck, HSMS_WITH_KEY, type KeyAvailability } from './key-availability.js';
 import type { HsmLinks } from './links.js';
 import { type SeatOptions, Seats } from './seats.js';
@@ -23,7 +24,7 @@ export interface ClientOptions extends SeatOptions {
 }
 
 /** Commands that have a method of their own, which looks whether the key may be used. */
-type KeyCommand = 'describeKey' | 'deriveKey' | 'wrapKey' | 'unwrapKey';
+type KeyCommand = 'findObjects' | 'describeKey' | 'deriveKey' | 'wrapKey' | 'unwrapKey';
 
 const isMissing = (error: unknown): boolean =>
   error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
@@ -62,6 +63,10 @@ export class ClusterClient {
 
   async logout(): Promise<void> {
     await this.#seats.logout();
+  }
+
+  findObjects(template: Template, cause?: string): Eventually<readonly number[]> {
+    return findOnAll(this.#seats, template, cause);
   }
 
   /** A command that one HSM does. `cause` as in HsmConnection. */

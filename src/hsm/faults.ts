@@ -29,23 +29,34 @@ export type Condition = Fault | 'joining';
 
 const SLOW_MS = 1_000;
 
+/** Whose command it is. */
+export interface FaultedSession {
+  /** It is another HSM of the cluster. */
+  readonly isPeer: boolean;
+  hasSessionObject(handle: number): boolean;
+}
+
+/** Session keys are on no other HSM: nothing has been missed of them. */
+const hides = (session: FaultedSession, handle: number): boolean =>
+  Math.floor(handle / 64) % 2 === 1 && !session.hasSessionObject(handle);
+
 /** Commands that name an object they cannot work without. */
-const isHidden = (request: unknown): boolean => {
+const isHidden = (session: FaultedSession, request: unknown): boolean => {
   const handle = (request as { handle?: number } | undefined)?.handle;
-  return handle !== undefined && hides(handle);
+  return handle !== undefined && hides(session, handle);
 };
-const hides = (handle: number): boolean => Math.floor(handle / 64) % 2 === 1;
 const usesKey: ReadonlySet<string> = new Set(['sign', 'verify', 'encrypt', 'decrypt', 'describeKey']);
 
-/** What a command comes to under a condition; `run` does it. The other HSMs (`isPeer`) go on as long as anybody can. */
+/** What a command comes to under a condition; `run` does it. The other HSMs (`session.isPeer`) go on as long as anybody can. */
 export function underCondition<N extends CommandName>(
   condition: Condition,
-  isPeer: boolean,
+  session: FaultedSession,
   hsmId: string,
   name: N,
   request: RequestOf<N>,
   run: () => Eventually<AnswerOf<N>>,
 ): Eventually<AnswerOf<N>> {
+  const { isPeer } = session;
   switch (condition) {
     case 'unreachable':
       throw new HsmUnavailable('unreachable', `${hsmId} does not answer`);
@@ -61,14 +72,14 @@ export function underCondition<N extends CommandName>(
       throw busy(hsmId);
     case 'half-synchronised':
       if (isPeer) return run();
-      if (isHidden(request)) {
+      if (isHidden(session, request)) {
         const code = usesKey.has(name) ? 'CKR_KEY_HANDLE_INVALID' : 'CKR_OBJECT_HANDLE_INVALID';
         throw ckr(code, `${hsmId} has not got the object`);
       }
       if (name !== 'findObjects') return run();
       return andThen(
         run(),
-        (found) => (found as readonly number[]).filter((handle) => !hides(handle)) as AnswerOf<N>,
+        (found) => (found as readonly number[]).filter((handle) => !hides(session, handle)) as AnswerOf<N>,
       );
     case 'read-only-disk':
     case 'full-disk':

@@ -196,6 +196,10 @@ export class HsmSession {
     this.#promoted.delete(handle);
   }
 
+  hasSessionObject(handle: number): boolean {
+    return this.#sessionObjects.has(handle);
+  }
+
   removeSessionObject(handle: number): boolean {
     this.endPromotion(handle);
     this.#promotions.delete(handle);

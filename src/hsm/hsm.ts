@@ -342,7 +342,7 @@ export class Hsm {
     if (!session.isPeer && mayBeRefused(name) && this.#throttle?.admits() === false) throw busy(id);
     const run = () => this.#run(session, name, request, cause);
     if (this.#condition === undefined) return run();
-    return underCondition(this.#condition, session.isPeer, id, name, request, run);
+    return underCondition(this.#condition, session, id, name, request, run);
   }
 
   #run<N extends CommandName>(

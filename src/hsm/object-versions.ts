@@ -244,6 +244,11 @@ export class ObjectVersions {
     return Buffer.from(this.#buckets);
   }
 
+  /** The same, as they are now and will be. */
+  get current(): Buffer {
+    return this.#buckets;
+  }
+
   /** For the next start. */
   kept(): KeptVersions {
     return { digests: this.digests(), greatest: this.#greatest };

@@ -191,7 +191,7 @@ function theDocumentedPath(hsmProcesses: boolean): void {
     await client.send(new DeleteHsmCommand({ ClusterId, HsmId: first.Hsms![0]!.HsmId! }));
     await until(ClusterId, ({ Hsms }) => Hsms!.length === 1);
     while (remote.members.length > 1) await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(await program.send('findObjects', byLabel)).to.have.length(1);
+    expect(await program.findObjects(byLabel.template)).to.have.length(1);
     program.close();
     remote.close();
   });

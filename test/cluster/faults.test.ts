@@ -67,6 +67,25 @@ describe('faults on demand', function () {
       expect(await codeOf(() => encrypt(key))).to.equal('CKR_KEY_HANDLE_INVALID');
     });
 
+  it('half-synchronised on one of two HSMs: every key is found and used, and session keys are where they were', async () => {
+    await start(2);
+    const label = attribute(CKA.CKA_LABEL, 'sought');
+    const made = async (token: boolean): Promise<number> =>
+      client.generateKey(CKM.CKM_AES_KEY_GEN, [
+        attribute(CKA.CKA_VALUE_LEN, 32),
+        attribute(CKA.CKA_TOKEN, token),
+        attribute(CKA.CKA_ENCRYPT, true),
+        label,
+      ]);
+    const keys = [await made(true), await made(true), await made(false), await made(false)];
+    for (const hsm of cluster.hsms) {
+      await hsm.fail('half-synchronised');
+      expect(await client.findObjects([label])).to.deep.equal(keys.sort((one, other) => one - other));
+      for (const key of keys) await encrypt(key);
+      await hsm.heal();
+    }
+  });
+
   it('that follow each other: the HSM has what the others have before the next one', async () => {
     await start(2);
     const [first, second] = cluster.hsms;

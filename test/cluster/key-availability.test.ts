@@ -32,7 +32,7 @@ describe('the key availability check', () => {
   }
   const describeKey = (client: ClusterClient, handle: number) =>
     client.describeKey({ handle, use: 'encrypt', mechanism: CKM.CKM_AES_ECB, keyTypes: [CKK.CKK_AES] });
-  const found = (client: ClusterClient) => client.send('findObjects', { template: [] });
+  const found = (client: ClusterClient) => client.findObjects([]);
   const message =
     /^Key \d+ does not meet the availability requirements - The key must be available on at least 2 HSMs before being used\.$/;
 

@@ -232,7 +232,7 @@ describe('a program that destroys session keys of HSMs elsewhere', () => {
     const handle = await make();
     expect(client.destroyObject(handle)).to.equal(undefined);
     expect(await uses(handle)).to.deep.equal(gone);
-    expect(await client.send('findObjects', { template: [] })).to.deep.equal([]);
+    expect(await client.findObjects([])).to.deep.equal([]);
     expect(left()).to.equal(0);
     expect(lines.texts).to.deep.equal([]);
   });
@@ -252,7 +252,7 @@ describe('a program that destroys session keys of HSMs elsewhere', () => {
     for (let round = 0; round < 3; round++) {
       const made = await Promise.all(Array.from({ length: 2 * MOST_LEAVING }, make));
       await Promise.all(made.map((handle) => client.destroyObject(handle)));
-      expect(await client.send('findObjects', { template: [] })).to.deep.equal([]);
+      expect(await client.findObjects([])).to.deep.equal([]);
       expect(left()).to.equal(0);
     }
     expect(lines.texts).to.deep.equal([]);

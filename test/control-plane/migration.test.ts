@@ -32,7 +32,7 @@ describe('a program while its cluster goes from hsm1.medium to hsm2m.medium', fu
 
   const byLabel = (CKA_LABEL: string) => ({ template: template({ CKA_LABEL }) });
   const found = async (label: string): Promise<number> =>
-    ((await program.application.token(0).client.send('findObjects', byLabel(label))) as readonly number[])
+    ((await program.application.token(0).client.findObjects(byLabel(label).template)) as readonly number[])
       .length;
   const newKey = (label: string, token = true) =>
     program.generateAes({ CKA_TOKEN: token, CKA_LABEL: label, ...flags('CKA_ENCRYPT', 'CKA_DECRYPT') });
@@ -140,7 +140,7 @@ describe('a program while its cluster goes from hsm1.medium to hsm2m.medium', fu
     const encrypting = program.encrypt(since, ECB, data);
     expect(await answerTo(() => encrypting)).to.equal('CKR_KEY_HANDLE_INVALID');
     const secret = template({ CKA_CLASS: CKO.CKO_SECRET_KEY, CKA_KEY_TYPE: CKK.CKK_AES });
-    const keys = await program.application.token(0).client.send('findObjects', { template: secret });
+    const keys = await program.application.token(0).client.findObjects(secret);
     for (const hsm of api.clusterOf(id).hsms) expect(hsm.objects.count).to.equal((keys as number[]).length);
     await tryAll('CKR_OK');
     expect((await api.cluster(id)).HsmTypeRollbackExpiration).to.equal(undefined);

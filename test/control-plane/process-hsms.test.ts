@@ -89,7 +89,7 @@ describe('HSMs in processes of their own', function () {
     await api.settle();
     expect((await hsms()).map(({ HsmId }) => HsmId)).to.deep.equal([staying!.HsmId]);
     const other = await programOn(staying!.HsmId);
-    expect(await other.send('findObjects', { template: [] })).to.deep.equal([key]);
+    expect(await other.findObjects([])).to.deep.equal([key]);
     other.close();
   });
 });

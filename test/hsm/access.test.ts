@@ -58,9 +58,7 @@ describe('an HSM', () => {
       ['destroy', () => other.destroyObject(handle), 'CKR_OBJECT_HANDLE_INVALID'],
     ];
     for (const [what, attempt, code] of attempts) expect(await codeOf(attempt), what).to.equal(code);
-    expect(await other.send('findObjects', { template: [attribute(CKA.CKA_LABEL, 'mine')] })).to.deep.equal(
-      [],
-    );
+    expect(await other.findObjects([attribute(CKA.CKA_LABEL, 'mine')])).to.deep.equal([]);
     expect(await owner.send('encrypt', { handle, mechanism, input })).to.have.length(16);
   });
 

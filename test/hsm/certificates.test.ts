@@ -37,7 +37,7 @@ describe('certificates in the HSM (reference section 15)', () => {
     await owner.login('crypto_user', PASSWORD);
     await other.login('other_user', PASSWORD);
   };
-  const find = (on: ClusterClient, template: Template): unknown => on.send('findObjects', { template });
+  const find = (on: ClusterClient, template: Template): unknown => on.findObjects(template);
 
   it('are kept by hsm2m.medium only, when told so', () => {
     expect(certificateSwitch('hsm2m.medium', true)).to.equal('on');

@@ -125,11 +125,9 @@ describe('setting attributes of keys as the tools do (reference section 11.4)', 
       [attribute(CKA.CKA_LABEL, 'new')],
       [attribute(CKA.CKA_ID, Buffer.from('new id'))],
     ]) {
-      expect(await owner.send('findObjects', { template })).to.deep.equal([handle]);
+      expect(await owner.findObjects(template)).to.deep.equal([handle]);
     }
-    expect(await owner.send('findObjects', { template: [attribute(CKA.CKA_LABEL, 'old')] })).to.deep.equal(
-      [],
-    );
+    expect(await owner.findObjects([attribute(CKA.CKA_LABEL, 'old')])).to.deep.equal([]);
   });
 
   it('a session key becomes a token key on every HSM, under its handle, once; and never goes back', async () => {
@@ -139,17 +137,13 @@ describe('setting attributes of keys as the tools do (reference section 11.4)', 
     const codes = await Promise.all([codeOf(promote), codeOf(promote)]);
     expect(codes).to.deep.equal(['CKR_OK', 'CKR_ACTION_PROHIBITED']);
     expect(onEveryHsm(cluster, handle, CKA.CKA_TOKEN)).to.deep.equal([TRUE, TRUE]);
-    expect(await owner.send('findObjects', { template: [attribute(CKA.CKA_LABEL, 'kept')] })).to.deep.equal([
-      handle,
-    ]);
+    expect(await owner.findObjects([attribute(CKA.CKA_LABEL, 'kept')])).to.deep.equal([handle]);
     expect(await codeOf(() => owner.setKeyAttribute(handle, attribute(CKA.CKA_TOKEN, false)))).to.equal(
       'CKR_ATTRIBUTE_READ_ONLY',
     );
     const later = cluster.connect();
     await later.login('crypto_user', PASSWORD);
-    expect(await later.send('findObjects', { template: [attribute(CKA.CKA_LABEL, 'kept')] })).to.deep.equal([
-      handle,
-    ]);
+    expect(await later.findObjects([attribute(CKA.CKA_LABEL, 'kept')])).to.deep.equal([handle]);
   });
 
   it('a key with CKA_MODIFIABLE FALSE stays as it is, for its owner and for an admin', async () => {
@@ -172,8 +166,7 @@ describe('sharing keys (reference section 7)', () => {
   const mechanism = { type: CKM.CKM_AES_ECB, parameter: undefined };
   const encrypt = (client: ClusterClient): unknown =>
     client.send('encrypt', { handle, mechanism, input: Buffer.alloc(16) });
-  const find = (client: ClusterClient): unknown =>
-    client.send('findObjects', { template: [attribute(CKA.CKA_LABEL, 'shared')] });
+  const find = (client: ClusterClient): unknown => client.findObjects([attribute(CKA.CKA_LABEL, 'shared')]);
 
   beforeEach(async () => {
     people = await cast('hsm2m.medium');

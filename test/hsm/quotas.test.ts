@@ -53,7 +53,7 @@ describe('key quotas', () => {
       const on = await client({ keyQuota: 2 });
       await aes(on, false)();
       expect(await codeOf(ec(on, token, token))).to.equal(FULL);
-      expect(await on.send('findObjects', { template: [] })).to.have.length(1);
+      expect(await on.findObjects([])).to.have.length(1);
       expect(await codeOf(aes(on, false))).to.equal('CKR_OK');
     });
   }

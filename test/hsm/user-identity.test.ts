@@ -48,7 +48,7 @@ describe('a user made again under the name of a deleted one', () => {
 
   async function found(at: 0 | 1): Promise<readonly number[]> {
     const client = await clientOn(at, 'bob');
-    const handles = await client.send('findObjects', { template: [] });
+    const handles = await client.findObjects([]);
     await client.logout();
     return handles;
   }

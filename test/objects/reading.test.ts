@@ -33,7 +33,7 @@ for (const profile of ['strict', 'compatible'] as const) {
       await client.login('crypto_user', PASSWORD);
     });
 
-    const find = (template: Template): unknown => client.send('findObjects', { template });
+    const find = (template: Template): unknown => client.findObjects(template);
 
     for (const kind of columns.read) {
       const origin = origins[kind]!;

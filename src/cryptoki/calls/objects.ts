@@ -115,10 +115,7 @@ export const objectCalls = {
   // Before login nothing is visible, and asking is no error: programs look for certificates before they log in.
   C_FindObjectsInit: (session, { pTemplate }, { shared }) => {
     session.search.requireIdle();
-    const request = { template: pTemplate };
-    const found = session.token.loggedIn
-      ? session.client.send('findObjects', request, 'C_FindObjectsInit')
-      : [];
+    const found = session.token.loggedIn ? session.client.findObjects(pTemplate, 'C_FindObjectsInit') : [];
     return andThen(found, (handles) => {
       session.search.begin(handles);
       shared?.searched(session);

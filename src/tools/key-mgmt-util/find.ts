@@ -60,7 +60,7 @@ async function usableByAll(
   ids: readonly number[],
 ): Promise<number[]> {
   const isPublic = [attribute(CKA.CKA_CLASS, CKO.CKO_PUBLIC_KEY)];
-  const publicKeys = new Set(await session.client.send('findObjects', { template: isPublic }));
+  const publicKeys = new Set(await session.client.findObjects(isPublic));
   const isUsable = async (handle: number): Promise<boolean> => {
     if (publicKeys.has(handle)) return true;
     const { owner, sharedWith } = await session.client.send('getKeyInfo', { handle });
@@ -93,7 +93,7 @@ const findKey: KeyCommandRow = {
   run: async (session, given) => {
     const template = searchTemplate(given);
     const found = await session.call('Cfm3FindKey', async (client) => {
-      const handles = await client.send('findObjects', { template });
+      const handles = await client.findObjects(template);
       return given.has('-u') ? usableByAll(session, handles, given.numbers('-u')) : handles;
     });
     if (found === undefined) return;

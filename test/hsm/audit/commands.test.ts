@@ -208,7 +208,7 @@ describe('the audit log of an HSM', () => {
     const mechanism = { type: CKM.CKM_AES_ECB, parameter: undefined };
     await client.send('encrypt', { handle, mechanism, input: Buffer.alloc(16) });
     await client.send('getAttributes', { handle, types: [CKA.CKA_LABEL] });
-    await client.send('findObjects', { template: [] });
+    await client.findObjects([]);
     await client.send('listUsers', undefined);
     await client.send('generateRandom', { lengthBytes: 8 });
     expect(await since(first, from)).to.deep.equal([]);

@@ -109,17 +109,17 @@ describe('the tools clone a cluster', () => {
     await manageKeys('4-sign-on-the-original', prefix);
     const client = (clone.cluster as Cluster).connect({ keyAvailability: 'off' });
     await client.login('alice', CU_PASSWORD);
-    const [publicKey] = await client.send('findObjects', {
-      template: [{ type: 0x0, value: Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]) }],
-    });
+    const [publicKey] = await client.findObjects([
+      { type: 0x0, value: Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]) },
+    ]);
     const signature = readFileSync(path('signature'));
     const mechanism = { type: CKM.CKM_ECDSA, parameter: undefined };
     const input = digest('sha256', Buffer.from('signed on the original'));
     expect(await client.send('verify', { handle: publicKey!, mechanism, input, signature })).to.equal(true);
     // And the other way: the private key is there, and signs for whoever trusts the original's public key.
-    const [privateKey] = await client.send('findObjects', {
-      template: [{ type: 0x0, value: Buffer.from([3, 0, 0, 0, 0, 0, 0, 0]) }],
-    });
+    const [privateKey] = await client.findObjects([
+      { type: 0x0, value: Buffer.from([3, 0, 0, 0, 0, 0, 0, 0]) },
+    ]);
     const made = await client.send('sign', { handle: privateKey!, mechanism, input });
     const key = createPublicKey(readFileSync(path('signing.pub'), 'utf8'));
     const data = Buffer.from('signed on the original');
