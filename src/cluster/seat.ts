@@ -34,6 +34,8 @@ export interface SeatOwner {
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1_000;
+/** Who takes longer says nothing: nobody waits for another attempt. */
+const ANSWERS_WITHIN_MS = 500;
 
 /** A client's place at one HSM: connected, caught up, lost, and connected again. */
 export class Seat {
@@ -46,6 +48,9 @@ export class Seat {
   /** Until the first attempt to connect has ended. */
   #isNew = true;
   #retryMs = FIRST_RETRY_MS;
+  #triedAtMs = 0;
+  /** The last attempt to connect has taken long. */
+  #isSilent = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -83,6 +88,7 @@ export class Seat {
   open(first = false): void {
     this.#timer = undefined;
     if (this.#closed) return;
+    this.#triedAtMs = performance.now();
     let opened: HsmConnection | undefined;
     const lost = (): void => {
       if (this.connection === opened) this.lose();
@@ -96,7 +102,7 @@ export class Seat {
             opened = connection;
             void this.#join(connection);
           },
-          () => this.#retryLater(),
+          () => this.#failed(),
         );
       } else if (first) {
         this.connection = opened = connecting;
@@ -106,13 +112,14 @@ export class Seat {
         void this.#join(connecting);
       }
     } catch {
-      this.#retryLater();
+      this.#failed();
     }
   }
 
   #becomeUp(): void {
     this.#state = 'up';
     this.#isNew = false;
+    this.#isSilent = false;
     this.#retryMs = FIRST_RETRY_MS;
     this.owner.changed(this);
   }
@@ -198,6 +205,20 @@ export class Seat {
     this.#loggedIn = false;
     connection.close();
     this.owner.changed(this);
+    this.#retryLater();
+  }
+
+  /** Does not wait for the next attempt to connect, as somebody needs the HSM now, unless it says nothing. */
+  hurry(): void {
+    if (this.#closed || this.#state !== 'away' || this.#isSilent) return;
+    this.#isNew = true;
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.open();
+  }
+
+  #failed(): void {
+    this.#isSilent = performance.now() - this.#triedAtMs > ANSWERS_WITHIN_MS;
     this.#retryLater();
   }
 

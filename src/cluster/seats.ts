@@ -158,8 +158,9 @@ export class Seats {
     });
   }
 
-  /** Resolves when HSMs that have just come are relied on, or are lost again; undefined when there are none. */
+  /** Resolves when HSMs that have just come, or can be had now, are relied on, or are lost again; undefined when there are none. */
   whenCome(): Promise<void> | undefined {
+    for (const seat of this.#seats.values()) seat.hurry();
     const isAnyComing = (): boolean => [...this.#seats.values()].some(({ isComing }) => isComing);
     if (!isAnyComing()) return undefined;
     return new Promise((resolve) => {

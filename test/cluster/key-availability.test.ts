@@ -121,6 +121,18 @@ describe('the key availability check', () => {
     await describeKey(await loggedIn(cluster), after);
   });
 
+  it('asks an HSM that is back at once, when another one goes', async () => {
+    const cluster = await memoryCluster({ hsms: 3 });
+    const [first, second, third] = cluster.hsms as [Hsm, Hsm, Hsm];
+    const client = await loggedIn(cluster);
+    for (const hsm of [first, third]) await hsm.fail('unreachable');
+    await codeOf(() => client.generateKey(CKM.CKM_AES_KEY_GEN, aes(true)));
+    expect(client.up).to.deep.equal([second.settings.id]);
+    await first.heal();
+    const key = await client.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
+    for (const hsm of [first, second]) expect(hsm.objects.get(key)).to.exist;
+  });
+
   it('looks again for HSMs when one goes while it takes the key', async () => {
     const cluster = await memoryCluster({ hsms: 3 });
     const [first, , third] = cluster.hsms as [Hsm, Hsm, Hsm];
