@@ -132,7 +132,8 @@ export class Synchronizer {
 
   async #takeOne(peer: HsmConnection, entry: ObjectVersion): Promise<void> {
     const { handle, version } = entry;
-    const { objects, maskingKey, users, settings } = this.hsm;
+    const { objects, maskingKey, users, settings, handles } = this.hsm;
+    handles.passBy(handle);
     if (version === DESTROYED) {
       await objects.bury(handle);
       return;

@@ -64,7 +64,7 @@ export class HandleAllocator {
   }
 
   async #reserve(): Promise<void> {
-    const reserved = this.#reserved + BLOCK;
+    const reserved = Math.max(this.#reserved, this.#next) + BLOCK;
     await this.store.write([reservedChange(reserved)]);
     this.#reserved = reserved;
   }
@@ -83,6 +83,11 @@ export class HandleAllocator {
   /** Whether a handle is one that this HSM gave. */
   gave(handle: number): boolean {
     return handle % STRIDE === this.ordinal;
+  }
+
+  /** Gives no handle up to one that it turns out to have given: its store may have been put back to an earlier state. */
+  passBy(handle: number): void {
+    if (this.gave(handle)) this.#next = Math.max(this.#next, counterOf(handle) + 1);
   }
 
   allocate(): number | Promise<number> {

@@ -46,6 +46,17 @@ describe('HSMs that missed something', () => {
     expect(cluster.hsms.map((hsm) => hsm.counts.keys)).to.deep.equal([1, 1, 1]);
   });
 
+  it('give no handle again that they gave before their store was put back to an earlier state', async () => {
+    const handle = await generate(first, 'before');
+    const [one, two] = cluster.hsms;
+    const { object } = one!.objects.get(handle)!;
+    const later = handle + 3 * 64;
+    await two!.objects.insert({ ...object, handle: later, material: Buffer.from(object.material) });
+    await one!.synchronize();
+    const made = [await generate(first, 'next'), await generate(first, 'next')];
+    for (const next of made) expect(next).to.be.greaterThan(later);
+  });
+
   it('take over nothing any more once they have left, and may be closed then', async () => {
     for (let count = 0; count < 40; count++) await generate(first, `key ${count}`);
     const leaving = cluster.hsms[2]!;
