@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -19,6 +20,10 @@ class PieceByPiece {
   // As many bytes as `outputBytes` said.
   virtual void finish(std::uint8_t* output) = 0;
 };
+
+// What somebody elsewhere was asked: told of the output, once and in the event loop, or of nothing where JavaScript has to see to it. Who
+// wants the answer no longer empties it.
+using Question = std::function<void(const std::optional<crypto::View>& output)>;
 
 class Repeatable {
  public:
@@ -37,11 +42,13 @@ class Repeatable {
   // Begins with an input that has still to come, in this thread; nothing where all of it has to be there.
   virtual std::unique_ptr<PieceByPiece> start() const { return nullptr; }
   // Which threads run it: the event loop's; others as well, because it takes so long that they are of help where several
-  // programs call; or only others.
-  enum class Place { Here, Anywhere, Elsewhere };
+  // programs call; or only others. Or none of them: another process is asked for it.
+  enum class Place { Here, Anywhere, Elsewhere, Asked };
   virtual Place place() const { return Place::Here; }
   // As `run`, in another thread, or several at once.
   virtual bool runElsewhere(crypto::View, crypto::View, std::uint8_t*) { return false; }
+  // As `run`, by asking: the question, which is told of the answer later. Nothing where it was not asked.
+  virtual std::shared_ptr<Question> ask(crypto::View, crypto::View, Question) { return nullptr; }
 };
 
 // How JavaScript carries one from crypto to transport.

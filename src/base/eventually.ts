@@ -42,3 +42,10 @@ export function orElse<T>(
     return recover(error);
   }
 }
+
+/** Why those failed that did. */
+export function reasonsOf(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
+  const reasons: unknown[] = [];
+  for (const result of results) if (result.status === 'rejected') reasons.push(result.reason);
+  return reasons;
+}

@@ -22,6 +22,7 @@ interface NativeTransport {
   unshare(owner: number, session: number): void;
   settle(): void;
   operationsOfThreads(): number;
+  operationsAsked(): number;
   lendReads(changes: Float64Array, uses: Float64Array): number;
   endReads(lease: number): void;
   keep(owner: number, request: Buffer, answer: Buffer): void;
@@ -175,6 +176,9 @@ export const repeated = (owner: number, frame: Buffer): Buffer | undefined => tr
 
 /** How many operations of programs have run on threads beside the event loop's. */
 export const operationsOfThreads = (): number => transport.operationsOfThreads();
+
+/** How many HSMs elsewhere were asked for without JavaScript, and have run. */
+export const operationsAsked = (): number => transport.operationsAsked();
 
 /** An offer without memory: frames go on over the socket. */
 export const noOffer: Buffer = writeOffer({

@@ -4,7 +4,7 @@ import { type Log, openLog } from '../base/log.js';
 import { requireSocketPath } from '../base/sockets.js';
 import { Applications } from '../bridge/applications.js';
 import { Libraries } from '../bridge/libraries.js';
-import { operationsOfThreads } from '../bridge/shared-memory.js';
+import { operationsAsked, operationsOfThreads } from '../bridge/shared-memory.js';
 import { listenForModules } from '../bridge/socket-server.js';
 import type { Cluster, ClusterView } from '../cluster/cluster.js';
 import { RemoteCluster } from '../cluster/remote-cluster.js';
@@ -211,7 +211,7 @@ async function serve(
     deviations: deviationCount(report()),
   });
   const clearReport = (): void => readiness.record.clear();
-  const metrics = (): string => metricsPage(local(), { applications, operationsOfThreads });
+  const metrics = (): string => metricsPage(local(), { applications, operationsOfThreads, operationsAsked });
   const hsms = (): Hsm[] => local().flatMap((cluster) => cluster.hsms);
   const processes = () => api?.hsms.processes ?? new Map<string, Listener>();
   const controlled = { status, report, clearReport, metrics, hsms, processes, backups: api?.backups };

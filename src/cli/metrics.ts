@@ -34,6 +34,8 @@ export interface Serving {
   readonly applications: Applications;
   /** How many of their operations other threads than the event loop's have run. */
   operationsOfThreads(): number;
+  /** How many HSMs elsewhere have run without JavaScript here. */
+  operationsAsked(): number;
 }
 
 /** What this process counts, as Prometheus reads it: under CloudWatch's names what CloudWatch has of an HSM, and our own beside. */
@@ -58,7 +60,7 @@ export function metricsPage(clusters: readonly ClusterHsms[], serving?: Serving)
   return [...ofHsms, ofCommands, ...(serving === undefined ? [] : callFamilies(serving))].join('');
 }
 
-function callFamilies({ applications, operationsOfThreads }: Serving): string[] {
+function callFamilies({ applications, operationsOfThreads, operationsAsked }: Serving): string[] {
   const called = callCounts();
   const clients = applications.status();
   const sessions = clients.reduce((sum, client) => sum + client.sessions, 0);
@@ -82,6 +84,12 @@ function callFamilies({ applications, operationsOfThreads }: Serving): string[] 
       'counter',
       'Operations that threads beside the event loop have run',
       [{ labels: {}, value: operationsOfThreads() }],
+    ),
+    family(
+      'cloudhsm_local_asked_operations_total',
+      'counter',
+      'Operations that HSMs in other processes have run without JavaScript in this one',
+      [{ labels: {}, value: operationsAsked() }],
     ),
     family('cloudhsm_local_clients', 'gauge', 'Programs that are connected', [
       { labels: {}, value: clients.length },

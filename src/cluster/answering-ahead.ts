@@ -45,6 +45,12 @@ export class AnsweringAhead {
       : this.ask(name, request, cause);
   }
 
+  /** What the HSM has said of a key, until it is forgotten: `ended` is called before that. Undefined where it is not known. */
+  hold(request: RequestOf<'describeKey'>, ended: () => void): (() => void) | undefined {
+    if (this.#closed || this.#keys.find(request) === undefined) return undefined;
+    return this.#keys.relyOn(request.handle, ended);
+  }
+
   #describe(
     request: RequestOf<'describeKey'>,
     cause: string | undefined,
@@ -88,7 +94,7 @@ export class AnsweringAhead {
 
   /** Everything is asked from now on. */
   close(): void {
-    this.#closed = true;
     this.#loggedOut();
+    this.#closed = true;
   }
 }

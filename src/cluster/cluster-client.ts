@@ -1,5 +1,5 @@
 import { Failure } from '../base/errors.js';
-import { andThen, type Eventually, orElse } from '../base/eventually.js';
+import { andThen, type Eventually, orElse, reasonsOf } from '../base/eventually.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
@@ -11,9 +11,11 @@ import { isLoss } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
+import { type AskedOperation, AskedOperations, type AskedRequest } from './asked-operation.js';
 import { findOnAll } from './finding.js';
 import { AvailabilityCheck, HSMS_WITH_KEY, type KeyAvailability } from './key-availability.js';
 import type { HsmLinks } from './links.js';
+import { isNoObject } from './seat.js';
 import { type SeatOptions, Seats } from './seats.js';
 
 export interface ClientOptions extends SeatOptions {
@@ -26,9 +28,6 @@ export interface ClientOptions extends SeatOptions {
 /** Commands that have a method of their own, which looks whether the key may be used. */
 type KeyCommand = 'findObjects' | 'describeKey' | 'deriveKey' | 'wrapKey' | 'unwrapKey';
 
-const isMissing = (error: unknown): boolean =>
-  error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
-
 /**
  * One application's view of a cluster: many HSMs that look like one.
  *
@@ -39,6 +38,7 @@ const isMissing = (error: unknown): boolean =>
 export class ClusterClient {
   readonly #seats: Seats;
   readonly #availability: AvailabilityCheck;
+  readonly #asked = new AskedOperations();
   #role: Role = 'CU';
 
   constructor(
@@ -48,6 +48,7 @@ export class ClusterClient {
     if (links.current().length === 0) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
     this.#seats = new Seats(links, options);
     this.#availability = new AvailabilityCheck(this.#seats, options.keyAvailability);
+    this.#seats.onChanged = () => this.#asked.recall();
   }
 
   /** Ids of the HSMs that the client relies on at the moment. */
@@ -93,6 +94,12 @@ export class ClusterClient {
     if (lease === undefined || !lease.token || this.#availability.isKnown(request.handle)) return lease;
     lease.end();
     return undefined;
+  }
+
+  /** Has HSMs elsewhere asked again for what was just done, without JavaScript. */
+  askAgain(request: AskedRequest): AskedOperation | undefined {
+    if (!this.#seats.spreads || !this.#availability.isKnown(request.handle)) return undefined;
+    return this.#asked.begin(this.#seats.doing(request.use, request), request);
   }
 
   /** Has what was just read answered again without a command, if the HSM allows that. */
@@ -368,10 +375,10 @@ export class ClusterClient {
         return command(connection, isFirst);
       });
       const failures = reasonsOf(results);
-      const refused = failures.find((error) => !isMissing(error) && !isLoss(error));
+      const refused = failures.find((error) => !isNoObject(error) && !isLoss(error));
       if (refused !== undefined) throw refused;
       if (failures.length < results.length) return;
-      const missing = failures.find(isMissing);
+      const missing = failures.find(isNoObject);
       // An HSM that was lost before it answered may have done it, and told the others.
       if (missing !== undefined && again) return;
       if (missing !== undefined) throw missing;
@@ -388,10 +395,4 @@ export class ClusterClient {
 function insertedBy(connection: HsmConnection, all: readonly Buffer[]): Eventually<unknown> {
   const insert = (masked: Buffer) => connection.send('insertMaskedObject', { masked });
   return all.length === 1 ? insert(all[0]!) : Promise.all(all.map(async (masked) => insert(masked)));
-}
-
-function reasonsOf(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
-  const reasons: unknown[] = [];
-  for (const result of results) if (result.status === 'rejected') reasons.push(result.reason);
-  return reasons;
 }

@@ -18,6 +18,8 @@ const wayOf = ({ use, mechanism }: RequestOf<'describeKey'>): number =>
  */
 export class KnownKeys {
   readonly #known = new Map<number, Map<number, Description>>();
+  /** Who relies on what is known of a key. */
+  readonly #relying = new Map<number, Set<() => void>>();
   /** Grows whenever something is forgotten: an answer that was under way then may be from before. */
   #epoch = 0;
 
@@ -38,12 +40,24 @@ export class KnownKeys {
     };
   }
 
+  /** Calls `ended` before anything of a key is forgotten, until it is told to stop. */
+  relyOn(handle: number, ended: () => void): () => void {
+    const all = this.#relying.get(handle) ?? new Set();
+    this.#relying.set(handle, all.add(ended));
+    return () => {
+      all.delete(ended);
+      if (all.size === 0 && this.#relying.get(handle) === all) this.#relying.delete(handle);
+    };
+  }
+
   forget(handle: number): void {
+    for (const ended of this.#relying.get(handle) ?? []) ended();
     this.#epoch++;
     this.#known.delete(handle);
   }
 
   forgetAll(): void {
+    for (const all of [...this.#relying.values()]) for (const ended of all) ended();
     this.#epoch++;
     this.#known.clear();
   }

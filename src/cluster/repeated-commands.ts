@@ -1,8 +1,9 @@
 import { limits } from '../base/limits.js';
-import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Lease } from '../hsm/leases.js';
 import { changesOf } from '../hsm/read-lease.js';
+import { bareAnswerOf, type DataCommand, dataCommands, isDataCommand } from './data-commands.js';
 import type { KeptAnswer, RepeatedOperation } from './tls-stream.js';
 
 /*
@@ -13,8 +14,6 @@ import type { KeptAnswer, RepeatedOperation } from './tls-stream.js';
 
 /** In front of a command in its frame: the frame's kind and the request's id. */
 const HEAD_BYTES = 1 + 4;
-/** Of the data, and of a signature, which follow. */
-const LENGTH_BYTES = 4;
 
 /** Beyond it, the operation that was first repeated is one for the HSM again. */
 const MOST_OPERATIONS = 32;
@@ -24,26 +23,6 @@ const MOST_SEEN = 256;
 const LONGEST_WORDS = 512;
 /** Longer answers are not kept. */
 const LONGEST_KEPT = 2048;
-
-type OperationName = 'sign' | 'verify';
-
-interface OperationRow<N extends OperationName> {
-  /** How much of a request's frame is behind the words. */
-  behindBytes(request: RequestOf<N>): number;
-  /** What is answered where there is no output, or none at all: that the signature is right. */
-  readonly bareAnswer: AnswerOf<N>;
-}
-
-/** THE row per command on data that is repeated. */
-const operations: { readonly [N in OperationName]: OperationRow<N> } = {
-  sign: { behindBytes: ({ input }) => LENGTH_BYTES + input.length, bareAnswer: Buffer.alloc(0) },
-  verify: {
-    behindBytes: ({ input, signature }) => 2 * LENGTH_BYTES + input.length + signature.length,
-    bareAnswer: true,
-  },
-};
-
-const isOperation = (name: CommandName): name is OperationName => name in operations;
 
 /** What the HSM refuses now, it will refuse when it is asked. */
 function lent<T>(ask: () => T | undefined): T | undefined {
@@ -65,11 +44,9 @@ export class RepeatedCommands {
   readonly #seen = new Map<string, 'once' | 'repeated'>();
   readonly #running = new Map<Lease, () => void>();
 
-  /** @param written a command's answer as its frame, behind its header; it is copied at once */
   constructor(
     private readonly session: HsmConnection,
     private readonly answerer: Answerer,
-    private readonly written: <N extends OperationName>(name: N, answer: AnswerOf<N>) => Buffer,
   ) {}
 
   /**
@@ -79,7 +56,7 @@ export class RepeatedCommands {
    * @param isLate it is answered later than it came: something else may have come before
    */
   done(name: CommandName, request: unknown, frame: Buffer, answer: Buffer, isLate: boolean): void {
-    if (isOperation(name)) this.#operated(name, request as RequestOf<OperationName>, frame);
+    if (isDataCommand(name)) this.#operated(name, request as RequestOf<DataCommand>, frame);
     else if (name === 'getAttributes' && !isLate)
       this.#read(request as RequestOf<'getAttributes'>, frame, answer);
   }
@@ -95,14 +72,14 @@ export class RepeatedCommands {
     return undefined;
   }
 
-  #operated<N extends OperationName>(use: N, request: RequestOf<N>, frame: Buffer): void {
-    const { handle, mechanism } = request as RequestOf<OperationName>;
-    const words = frame.subarray(HEAD_BYTES, frame.length - operations[use].behindBytes(request));
+  #operated(use: DataCommand, request: RequestOf<DataCommand>, frame: Buffer): void {
+    const { handle, mechanism } = request;
+    const words = frame.subarray(HEAD_BYTES, frame.length - dataCommands[use].behindBytes(request));
     const key = this.#isAgain(words);
     if (key === undefined) return;
     const lease = lent(() => this.session.lease?.({ use, handle, mechanism, makesIv: false }));
     if (lease === undefined) this.#seen.delete(key);
-    else this.#start(lease, words, this.written(use, operations[use].bareAnswer), key);
+    else this.#start(lease, words, bareAnswerOf(use), key);
   }
 
   #start(lease: Lease, words: Buffer, answer: Buffer, key: string): void {

@@ -5,7 +5,7 @@ import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
-import { ckr } from '../pkcs11/ckr.js';
+import { type CkrName, ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import type { HsmLink } from './links.js';
 
@@ -241,6 +241,21 @@ export class Seat {
     this.connection = undefined;
   }
 }
+
+const missingCodes: ReadonlySet<string> = new Set<CkrName>([
+  'CKR_KEY_HANDLE_INVALID',
+  'CKR_OBJECT_HANDLE_INVALID',
+  'CKR_WRAPPING_KEY_HANDLE_INVALID',
+  'CKR_UNWRAPPING_KEY_HANDLE_INVALID',
+]);
+
+/** An HSM has not got the object; another one may have it. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Failure && missingCodes.has(error.code);
+
+/** There is no such object on an HSM, whatever was to be done with it. */
+export const isNoObject = (error: unknown): boolean =>
+  error instanceof Failure && error.code === 'CKR_OBJECT_HANDLE_INVALID';
 
 /** What one HSM refused that others took: it has another user, or the user another password, and somebody has to know which. */
 export function refusedBy({ hsmId }: Seat, error: unknown): unknown {

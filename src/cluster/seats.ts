@@ -1,4 +1,3 @@
-import { Failure } from '../base/errors.js';
 import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
 import { type Log, silentLog } from '../base/log.js';
 import { forms } from '../hsm/commands/forms.js';
@@ -7,11 +6,11 @@ import type { HsmConnection } from '../hsm/hsm.js';
 import type { Role } from '../hsm/roles.js';
 import { HsmUnavailable, isBusy, isLoss } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
-import { type CkrName, ckr } from '../pkcs11/ckr.js';
+import { ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import type { HsmLinks } from './links.js';
 import { BUSY_TRIES, backoffMs, type Pause, systemPause } from './pause.js';
-import { type Login, refusedBy, Seat } from './seat.js';
+import { isMissing, type Login, refusedBy, Seat } from './seat.js';
 import { SessionKeys } from './session-keys.js';
 
 export interface SeatOptions {
@@ -31,14 +30,6 @@ type Credentials = Omit<Login, 'password'> & { readonly password: Buffer };
 
 const PATIENCE_MS = 5_000;
 
-const missingCodes: ReadonlySet<string> = new Set<CkrName>([
-  'CKR_KEY_HANDLE_INVALID',
-  'CKR_OBJECT_HANDLE_INVALID',
-  'CKR_WRAPPING_KEY_HANDLE_INVALID',
-  'CKR_UNWRAPPING_KEY_HANDLE_INVALID',
-]);
-const isMissing = (error: unknown): boolean => error instanceof Failure && missingCodes.has(error.code);
-
 /**
  * The HSMs that one application uses: connections that are made again when they are lost, and the choice among them.
  *
@@ -49,6 +40,8 @@ const isMissing = (error: unknown): boolean => error instanceof Failure && missi
  */
 export class Seats {
   readonly #seats = new Map<string, Seat>();
+  /** Whoever has to know is told that other HSMs are up, or fewer. */
+  onChanged: (() => void) | undefined;
   /** Where nothing is spread, nobody keeps account of them. */
   readonly sessionKeys: SessionKeys;
   readonly #waiting = new Set<() => void>();
@@ -122,6 +115,7 @@ export class Seats {
       this.sessionKeys.forgetAll();
     }
     this.#home ??= this.#up[0];
+    this.onChanged?.();
     for (const look of this.#waitingForComing) look();
     if (this.#up.length > 0) {
       clearTimeout(this.#giveUp);
@@ -195,6 +189,12 @@ export class Seats {
   /** Who may let the client do without commands: an HSM in this process. */
   get lender(): HsmConnection | undefined {
     return this.#spreads ? undefined : this.#home?.connection;
+  }
+
+  /** Those that such a command goes to, in turns. */
+  doing(name: CommandName, request: unknown): readonly HsmConnection[] {
+    const seats = this.#isForHome(name, request) ? [this.#home] : this.#up;
+    return seats.flatMap((seat) => seat?.connection ?? []);
   }
 
   #choose(name: CommandName, request: unknown): Seat | undefined {

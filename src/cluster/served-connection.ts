@@ -175,9 +175,7 @@ export class ServedConnection {
         this.stream.end();
         return;
       }
-      this.#repeated = new RepeatedCommands(this.#session, this.stream, (name, answer) =>
-        this.#written(undefined, 0, (writer) => writeDone(writer, name, answer)),
-      );
+      this.#repeated = new RepeatedCommands(this.#session, this.stream);
       this.#admitted = true;
       this.#watches = watches;
       welcome('accepted', '');

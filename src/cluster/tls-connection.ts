@@ -5,6 +5,7 @@ import { limits } from '../base/limits.js';
 import { commandNumbers, forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import type { Held } from '../hsm/leases.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import { deviations } from '../objects/deviations.js';
 import type { DeviationListener } from '../objects/gate.js';
@@ -60,6 +61,9 @@ export interface TlsConnectionOptions {
   readonly timeouts?: ReachTimeouts;
 }
 
+/** Those above are the addon's (native/addon/tls/asking.h). */
+const LAST_ID = 0x7fff_ffff;
+
 interface Pending {
   readonly name: CommandName;
   readonly cause: string | undefined;
@@ -110,8 +114,10 @@ class TlsConnection implements HsmConnection {
 
   /** An HSM that owes an answer must at least answer that it is there. */
   #listen(): void {
-    if (this.#pending.size === 0) return;
-    const silentMs = performance.now() - this.#heard.atMs;
+    const [asked, unansweredMs] = this.stream.asked;
+    if (this.#pending.size === 0 && asked === 0) return;
+    const unheardMs = performance.now() - this.#heard.atMs;
+    const silentMs = asked === 0 ? unheardMs : Math.min(unheardMs, unansweredMs);
     if (silentMs > this.silenceMs) this.#lose(`the HSM has been silent for ${Math.round(silentMs)} ms`);
     else if (silentMs > this.silenceMs / 3) this.stream.write(framed(beat));
   }
@@ -187,6 +193,11 @@ class TlsConnection implements HsmConnection {
     return this.#ahead.send(name, request, cause);
   }
 
+  hold(described: RequestOf<'describeKey'>, ended: () => void): Held | undefined {
+    const release = this.#ahead.hold(described, ended);
+    return release && { carrier: this.stream, release };
+  }
+
   #ask<N extends CommandName>(
     name: N,
     request: RequestOf<N>,
@@ -196,7 +207,7 @@ class TlsConnection implements HsmConnection {
       if (this.#lost !== undefined) throw this.#lost;
       const id = this.#nextId;
       const frame = this.#requestFrame(id, name, request, cause);
-      this.#nextId = (id % 0xffff_ffff) + 1;
+      this.#nextId = (id % LAST_ID) + 1;
       if (this.#pending.size === 0) this.#heard.atMs = performance.now();
       this.#pending.set(id, { name, cause, resolve: resolve as (answer: unknown) => void, reject });
       this.stream.write(frame);

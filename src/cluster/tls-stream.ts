@@ -17,6 +17,7 @@ interface NativeStream {
   answerOperation(terms: RepeatedOperation): number;
   endOperation(operation: number): void;
   keepAnswer(terms: KeptAnswer): void;
+  asked(): [count: number, unansweredMs: number];
 }
 
 /** An operation on data, which ends a frame, perhaps with a signature behind it, that the peer asks for again in the same words
@@ -44,6 +45,15 @@ export interface KeptAnswer {
   readonly uses: Float64Array;
 }
 
+/** An operation on data that HSMs are asked for in words that they were given before (native/addon/tls/asking.h). */
+export interface AskedTerms {
+  /** As in RepeatedOperation. */
+  readonly words: Buffer;
+  readonly answer: Buffer;
+  readonly outputBytes: number;
+  readonly verifies: boolean;
+}
+
 interface NativePart {
   readonly Context: new (
     server: boolean,
@@ -62,6 +72,7 @@ interface NativePart {
     onDrain: () => void,
     onClose: (why?: string) => void,
   ) => NativeStream;
+  askedOperation(terms: AskedTerms & { readonly streams: readonly NativeStream[] }): Repeatable;
 }
 
 const native = addonPart<NativePart>('tls');
@@ -195,6 +206,16 @@ export class TlsStream implements CountsBytes {
   /** From now on gives the same answer to the same frame, as long as it holds. */
   keepAnswer(terms: KeptAnswer): void {
     this.#native.keepAnswer(terms);
+  }
+
+  /** How many of what `askedOperation` has asked are not answered, and for how long none of them was. */
+  get asked(): [count: number, unansweredMs: number] {
+    return this.#native.asked();
+  }
+
+  /** An operation that one of these connections is asked for at a time. */
+  static askedOperation(streams: readonly TlsStream[], terms: AskedTerms): Repeatable {
+    return native.askedOperation({ ...terms, streams: streams.map((stream) => stream.#native) });
   }
 
   /** What has arrived already is received all the same. */

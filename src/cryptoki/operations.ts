@@ -1,5 +1,6 @@
 import type { Eventually } from '../base/eventually.js';
 import type { HashName, RunningDigest } from '../crypto/index.js';
+import type { RequestOf } from '../hsm/commands/index.js';
 import type {
   CipherMechanism,
   Direction,
@@ -33,6 +34,10 @@ export interface SignatureOperation extends DataOperation {
   /** Of what reaches the HSM. */
   readonly maxDataBytes: number;
   readonly signatureLengthBytes: number;
+  /** What the HSM was asked about the key. */
+  readonly described: RequestOf<'describeKey'>;
+  /** The same operation from its beginning. */
+  readonly again: () => SignatureOperation;
   /** Where the data goes until the HSM sees it: through a hash, or collected as it is. */
   readonly data: { readonly hashed: HashedSignature; readonly running: RunningDigest } | Collector;
 }

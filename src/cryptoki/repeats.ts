@@ -1,3 +1,4 @@
+import { limits } from '../base/limits.js';
 import { LONG_DIGEST_BYTES, type Repeatable, repeatableDigest, repeatableHashed } from '../crypto/index.js';
 import { type LeaseRequest, Repeated } from '../hsm/leases.js';
 import type { HashedSignature } from '../mechanisms/mechanism.js';
@@ -38,7 +39,7 @@ interface KindRow {
 
 const onKey = (use: KeyOperationKind, ...names: CallName[]): KindRow => ({
   calls: names,
-  repeated: (session, last) => leased(session, use, last),
+  repeated: (session, last) => leased(session, use, last) ?? asked(session, use, last),
   decideWhole: (session) => void withOperation(session, use, (operation) => decideForm(operation, 'whole')),
 });
 
@@ -108,6 +109,9 @@ export interface Repeater {
   settle(): void;
 }
 
+/** Beside which all else of a request finds room in a frame to an HSM. */
+const LONGEST_ASKED_BYTES = limits.hsmFrameBytes / 2;
+
 type RepeatedOperation = DigestOperation | SignatureOperation | CipherOperation;
 
 /** The IV in Init's frame, of which what was read from it is a view. */
@@ -143,6 +147,19 @@ function leased(session: Session, use: KeyOperationKind, last: LastOperation): R
   const { handle, mechanism } = operation;
   const makesIv = Buffer.isBuffer(last.output?.['pMechanism']);
   return leaseFrom(session, { use, handle, mechanism, makesIv });
+}
+
+/** HSMs elsewhere are asked for it each time, but by nobody else. */
+function asked(session: Session, use: KeyOperationKind, { operation }: LastOperation): Repeated | undefined {
+  if (use !== 'sign' && use !== 'verify') return undefined;
+  const signature = operation as SignatureOperation;
+  if (isAskedAbout(signature, session)) return undefined;
+  const { handle, mechanism, described, maxDataBytes, signatureLengthBytes } = signature;
+  return session.client.askAgain({
+    ...{ use, handle, mechanism, described },
+    outputBytes: use === 'sign' ? signatureLengthBytes : 0,
+    longestInputBytes: Math.min(maxDataBytes, LONGEST_ASKED_BYTES),
+  });
 }
 
 /** The repeats of one application. */
@@ -199,7 +216,9 @@ export class Repeats {
     };
     const goOn = (begun: Begun | undefined): void => {
       over(begun);
-      if (begun !== undefined) this.#goOn(session, kind, last, begun);
+      if (begun === undefined) return;
+      if (repeated.remembers) session.begin(kind, (operation as SignatureOperation).again());
+      else this.#goOn(session, kind, last, begun);
     };
     const terms: RepeatTerms = {
       session: session.handle,

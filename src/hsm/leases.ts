@@ -3,7 +3,7 @@ import type { Repeatable } from '../crypto/index.js';
 import { longestInput, longestMessage } from '../mechanisms/data-limits.js';
 import { isTokenObject } from '../objects/hsm-object.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
-import type { CommandName } from './commands/index.js';
+import type { CommandName, RequestOf } from './commands/index.js';
 import { keyFor } from './commands/key-use.js';
 import type { HsmSession } from './hsm-session.js';
 import { isSteady, ObjectChanges, ReadLease, type ReadRequest } from './read-lease.js';
@@ -33,6 +33,9 @@ export class Repeated {
   onUsed: ((begun: number, run: number) => void) | undefined;
   /** To be told that the lease is recalled: when it returns, nothing is repeated any more. */
   onRecalled: (() => void) | undefined;
+
+  /** What was begun goes on as it was decided first: nobody is asked about its key again. */
+  readonly remembers: boolean = false;
 
   constructor(
     readonly work: Repeatable,
@@ -135,6 +138,19 @@ export interface Lender {
   read(request: ReadRequest): ReadLease | undefined;
   /** Digests of all token objects, as long as nothing changes: HSMs where they are equal find the same. */
   digests(): Buffer | undefined;
+}
+
+/** What an HSM elsewhere has said of a key, while it holds. */
+export interface Held {
+  /** What carries commands to the HSM. */
+  readonly carrier: object;
+  readonly release: () => void;
+}
+
+/** A connection that remembers what its HSM has said of keys. */
+export interface Holder {
+  /** Undefined where it does not know. `ended` is called before it forgets that. */
+  hold(described: RequestOf<'describeKey'>, ended: () => void): Held | undefined;
 }
 
 /** The leases of one HSM. */

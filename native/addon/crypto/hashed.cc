@@ -85,6 +85,10 @@ class RepeatableHashed : public Repeatable {
     return work_->runElsewhere(beside, hashed(input).view(), output);
   }
 
+  std::shared_ptr<Question> ask(View beside, View input, Question question) override {
+    return work_->ask(beside, hashed(input).view(), std::move(question));
+  }
+
  private:
   Bytes hashed(View input) const {
     Bytes bytes(hashedBytes_);

@@ -13,10 +13,6 @@ namespace tls {
 
 namespace {
 
-constexpr std::size_t idAt = frameHeaderBytes + 1;
-constexpr std::size_t idBytes = 4;
-constexpr std::size_t headBytes = idAt + idBytes;  // what is in front of the words, and alike in the answer
-constexpr std::size_t lengthBytes = 4;             // of data, signature and output
 // Then the one that was kept first gives way.
 constexpr std::size_t MOST_KEPT = 64;
 
@@ -28,11 +24,11 @@ Octets octetsOf(const Napi::Value& value) {
 // Frames of calls come with an id, and answers with the same.
 void head(Octets* answer, const std::uint8_t* frame) {
   transport::write(answer->data(), static_cast<std::uint32_t>(answer->size() - frameHeaderBytes));
-  std::memcpy(answer->data() + idAt, frame + idAt, idBytes);
+  std::memcpy(answer->data() + idAt, frame + idAt, headBytes - idAt);
 }
 
 bool begins(const std::uint8_t* frame, std::size_t length, const Octets& answer, const Octets& words) {
-  return length >= headBytes + words.size() && frame[frameHeaderBytes] == answer[frameHeaderBytes] &&
+  return length >= headBytes + words.size() && frame[kindAt] == answer[kindAt] &&
          std::memcmp(frame + headBytes, words.data(), words.size()) == 0;
 }
 

@@ -1,4 +1,5 @@
 // What comes on a connection: answered here, or given to JavaScript.
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -8,7 +9,7 @@
 namespace tls {
 
 // What comes behind something that JavaScript has still to see to, or while the peer takes nothing away, is JavaScript's as well.
-bool Stream::mayAnswer() const {
+bool Stream::isFree() const {
   return mayWrite() && !paused_ && !ending_ && !full_ && outbox_.bytes() <= HIGH_WATER_BYTES;
 }
 
@@ -37,7 +38,7 @@ bool Stream::answeredLong(const Answering::Found& found, bool isAlone) {
 
 // Whether a frame, alone in what has come or among others, was answered.
 bool Stream::answered(const Answering::Found& found, bool isAlone) {
-  if (!found || !mayAnswer()) return false;
+  if (!found || !isFree()) return false;
   const bool isDone = found.takesLong() ? answeredLong(found, isAlone) : answering_.answer(found, &answer_);
   if (!isDone) return false;
   put(answer_.data(), answer_.size());
@@ -51,8 +52,12 @@ bool Stream::deliver(size_t lengthBytes) {
   size_t from = 0;
   for (size_t at = 0; at < lengthBytes;) {
     const uint8_t* frame = inboxBytes_ + at;
-    const size_t whole = answering_.empty() ? 0 : frames_.whole(frame, lengthBytes - at);
-    if (whole > 0) {
+    const size_t whole = answering_.empty() && asking_.empty() ? 0 : frames_.whole(frame, lengthBytes - at);
+    if (whole > 0 && asking_.isAnswer(frame, whole)) {
+      owed = hand(from, at) || owed;
+      from = at;
+      if (tookAnswer(frame, whole)) from += whole;
+    } else if (whole > 0) {
       auto found = answering_.find(frame, whole);
       if (found && from < at) {
         owed = hand(from, at) || owed;
@@ -63,7 +68,34 @@ bool Stream::deliver(size_t lengthBytes) {
     }
     at += frames_.pass(frame, lengthBytes - at);
   }
-  return hand(from, lengthBytes) || owed;
+  return hand(from, lengthBytes) || owed || !asking_.empty();
+}
+
+std::shared_ptr<Question> Stream::ask(const std::shared_ptr<const Command>& command, crypto::View beside,
+                                      crypto::View input, Question question) {
+  if (!isFree()) return nullptr;
+  if (asking_.empty()) heardNs_ = uv_hrtime();
+  auto asked = std::make_shared<Question>(std::move(question));
+  Octets request = command->request(asking_.begin(command, asked), beside, input);
+  put(request.data(), request.size());
+  OPENSSL_cleanse(request.data(), request.size());
+  return asked;
+}
+
+// What JavaScript has done just before may have ended the connection.
+bool Stream::tookAnswer(const uint8_t* frame, size_t length) {
+  if (closed_) return false;
+  heardNs_ = uv_hrtime();
+  asking_.take(frame, length);
+  return true;
+}
+
+Napi::Value Stream::asked(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Array both = Napi::Array::New(env, 2);
+  both.Set(0U, Napi::Number::New(env, static_cast<double>(asking_.size())));
+  both.Set(1U, Napi::Number::New(env, static_cast<double>(uv_hrtime() - heardNs_) / 1e6));
+  return both;
 }
 
 Napi::Value Stream::answerOperation(const Napi::CallbackInfo& info) {

@@ -8,6 +8,12 @@
 namespace tls {
 
 constexpr std::size_t frameHeaderBytes = 4;
+// What follows in a request and its answer (src/wire/hsm-frames.ts).
+constexpr std::size_t kindAt = frameHeaderBytes;
+constexpr std::size_t idAt = kindAt + 1;
+constexpr std::size_t headBytes = idAt + 4;
+// In front of data, a signature and an output.
+constexpr std::size_t lengthBytes = 4;
 
 class Frames {
  public:

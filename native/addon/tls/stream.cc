@@ -87,6 +87,7 @@ Stream::Stream(const Napi::CallbackInfo& info)
 
 // The environment ends: nobody is called any more.
 Stream::~Stream() {
+  line_->stream = nullptr;
   if (poll_ == nullptr) return;
   poll_->data = nullptr;
   if (!closed_) uv_close(reinterpret_cast<uv_handle_t*>(poll_), closeHandle);
@@ -322,6 +323,7 @@ void Stream::close(const std::string& why) {
   if (closed_) return;
   closed_ = true;
   why_ = why;
+  line_->stream = nullptr;
   lookout_->forget(this);
   ERR_clear_error();
   if (opened_ && !broken_ && outbox_.empty()) SSL_shutdown(ssl_.get());
@@ -332,6 +334,7 @@ void Stream::close(const std::string& why) {
     closeHandle(handle);
     if (self != nullptr) self->finish();
   });
+  asking_.end();
 }
 
 void Stream::finish() {
@@ -382,13 +385,14 @@ Napi::Function Stream::define(Napi::Env env) {
                       InstanceMethod<&Stream::traffic>("traffic"),
                       InstanceMethod<&Stream::answerOperation>("answerOperation"),
                       InstanceMethod<&Stream::endOperation>("endOperation"),
-                      InstanceMethod<&Stream::keepAnswer>("keepAnswer")});
+                      InstanceMethod<&Stream::keepAnswer>("keepAnswer"), InstanceMethod<&Stream::asked>("asked")});
 }
 
 Napi::Object exportTls(Napi::Env env) {
   Napi::Object exports = Napi::Object::New(env);
   exports.Set("Context", Context::define(env));
   exports.Set("Stream", Stream::define(env));
+  exports.Set("askedOperation", Napi::Function::New<askedOperation>(env));
   return exports;
 }
 

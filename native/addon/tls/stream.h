@@ -7,10 +7,13 @@
 #include <uv.h>
 
 #include <initializer_list>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "../crypto/openssl.h"
 #include "answering.h"
+#include "asking.h"
 #include "frames.h"
 #include "lookout.h"
 #include "outbox.h"
@@ -18,6 +21,17 @@
 namespace tls {
 
 Napi::Object exportTls(Napi::Env env);
+
+class Stream;
+
+// How others find a connection, as long as it is open.
+struct Line {
+  Stream* stream;
+};
+
+// askedOperation({streams, words, answer, outputBytes, verifies}) -> the operation that one of these connections is asked for at a time;
+// see Command
+Napi::Value askedOperation(const Napi::CallbackInfo& info);
 
 class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
  public:
@@ -47,6 +61,13 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   Napi::Value answerOperation(const Napi::CallbackInfo& info);
   void endOperation(const Napi::CallbackInfo& info);
   void keepAnswer(const Napi::CallbackInfo& info);
+  // asked() -> [how many requests of askedOperation are not answered, for how many ms the peer has answered none of them].
+  Napi::Value asked(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<Line>& line() const { return line_; }
+  // See Repeatable::ask.
+  std::shared_ptr<Question> ask(const std::shared_ptr<const Command>& command, crypto::View beside, crypto::View input,
+                                Question question);
 
  private:
   // A peer that takes nothing away is not written to beyond this: write() says so.
@@ -66,7 +87,9 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   bool answered(const Answering::Found& found, bool isAlone);
   bool answeredLong(const Answering::Found& found, bool isAlone);
   bool hasMore() const;
-  bool mayAnswer() const;
+  bool tookAnswer(const uint8_t* frame, size_t length);
+  // Whether what is written here keeps nobody else waiting.
+  bool isFree() const;
   // As write().
   void put(const uint8_t* bytes, size_t length);
   // Whether it is still open.
@@ -98,6 +121,9 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   Frames frames_;
   Answering answering_;
   Octets answer_;
+  Asking asking_;
+  uint64_t heardNs_ = 0;  // when an answer to those came last, or the first of them was asked
+  const std::shared_ptr<Line> line_ = std::make_shared<Line>(Line{this});
   std::string why_;
   bool opened_ = false;
   bool paused_ = false;

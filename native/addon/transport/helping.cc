@@ -26,6 +26,7 @@ Help Transport::helpFor(Entry& entry, unsigned channel) {
 
 void Transport::handOver(Entry& entry, unsigned channel, Job&& job) {
   const auto& kept = entries_.at(entry.id);
+  if (job.operation.place() == Repeatable::Place::Asked) return ask(kept, channel, std::move(job));
   const std::shared_ptr<Group> group(kept, &kept->group);
   const auto errand = std::make_shared<Errand>(std::move(job), entry.keeping.isWorthIt(), group, channel);
   if (errand->takesLong()) {
@@ -60,6 +61,7 @@ void Transport::usesOthers(unsigned processors) {
 
 // Has nobody else work on a repeat. Comes before it ends, and before anything that may end it.
 void Transport::bringBack(uint32_t repeat) {
+  forgetAsked(repeat);
   for (size_t i = away_.size(); i-- > 0;) {
     if (away_[i].errand->job.repeat != repeat) continue;
     workers_.end(*away_[i].errand);

@@ -125,6 +125,30 @@ Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::s
   return Did::Run;
 }
 
+std::shared_ptr<Question> Operation::ask(const std::uint8_t* request, std::size_t length, Question question) const {
+  const std::optional<Asked> asked = this->asked(request, length);
+  if (!asked || isTooLong(*asked)) return nullptr;
+  try {
+    return words_->work->ask(asked->beside, asked->input, std::move(question));
+  } catch (const crypto::Failure&) {
+    ERR_clear_error();
+    return nullptr;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+bool Operation::conclude(const std::optional<crypto::View>& output, Octets* answer) {
+  if (!output) return false;
+  if (words_->work->verifies()) {
+    answer->assign(bareAnswerBytes, 0);
+  } else {
+    std::memcpy(succeed(answer, output->length, output->length), output->data, output->length);
+  }
+  isBegun_ = false;
+  return true;
+}
+
 bool Operation::goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const {
   using Place = Repeatable::Place;
   if (read<std::uint16_t>(request) != words_->calls[1] || !isBegun_ || help == Help::None) return false;

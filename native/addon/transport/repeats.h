@@ -86,6 +86,9 @@ class Operation {
   std::unique_ptr<Ahead> ahead(const std::uint8_t* request, std::size_t length, std::size_t wholeBytes) const;
   // Whether a request runs it, and had better in another thread.
   bool goesElsewhere(Help help, const std::uint8_t* request, std::size_t length) const;
+  // Asks for the operation that a request runs; see Repeatable. Then whether what was answered is the output, of which it makes the answer.
+  std::shared_ptr<Question> ask(const std::uint8_t* request, std::size_t length, Question question) const;
+  bool conclude(const std::optional<crypto::View>& output, Octets* answer);
   // Whether what comes next is likely to.
   bool expectsLong() const { return isBegun_ && words_->work->place() == Repeatable::Place::Elsewhere; }
   Repeatable::Place place() const { return words_->work->place(); }

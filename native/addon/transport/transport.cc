@@ -56,6 +56,7 @@ Transport::Transport(const Napi::CallbackInfo& info)
 
 Transport::~Transport() {
   workers_.stop();
+  for (const Asked& asked : asked_) *asked.question = nullptr;
   uv_close(reinterpret_cast<uv_handle_t*>(askedHandle_),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_async_t*>(handle); });
   uv_close(reinterpret_cast<uv_handle_t*>(loopHandle_),
@@ -361,7 +362,8 @@ Napi::Function Transport::define(Napi::Env env) {
                       InstanceMethod<&Transport::lendReads>("lendReads"),
                       InstanceMethod<&Transport::endReads>("endReads"),
                       InstanceMethod<&Transport::keep>("keep"), InstanceMethod<&Transport::settle>("settle"),
-                      InstanceMethod<&Transport::operationsOfThreads>("operationsOfThreads")});
+                      InstanceMethod<&Transport::operationsOfThreads>("operationsOfThreads"),
+                      InstanceMethod<&Transport::operationsAsked>("operationsAsked")});
 }
 
 Napi::Object exportTransport(Napi::Env env) {

@@ -84,6 +84,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void settle(const Napi::CallbackInfo&);
   // operationsOfThreads(): how many operations other threads have run.
   Napi::Value operationsOfThreads(const Napi::CallbackInfo& info);
+  // operationsAsked(): how many of them another process has run.
+  Napi::Value operationsAsked(const Napi::CallbackInfo& info);
   // share(owner, session, words): see Sessions
   void share(const Napi::CallbackInfo& info);
   // unshare(owner, session)
@@ -140,6 +142,10 @@ class Transport : public Napi::ObjectWrap<Transport> {
   bool isOneOfSeveral(const Entry& entry, unsigned channel);
   Help helpFor(Entry& entry, unsigned channel);
   void handOver(Entry& entry, unsigned channel, Job&& job);
+  void ask(const std::shared_ptr<Entry>& entry, unsigned channel, Job&& given);
+  void answered(uint32_t repeat, const std::optional<crypto::View>& output);
+  void forgetAsked(uint32_t repeat);
+  void endAsking(size_t index, const std::optional<crypto::View>& output);
   void collect();
   void bringBack(uint32_t repeat);
   void takeBack(size_t index);
@@ -177,6 +183,16 @@ class Transport : public Napi::ObjectWrap<Transport> {
     std::shared_ptr<Errand> errand;
   };
   std::vector<Away> away_;
+  // What another process was asked for, and has not answered.
+  struct Asked {
+    std::shared_ptr<Entry> entry;
+    unsigned channel;
+    Job job;
+    std::shared_ptr<Question> question;
+    bool isWorking = false;
+  };
+  std::vector<Asked> asked_;
+  uint64_t operationsAsked_ = 0;
   unsigned awayLong_ = 0;   // of them, those that take a thread for long
   unsigned collected_ = 0;  // how many had ended when that was last noticed
   unsigned busy_ = 0;       // processors beside this one, as the modules know

@@ -52,6 +52,8 @@ function prepare(session: Session, use: Use, handle: number, mechanism: Mechanis
       key,
       maxDataBytes,
       signatureLengthBytes: signature.signatureLengthBytes(key),
+      described: request,
+      again: () => build(key),
       data,
       form: 'undecided',
       discard: () => {

@@ -1,0 +1,86 @@
+import { limits } from '../base/limits.js';
+import { commandNumbers, forms } from '../hsm/commands/forms.js';
+import type { AnswerOf, CommandName } from '../hsm/commands/index.js';
+import type { Mechanism } from '../pkcs11/layouts.js';
+import { Writer } from '../wire/bytes.js';
+import { beginFrame, endFrame, HEADER_BYTES } from '../wire/frames.js';
+import { causeShape, deviationList, frameKinds, outcomes, requestId } from '../wire/hsm-frames.js';
+
+/*
+ * Commands on data that come again and again in the same words, and what of their frames is the same each time: HSMs answer them
+ * (repeated-commands.ts), and clients give them (asked-operation.ts), without JavaScript.
+ */
+
+export type DataCommand = 'sign' | 'verify';
+
+interface OnData {
+  readonly input: Buffer;
+  readonly signature?: Buffer;
+}
+
+interface DataRow<N extends DataCommand> {
+  /** How much of a request's frame is behind the words. */
+  behindBytes(request: OnData): number;
+  /** What is answered where there is no output, or none at all: that the signature is right. */
+  readonly bareAnswer: AnswerOf<N>;
+}
+
+/** Of the data, and of a signature, which follow the words. */
+const LENGTH_BYTES = 4;
+const NOTHING = Buffer.alloc(0);
+
+/** THE row per command on data that is repeated. */
+export const dataCommands: { readonly [N in DataCommand]: DataRow<N> } = {
+  sign: { behindBytes: ({ input }) => LENGTH_BYTES + input.length, bareAnswer: NOTHING },
+  verify: {
+    behindBytes: ({ input, signature = NOTHING }) => 2 * LENGTH_BYTES + input.length + signature.length,
+    bareAnswer: true,
+  },
+};
+
+export const isDataCommand = (name: CommandName): name is DataCommand => name in dataCommands;
+
+const writer = new Writer(1024, limits.hsmFrameBytes + HEADER_BYTES);
+
+/** A copy of what `write` writes. */
+function written(write: () => void, end: () => Buffer): Buffer {
+  try {
+    write();
+    return Buffer.from(end());
+  } catch (error) {
+    writer.discard();
+    throw error;
+  }
+}
+
+/** What a command's frame has behind the id and in front of the data. */
+export function wordsOf(name: DataCommand, handle: number, mechanism: Mechanism): Buffer {
+  const request = { handle, mechanism, input: NOTHING, signature: NOTHING };
+  const all = written(
+    () => {
+      writer.u16(commandNumbers.get(name)!);
+      causeShape.write(writer, undefined);
+      forms[name].request.write(writer, request);
+    },
+    () => writer.finish(),
+  );
+  return all.subarray(0, all.length - dataCommands[name].behindBytes(request));
+}
+
+/** The frame, behind its header, that answers a command so; of no request yet. */
+export function bareAnswerOf<N extends DataCommand>(name: N): Buffer {
+  return written(
+    () => {
+      beginFrame(writer);
+      writer.u8(frameKinds.call);
+      requestId.write(writer, 0);
+      deviationList.write(writer, []);
+      writer.u8(outcomes.indexOf('done'));
+      (forms[name].answer.write as (to: Writer, answer: AnswerOf<N>) => void)(
+        writer,
+        dataCommands[name].bareAnswer,
+      );
+    },
+    () => endFrame(writer),
+  );
+}
