@@ -4,8 +4,21 @@ import { shellWord } from './shell.js';
 import type { EngineStatus } from './status.js';
 import { bold, dim } from './terminal.js';
 
+/** Programs here do not need the network, so that this ends no start. */
+function whatIsNotReached({ logFile }: Home, { clusters }: EngineStatus): string[] {
+  const silent = clusters.flatMap(({ hsms }) =>
+    hsms.filter(({ eniIp }) => eniIp === null).map(({ id }) => id),
+  );
+  if (silent.length === 0) return [];
+  return [
+    `warning: CloudHSM's tools and clients elsewhere do not reach ${silent.join(', ')}: ${logFile} says why`,
+    '',
+  ];
+}
+
 /** The short page after a start: what runs, and the lines to paste. No password is on it: `env` has them. */
-export function readyPage(home: Home, { clusters, profile }: EngineStatus): string {
+export function readyPage(home: Home, status: EngineStatus): string {
+  const { clusters, profile } = status;
   const running = clusters.map(
     ({ id, hsms, hsmType, mode }) => `${id}: ${hsms.length} × ${hsmType}, ${mode}, profile ${profile}`,
   );
@@ -41,6 +54,7 @@ export function readyPage(home: Home, { clusters, profile }: EngineStatus): stri
     `  home     ${home.directory}`,
     `  module   ${modulePath}`,
     '',
+    ...whatIsNotReached(home, status),
     ...lines.map(([name, line]) => `  ${name.padEnd(9)}${line}`),
     '',
     dim(`Samples for each client are in ${sampleFolder}. End it with Ctrl-C or \`npx cloudhsm-local down\`.`),
