@@ -92,11 +92,19 @@ export class Synchronizer {
   }
 
   async #from(peer: Peer): Promise<void> {
+    const known = this.#connections.has(peer.hsmId);
+    if (await this.#tryFrom(peer)) return;
+    // Of a connection that has lasted since the round before, the peer may have lost its end.
+    if (known && !this.#stopped) await this.#tryFrom(peer);
+  }
+
+  /** Whether it worked. */
+  async #tryFrom(peer: Peer): Promise<boolean> {
     try {
       const connection = this.#connections.get(peer.hsmId) ?? (await peer.connect());
       if (this.#stopped) {
         connection.close();
-        return;
+        return true;
       }
       this.#connections.set(peer.hsmId, connection);
       const taken = await this.#take(connection);
@@ -106,6 +114,7 @@ export class Synchronizer {
           'took over what was later there',
         );
       }
+      return true;
     } catch (error) {
       this.#connections.get(peer.hsmId)?.close();
       this.#connections.delete(peer.hsmId);
@@ -113,6 +122,7 @@ export class Synchronizer {
         { hsm: this.hsm.settings.id, from: peer.hsmId },
         `not synchronised: ${describeError(error)}`,
       );
+      return false;
     }
   }
 

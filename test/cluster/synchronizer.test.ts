@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import type { Cluster } from '../../src/cluster/cluster.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
+import { Synchronizer } from '../../src/cluster/synchronizer.js';
+import type { HsmConnection } from '../../src/hsm/hsm.js';
+import { HsmUnavailable } from '../../src/hsm/unavailable.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
@@ -55,6 +58,31 @@ describe('HSMs that missed something', () => {
     await one!.synchronize();
     const made = [await generate(first, 'next'), await generate(first, 'next')];
     for (const next of made) expect(next).to.be.greaterThan(later);
+  });
+
+  it('connect again to one that has lost their connection since the round before', async () => {
+    const [one, two] = cluster.hsms;
+    let isLost = false;
+    const connect = (): HsmConnection => {
+      const connection = two!.connectPeer();
+      return {
+        ...connection,
+        send: (...command) => {
+          if (isLost) throw new HsmUnavailable('unreachable', 'it was restarted');
+          return connection.send(...command);
+        },
+      };
+    };
+    const synchronizer = new Synchronizer(one!, () => [
+      { hsmId: two!.settings.id, connect: isLost ? () => two!.connectPeer() : connect },
+    ]);
+    const handle = await generate(all, 'destroyed');
+    await synchronizer.catchUp();
+    isLost = true;
+    await two!.objects.remove(handle, () => undefined);
+    await synchronizer.catchUp();
+    expect(labels(handle)[0]).to.equal(undefined);
+    await synchronizer.stop();
   });
 
   it('take over nothing any more once they have left, and may be closed then', async () => {
