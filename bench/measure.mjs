@@ -4,14 +4,19 @@ import { PreparedRow } from './harness.mjs';
 import { tokenKeysOf } from './rows.mjs';
 import { splitTargets } from './targets/split.mjs';
 
-const WARM_UP = 0.5;
+/** A target that has run a row for long needs but a part of a slice until it has found its pace again. */
+const PACE = 0.5;
+
+/** Which rows a target has run, so that its compilers, caches and files are as they stay. @type {WeakMap<object, Set<string>>} */
+const warm = new WeakMap();
 
 /**
- * @typedef {{opsPerSecond: number, p50Us: number, p99Us: number, slices: import('./harness.mjs').Slice[]}} Measured
+ * @typedef {{opsPerSecond: number, p50Us: number, p99Us: number, slices: import('./harness.mjs').Slice[],
+ *   first?: import('./harness.mjs').Slice}} Measured  first: the slice before it was warm
  * @typedef {{row: string, threads: number, limit?: import('./limits.mjs').Reachable,
  *   targets: Record<string, Measured | {failed: string} | {leftOut: string}>,
- *   ratios: Record<string, number>}} Result  ratios: cloudhsm-local's operations to another target's, and a split target's to
- *   those of SoftHSM behind p11-kit
+ *   ratios: Record<string, number>, firstRatios: Record<string, number>}} Result  ratios: cloudhsm-local's operations to another
+ *   target's, and a split target's to those of SoftHSM behind p11-kit; firstRatios: the same of the first slices
  */
 
 export function median(numbers) {
@@ -24,12 +29,12 @@ export function median(numbers) {
  * @param {import('./rows.mjs').Row} row
  * @param {import('./targets/target.mjs').Target[]} targets
  * @param {import('./limits.mjs').Limits | undefined} limits
- * @param {{rounds: number, seconds: number}} options
+ * @param {{rounds: number, seconds: number, warmUp: number}} options
  * @param {(step: string) => void} onStep
  */
-export async function measureRow(row, threads, targets, limits, { rounds, seconds }, onStep) {
+export async function measureRow(row, threads, targets, limits, { rounds, seconds, warmUp }, onStep) {
   /** @type {Result} */
-  const result = { row: row.name, threads, targets: {}, ratios: {} };
+  const result = { row: row.name, threads, targets: {}, ratios: {}, firstRatios: {} };
   const entries = [];
   const slice = seconds * (row.slice ?? 1);
   /** Runs a step of one target; its failure ends this row for this target only. */
@@ -56,18 +61,32 @@ export async function measureRow(row, threads, targets, limits, { rounds, second
     await attempt(target, async () => {
       const prepared = await PreparedRow.prepare(target, row, threads);
       entries.push({ target, prepared, slices: [] });
-      await prepared.measure(slice * WARM_UP);
+    });
+  }
+  const running = () => entries.filter(({ target }) => result.targets[target.name] === undefined);
+  for (const entry of running()) {
+    const { target, prepared } = entry;
+    onStep(`${target.title}: warming up`);
+    await attempt(target, async () => {
+      const known = warm.get(target) ?? new Set();
+      if (known.has(row.name)) {
+        await prepared.measure(slice * PACE);
+        return;
+      }
+      warm.set(target, known.add(row.name));
+      entry.first = await prepared.measure(slice);
+      await prepared.measure(warmUp);
     });
   }
   await noteLimit();
-  const running = () => entries.filter(({ target }) => result.targets[target.name] === undefined);
   for (let round = 1; round <= rounds; round++) {
     for (const { target, prepared, slices } of running()) {
       onStep(`${target.title}: round ${round} of ${rounds}`);
       await attempt(target, async () => slices.push(await prepared.measure(slice)));
     }
   }
-  for (const { target, slices } of running()) result.targets[target.name] = summary(slices);
+  for (const { target, slices, first } of running())
+    result.targets[target.name] = { ...summary(slices), first };
   await noteLimit();
   await Promise.all(entries.map(({ prepared }) => prepared.end()));
   return withRatios(result);
@@ -95,6 +114,7 @@ export function partsOf(result) {
       threads: result.threads,
       targets: Object.fromEntries(targets),
       ratios: {},
+      firstRatios: {},
     });
   });
 }
@@ -103,12 +123,17 @@ export function partsOf(result) {
 function withRatios(result) {
   const ratio = (one, other) =>
     median(other.slices.map((slice, round) => one.slices[round].opsPerSecond / slice.opsPerSecond));
+  const compare = (name, one, other) => {
+    result.ratios[name] = ratio(one, other);
+    if (one.first !== undefined && other.first !== undefined)
+      result.firstRatios[name] = one.first.opsPerSecond / other.first.opsPerSecond;
+  };
   const measured = Object.entries(result.targets).filter(([, { slices }]) => slices !== undefined);
   const { 'cloudhsm-local': own, 'p11-kit': p11kit } = Object.fromEntries(measured);
   for (const [name, other] of measured) {
     if (name in splitTargets) {
-      if (p11kit !== undefined) result.ratios[`${name}/p11-kit`] = ratio(other, p11kit);
-    } else if (own !== undefined && other !== own) result.ratios[name] = ratio(own, other);
+      if (p11kit !== undefined) compare(`${name}/p11-kit`, other, p11kit);
+    } else if (own !== undefined && other !== own) compare(name, own, other);
   }
   return result;
 }

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
  * @property {number[]} threads
  * @property {number} rounds
  * @property {number} seconds   one slice: one target, one round
+ * @property {number} warmUp    so many seconds of a row before its rounds, the first time on a target
  * @property {string[]} [targets]
  * @property {boolean} limits   measure openssl speed, disk sync and round trips as well
  * @property {string} folder    where homes and tokens are made; on a disk, or the token rows mean nothing
@@ -22,6 +23,8 @@ export const usage = `npm run bench -- [options]
   --threads 1,2,4    threads of the harness (--quick: 1,2)
   --rounds n         interleaved rounds, of which medians are taken (5; --quick: 3)
   --seconds s        one slice of one target (0.5; --quick: 0.1)
+  --warm-up s        of each row on each target before its rounds (2; --quick: 0.1); first is the ratio
+                     of the slice before that, which a program meets that has just started
   --targets a,b      cloudhsm-local, softhsm, p11-kit, and only when named split-1, split-2, split-3:
                      so many HSMs in processes of their own, over TLS; the ratio is to p11-kit then (p)
   --no-limits        leave out openssl speed, disk sync and round trips
@@ -43,6 +46,7 @@ export function parseOptions(words) {
       threads: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      'warm-up': { type: 'string' },
       targets: { type: 'string' },
       limits: { type: 'boolean', default: true },
       folder: { type: 'string', default: tmpdir() },
@@ -59,6 +63,7 @@ export function parseOptions(words) {
       positive('--threads', text, 512),
     ),
     rounds: positive('--rounds', values.rounds ?? (quick ? '3' : '5'), 1000),
+    warmUp: positive('--warm-up', values['warm-up'] ?? (quick ? '0.1' : '2'), 600),
     seconds: positive('--seconds', values.seconds ?? (quick ? '0.1' : '0.5'), 600),
   };
 }

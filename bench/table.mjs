@@ -11,6 +11,7 @@ const columns = [
   ['p50', 9],
   ['p11-kit', 10],
   ['ratio', 9],
+  ['first', 9],
   ['goal', 7],
   ['limit', 12],
   ['reached', 8],
@@ -56,20 +57,23 @@ function goalText(row, result) {
   return `${goal}${mark(ratio === undefined ? undefined : ratio >= goal)}`;
 }
 
+const ratioText = (ratio) =>
+  ratio === undefined ? '' : ratio >= 100 ? count(ratio) : ratio.toFixed(ratio < 0.1 ? 3 : 2);
+
 /** HSMs in processes of their own, with their ratio to SoftHSM behind p11-kit. */
 export function splitLine(title, name, result) {
   const split = result.targets[name];
   const ratio = result.ratios[`${name}/p11-kit`];
   const times = split?.p50Us === undefined ? ['', ''] : [duration(split.p50Us), duration(split.p99Us)];
   const toP11Kit = ratio === undefined ? '' : `${ratio.toFixed(2)} p`;
-  return line([`  ${title}`, String(result.threads), rate(split), ...times, '', '', '', toP11Kit]);
+  const first = ratioText(result.firstRatios[`${name}/p11-kit`]);
+  return line([`  ${title}`, String(result.threads), rate(split), ...times, '', '', '', toP11Kit, first]);
 }
 
 /** @param {import('./rows.mjs').Row} row @param {import('./measure.mjs').Result} result */
 export function resultLine(row, result) {
   const { 'cloudhsm-local': own, softhsm, 'p11-kit': p11kit } = result.targets;
   const { limit } = result;
-  const ratio = result.ratios['softhsm'];
   return line([
     row.name,
     String(result.threads),
@@ -79,7 +83,8 @@ export function resultLine(row, result) {
     rate(softhsm),
     softhsm?.p50Us === undefined ? '' : duration(softhsm.p50Us),
     rate(p11kit),
-    ratio === undefined ? '' : ratio >= 100 ? count(ratio) : ratio.toFixed(ratio < 0.1 ? 3 : 2),
+    ratioText(result.ratios['softhsm']),
+    ratioText(result.firstRatios['softhsm']),
     goalText(row, result),
     limit === undefined ? '' : count(limit.opsPerSecond),
     limit === undefined || own?.opsPerSecond === undefined
