@@ -43,13 +43,14 @@ export class SyncedFile {
    */
   write(bytes: Buffer, position: number, over: boolean, done: Written): void {
     const length = bytes.length;
+    const problemOf = (written: number): Error | null =>
+      written < length ? tooShort(written, length) : null;
     const wasWritten = (written: number): void =>
-      done(written < 0 ? systemError(written) : written < length ? tooShort(written, length) : null);
+      done(written < 0 ? systemError(written) : problemOf(written));
     if (over && this.#direct !== undefined && write(this.#direct, bytes, position, wasWritten)) return;
     fs.write(this.#descriptor, bytes, 0, length, position, (error, written) => {
-      if (error !== null) done(error);
-      else if (written < length) done(tooShort(written, length));
-      else if (WRITES_ARE_SYNCED) done(null);
+      const problem = error ?? problemOf(written);
+      if (problem !== null || WRITES_ARE_SYNCED) done(problem);
       else fs.fdatasync(this.#descriptor, done);
     });
   }
