@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from './engine.js';
 
-const IMAGE_BYTES = 64 * 1024 * 1024;
+/** Enough for whoever writes until it fails. Files of zeros take no room. */
+const IMAGE_BYTES = 256 * 1024 * 1024;
 
 /** A file system in a file, which can fail under the files that are open on it. Only root may mount one, and not everywhere. */
 export class LoopDisk {
