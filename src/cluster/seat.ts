@@ -45,6 +45,8 @@ export class Seat {
   #loggedIn = false;
   /** The HSM has refused the login that others have taken: it would count the same password again as a wrong one. */
   #isRefused = false;
+  /** The HSM could not be had for a while. */
+  hasBeenAway = false;
   /** Until the first attempt to connect has ended. */
   #isNew = true;
   #retryMs = FIRST_RETRY_MS;
@@ -146,6 +148,11 @@ export class Seat {
     }
   }
 
+  /** Does not wait for the HSM's next round. */
+  catchUp(): void {
+    void (async () => this.connection?.send('synchronize', undefined))().catch(() => undefined);
+  }
+
   async #followLogin(connection: HsmConnection): Promise<void> {
     const login = this.owner.login();
     if (login === undefined) return;
@@ -223,6 +230,7 @@ export class Seat {
   }
 
   #retryLater(): void {
+    this.hasBeenAway = true;
     if (this.#isNew) {
       this.#isNew = false;
       this.owner.changed(this);

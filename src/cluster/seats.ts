@@ -115,6 +115,8 @@ export class Seats {
       this.sessionKeys.forgetAll();
     }
     this.#home ??= this.#up[0];
+    // It may be the only one that has heard of something, as that a key was destroyed.
+    if (seat.isUp && seat.hasBeenAway) for (const other of this.#up) if (other !== seat) other.catchUp();
     this.onChanged?.();
     for (const look of this.#waitingForComing) look();
     if (this.#up.length > 0) {

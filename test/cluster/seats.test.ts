@@ -11,10 +11,12 @@ class Elsewhere implements HsmLink {
   readonly direct = false;
   readonly sent: string[] = [];
   finishWrite = (): void => undefined;
+  lose = (): void => undefined;
 
   constructor(readonly hsmId: string) {}
 
-  async connect(): Promise<HsmConnection> {
+  async connect(...[, , lost]: Parameters<HsmLink['connect']>): Promise<HsmConnection> {
+    this.lose = lost;
     const send = (name: string): unknown => {
       this.sent.push(name);
       if (name !== 'insertMaskedObject') return Promise.resolve(undefined);
@@ -58,6 +60,23 @@ describe('an HSM that comes', () => {
     expect(second.sent).to.include('insertMaskedObject');
     for (const hsm of [first, second]) hsm.finishWrite();
     await both;
+    seats.close();
+  });
+});
+
+describe('an HSM that comes back', () => {
+  it('has the others catch up with what only it has heard of', async () => {
+    const links = [new Elsewhere('hsm-1'), new Elsewhere('hsm-2')] as const;
+    const [first, second] = links;
+    const seats = new Seats({ current: () => links, watch: () => () => undefined });
+    await seats.login('crypto_user', 'password', 'CU');
+    await until(() => seats.up.length === 2);
+    expect(first.sent.filter((name) => name === 'synchronize')).to.have.length(1);
+    second.lose();
+    expect(seats.up).to.deep.equal(['hsm-1']);
+    await until(() => seats.up.length === 2);
+    expect(first.sent.filter((name) => name === 'synchronize')).to.have.length(2);
+    expect(second.sent.filter((name) => name === 'synchronize')).to.have.length(2);
     seats.close();
   });
 });
