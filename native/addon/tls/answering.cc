@@ -16,11 +16,6 @@ namespace {
 // Then the one that was kept first gives way.
 constexpr std::size_t MOST_KEPT = 64;
 
-Octets octetsOf(const Napi::Value& value) {
-  const auto buffer = value.As<Napi::Buffer<uint8_t>>();
-  return Octets(buffer.Data(), buffer.Data() + buffer.Length());
-}
-
 // Frames of calls come with an id, and answers with the same.
 void head(Octets* answer, const std::uint8_t* frame) {
   transport::write(answer->data(), static_cast<std::uint32_t>(answer->size() - frameHeaderBytes));
@@ -53,8 +48,8 @@ Answering::Counted Answering::counted(const Napi::Value& numbers, std::size_t at
 std::uint32_t Answering::operation(const Napi::Object& said) {
   Operation made{};
   made.work = *said.Get("work").As<RepeatableHandle>().Data();
-  made.words = octetsOf(said.Get("words"));
-  made.answer = octetsOf(said.Get("answer"));
+  made.words = transport::octetsOf(said.Get("words"));
+  made.answer = transport::octetsOf(said.Get("answer"));
   const std::size_t leastBytes = headBytes + (made.work->verifies() ? 0 : lengthBytes);
   if (made.answer.size() < leastBytes) throw Napi::RangeError::New(said.Env(), "no answer to an operation");
   made.longestInputBytes = said.Get("longestInputBytes").As<Napi::Number>().Uint32Value();
@@ -71,8 +66,8 @@ void Answering::end(std::uint32_t id) {
 
 void Answering::keep(const Napi::Object& said) {
   Kept made{};
-  made.words = octetsOf(said.Get("words"));
-  made.answer = octetsOf(said.Get("answer"));
+  made.words = transport::octetsOf(said.Get("words"));
+  made.answer = transport::octetsOf(said.Get("answer"));
   if (made.answer.size() < headBytes) throw Napi::RangeError::New(said.Env(), "no answer to a command");
   made.changesAt = said.Get("changesAt").As<Napi::Number>().Uint32Value();
   made.changes = counted(said.Get("changes"), made.changesAt + 1);

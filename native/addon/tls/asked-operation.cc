@@ -5,11 +5,6 @@ namespace tls {
 
 namespace {
 
-Octets octetsOf(const Napi::Value& value) {
-  const auto buffer = value.As<Napi::Buffer<uint8_t>>();
-  return Octets(buffer.Data(), buffer.Data() + buffer.Length());
-}
-
 class AskedOperation : public Repeatable {
  public:
   AskedOperation(std::shared_ptr<const Command> command, std::vector<std::shared_ptr<Line>> lines)
@@ -36,8 +31,8 @@ class AskedOperation : public Repeatable {
 Napi::Value askedOperation(const Napi::CallbackInfo& info) {
   const auto said = info[0].As<Napi::Object>();
   Command command{};
-  command.words = octetsOf(said.Get("words"));
-  command.answer = octetsOf(said.Get("answer"));
+  command.words = transport::octetsOf(said.Get("words"));
+  command.answer = transport::octetsOf(said.Get("answer"));
   command.outputBytes = said.Get("outputBytes").As<Napi::Number>().Uint32Value();
   command.verifies = said.Get("verifies").As<Napi::Boolean>();
   const auto streams = said.Get("streams").As<Napi::Array>();

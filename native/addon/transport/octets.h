@@ -1,6 +1,8 @@
 // Requests and answers as src/wire/codec.ts has them: little-endian, without padding.
 #pragma once
 
+#include <napi.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -8,6 +10,12 @@
 namespace transport {
 
 using Octets = std::vector<std::uint8_t>;
+
+// A copy of a Buffer's bytes.
+inline Octets octetsOf(const Napi::Value& value) {
+  const auto buffer = value.As<Napi::Buffer<std::uint8_t>>();
+  return Octets(buffer.Data(), buffer.Data() + buffer.Length());
+}
 
 constexpr std::size_t headBytes = 2 + 8;  // call, session
 

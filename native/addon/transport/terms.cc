@@ -5,20 +5,16 @@ namespace transport {
 
 Terms termsOf(const Napi::Object& said) {
   const auto number = [&](const char* name) { return said.Get(name).As<Napi::Number>(); };
-  const auto octets = [&](const char* name) {
-    const auto buffer = said.Get(name).As<Napi::Buffer<uint8_t>>();
-    return Octets(buffer.Data(), buffer.Data() + buffer.Length());
-  };
   const auto calls = said.Get("calls").As<Napi::Array>();
   auto uses = said.Get("uses").As<Napi::Float64Array>();
   Words words{};
   for (uint32_t i = 0; i < calls.Length(); i++)
     words.calls.push_back(static_cast<uint16_t>(calls.Get(i).As<Napi::Number>().Uint32Value()));
-  words.request = octets("request");
+  words.request = octetsOf(said.Get("request"));
   words.ivAt = number("ivAt").Uint32Value();
   words.ivBytes = number("ivBytes").Uint32Value();
   words.refusesZeroIv = said.Get("refusesZeroIv").As<Napi::Boolean>();
-  words.answer = octets("answer");
+  words.answer = octetsOf(said.Get("answer"));
   words.longestInputBytes = number("longestInputBytes").Uint32Value();
   words.work = *said.Get("work").As<RepeatableHandle>().Data();
   const bool fits = words.calls.size() > 1 && words.request.size() >= headBytes && words.ivBytes <= Repeatable::longestIvBytes &&
