@@ -1,10 +1,9 @@
 import { limits } from '../base/limits.js';
-import { commandNumbers, forms } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName } from '../hsm/commands/index.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import { Writer } from '../wire/bytes.js';
 import { beginFrame, endFrame, HEADER_BYTES } from '../wire/frames.js';
-import { causeShape, deviationList, frameKinds, outcomes, requestId } from '../wire/hsm-frames.js';
+import { writeAnswerHead, writeCommand, writeDone } from './command-frames.js';
 
 /*
  * Commands on data that come again and again in the same words, and what of their frames is the same each time: HSMs answer them
@@ -58,9 +57,7 @@ export function wordsOf(name: DataCommand, handle: number, mechanism: Mechanism)
   const request = { handle, mechanism, input: NOTHING, signature: NOTHING };
   const all = written(
     () => {
-      writer.u16(commandNumbers.get(name)!);
-      causeShape.write(writer, undefined);
-      forms[name].request.write(writer, request);
+      writeCommand(writer, name, request, undefined);
     },
     () => writer.finish(),
   );
@@ -72,14 +69,8 @@ export function bareAnswerOf<N extends DataCommand>(name: N): Buffer {
   return written(
     () => {
       beginFrame(writer);
-      writer.u8(frameKinds.call);
-      requestId.write(writer, 0);
-      deviationList.write(writer, []);
-      writer.u8(outcomes.indexOf('done'));
-      (forms[name].answer.write as (to: Writer, answer: AnswerOf<N>) => void)(
-        writer,
-        dataCommands[name].bareAnswer,
-      );
+      writeAnswerHead(writer, 0, []);
+      writeDone<N>(writer, name, dataCommands[name].bareAnswer);
     },
     () => endFrame(writer),
   );

@@ -3,7 +3,7 @@ import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.
 import { limits } from '../base/limits.js';
 import type { Log } from '../base/log.js';
 import { commandNames, forms, formsHash } from '../hsm/commands/forms.js';
-import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import { HsmUnavailable, NotAdmitted } from '../hsm/unavailable.js';
 import { FrameTooLarge, MalformedFrame, Reader, Writer } from '../wire/bytes.js';
@@ -12,7 +12,6 @@ import {
   beat,
   type ClientSwitches,
   causeShape,
-  deviationList,
   fitting,
   frameKinds,
   type HsmWelcome,
@@ -26,6 +25,7 @@ import {
   writeHsmWelcome,
   writeMembers,
 } from '../wire/hsm-frames.js';
+import { writeAnswerHead, writeDone } from './command-frames.js';
 import { RepeatedCommands } from './repeated-commands.js';
 import type { TlsStream } from './tls-stream.js';
 
@@ -56,11 +56,6 @@ const MOST_DESCRIBED = 20_000;
 const NO_DEVIATIONS: readonly string[] = [];
 
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
-
-function writeDone<N extends CommandName>(writer: Writer, name: N, answer: AnswerOf<N>): void {
-  writer.u8(outcomes.indexOf('done'));
-  (forms[name].answer.write as (writer: Writer, answer: AnswerOf<N>) => void)(writer, answer);
-}
 
 /** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. `closed` is told of its end. */
 export class ServedConnection {
@@ -274,9 +269,7 @@ export class ServedConnection {
     if (cause !== undefined) this.#deviations.delete(cause);
     try {
       beginFrame(answers);
-      answers.u8(frameKinds.call);
-      requestId.write(answers, id);
-      deviationList.write(answers, deviations);
+      writeAnswerHead(answers, id, deviations);
       write(answers);
       return endFrame(answers);
     } catch (error) {

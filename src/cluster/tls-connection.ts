@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { describeError, Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
-import { commandNumbers, forms, formsHash } from '../hsm/commands/forms.js';
+import { forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Held } from '../hsm/leases.js';
@@ -15,7 +15,6 @@ import { beginFrame, endFrame, FrameSplitter, framed, HEADER_BYTES } from '../wi
 import {
   beat,
   type ClientSwitches,
-  causeShape,
   changedHandle,
   deviationList,
   frameKinds,
@@ -30,6 +29,7 @@ import {
   writeHsmHello,
 } from '../wire/hsm-frames.js';
 import { AnsweringAhead } from './answering-ahead.js';
+import { writeCommand, writeRequestHead } from './command-frames.js';
 import { hsmIdOf, isClusterCertificate, type TlsIdentity } from './tls.js';
 import { TlsStream, tlsContext } from './tls-stream.js';
 
@@ -224,11 +224,8 @@ class TlsConnection implements HsmConnection {
     const writer = this.#requests;
     try {
       beginFrame(writer);
-      writer.u8(frameKinds.call);
-      requestId.write(writer, id);
-      writer.u16(commandNumbers.get(name)!);
-      causeShape.write(writer, cause);
-      (forms[name].request.write as (writer: Writer, request: RequestOf<N>) => void)(writer, request);
+      writeRequestHead(writer, id);
+      writeCommand(writer, name, request, cause);
       return endFrame(writer);
     } catch (error) {
       writer.discard();

@@ -1,0 +1,34 @@
+import { commandNumbers, forms } from '../hsm/commands/forms.js';
+import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
+import type { Writer } from '../wire/bytes.js';
+import { causeShape, deviationList, frameKinds, outcomes, requestId } from '../wire/hsm-frames.js';
+
+/* What is in the frames of commands and of their answers, behind their headers. */
+
+export function writeRequestHead(writer: Writer, id: number): void {
+  writer.u8(frameKinds.call);
+  requestId.write(writer, id);
+}
+
+/** Behind the head. */
+export function writeCommand<N extends CommandName>(
+  writer: Writer,
+  name: N,
+  request: RequestOf<N>,
+  cause: string | undefined,
+): void {
+  writer.u16(commandNumbers.get(name)!);
+  causeShape.write(writer, cause);
+  (forms[name].request.write as (to: Writer, request: RequestOf<N>) => void)(writer, request);
+}
+
+/** An outcome follows. */
+export function writeAnswerHead(writer: Writer, id: number, deviations: readonly string[]): void {
+  writeRequestHead(writer, id);
+  deviationList.write(writer, deviations);
+}
+
+export function writeDone<N extends CommandName>(writer: Writer, name: N, answer: AnswerOf<N>): void {
+  writer.u8(outcomes.indexOf('done'));
+  (forms[name].answer.write as (to: Writer, answer: AnswerOf<N>) => void)(writer, answer);
+}
