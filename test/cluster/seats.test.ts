@@ -28,25 +28,34 @@ class Elsewhere implements HsmLink {
   }
 }
 
+/** Seats at HSMs, which become others when `become` says so. */
+function seatsAt(...first: HsmLink[]) {
+  let links: readonly HsmLink[] = first;
+  let changed = (): void => undefined;
+  const seats = new Seats({
+    current: () => links,
+    watch: (callBack) => {
+      changed = callBack;
+      return () => undefined;
+    },
+  });
+  const become = (...others: HsmLink[]): void => {
+    links = others;
+    changed();
+  };
+  return { seats, become };
+}
+
 describe('an HSM that comes', () => {
   it('catches up when the others have what was being written before it took part', async () => {
     const [first, second] = [new Elsewhere('hsm-1'), new Elsewhere('hsm-2')];
-    let links = [first];
-    let changed = (): void => undefined;
-    const seats = new Seats({
-      current: () => links,
-      watch: (callBack) => {
-        changed = callBack;
-        return () => undefined;
-      },
-    });
+    const { seats, become } = seatsAt(first);
     await seats.login('crypto_user', 'password', 'CU');
     const insert = (connection: HsmConnection) =>
       connection.send('insertMaskedObject', { masked: Buffer.alloc(1) });
     const written = seats.sendToAll(insert);
     await turn();
-    links = [first, second];
-    changed();
+    become(first, second);
     for (let turns = 0; turns < 20; turns++) await turn();
     expect(second.sent).to.deep.equal(['login']);
     first.finishWrite();
@@ -66,9 +75,8 @@ describe('an HSM that comes', () => {
 
 describe('an HSM that comes back', () => {
   it('has the others catch up with what only it has heard of', async () => {
-    const links = [new Elsewhere('hsm-1'), new Elsewhere('hsm-2')] as const;
-    const [first, second] = links;
-    const seats = new Seats({ current: () => links, watch: () => () => undefined });
+    const [first, second] = [new Elsewhere('hsm-1'), new Elsewhere('hsm-2')];
+    const { seats } = seatsAt(first, second);
     await seats.login('crypto_user', 'password', 'CU');
     await until(() => seats.up.length === 2);
     expect(first.sent.filter((name) => name === 'synchronize')).to.have.length(1);
@@ -97,7 +105,7 @@ describe('a write to HSMs of this process', () => {
       },
     });
     const links = ['hsm-1', 'hsm-2', 'hsm-3'].map(linkTo);
-    const seats = new Seats({ current: () => links, watch: () => () => undefined });
+    const { seats } = seatsAt(...links);
     await seats.login('crypto_user', 'password', 'CU');
     done.length = 0;
     await seats.sendToAll((connection) => connection.send('insertMaskedObject', { masked: Buffer.alloc(1) }));
@@ -128,18 +136,9 @@ describe('an HSM on which the user has another password', () => {
 
   it('is not told the password that it has refused again and again, which would lock the user there', async () => {
     const [first, second] = [new Elsewhere('hsm-1'), new Refusing('hsm-2')];
-    let links: HsmLink[] = [first];
-    let changed = (): void => undefined;
-    const seats = new Seats({
-      current: () => links,
-      watch: (callBack) => {
-        changed = callBack;
-        return () => undefined;
-      },
-    });
+    const { seats, become } = seatsAt(first);
     await seats.login('crypto_user', 'password', 'CU');
-    links = [first, second];
-    changed();
+    become(first, second);
     const asked = (): number => second.sent.filter((name) => name === 'getUserInfo').length;
     await until(() => asked() === 2);
     expect(second.wrongPasswords).to.equal(1);
@@ -152,18 +151,9 @@ describe('an HSM on which the user has another password', () => {
 
   it('is told another login', async () => {
     const [first, second] = [new Elsewhere('hsm-1'), new Refusing('hsm-2')];
-    let links: HsmLink[] = [first];
-    let changed = (): void => undefined;
-    const seats = new Seats({
-      current: () => links,
-      watch: (callBack) => {
-        changed = callBack;
-        return () => undefined;
-      },
-    });
+    const { seats, become } = seatsAt(first);
     await seats.login('crypto_user', 'password', 'CU');
-    links = [first, second];
-    changed();
+    become(first, second);
     await until(() => second.sent.includes('getUserInfo'));
     second.isRepaired = true;
     await seats.logout();
