@@ -5,7 +5,7 @@ import { native } from './native.js';
 
 /**
  * An operation that the addon can run again and again without JavaScript (native/addon/repeatable.h). One on a key ends when that is
- * destroyed, and then runs no more.
+ * destroyed, or collected because nobody holds it any more, and then runs no more.
  */
 export type Repeatable = object & { readonly repeatable: unique symbol };
 

@@ -55,6 +55,8 @@ describe('a connection that answers frames by itself', () => {
   let changes: Float64Array;
   let reads: Float64Array;
   let end: () => void;
+  /** A repeated operation ends with its key, and a key with the last who holds it. */
+  const hmacKey = importSecretKey(VALUE);
 
   beforeEach(async () => {
     const authority = await TestAuthority.make();
@@ -89,7 +91,7 @@ describe('a connection that answers frames by itself', () => {
     end = stream.answerOperation({
       words: WORDS,
       answer: answered(0, NOTHING),
-      work: repeatableHmac('sha256', importSecretKey(VALUE), 'sign'),
+      work: repeatableHmac('sha256', hmacKey, 'sign'),
       longestInputBytes: 1000,
       uses,
     });
@@ -179,7 +181,7 @@ describe('a connection that answers frames by itself', () => {
     const words = Buffer.from('verify');
     const valid = Buffer.from('right');
     const answer = (id: number): Buffer => framed(Buffer.concat([Buffer.from([CALL]), u32(id), valid]));
-    const work = repeatableHmac('sha256', importSecretKey(VALUE), 'verify');
+    const work = repeatableHmac('sha256', hmacKey, 'verify');
     stream.answerOperation({ words, answer: answer(0), work, longestInputBytes: 1000, uses });
     const data = Buffer.from('a');
     const mac = macOf(data);
@@ -233,7 +235,8 @@ describe('a connection that answers frames by itself', () => {
   it('runs what takes long for who is alone, and leaves it to other threads where several ask', async () => {
     const { pkcs8, spki } = await generateEcKeyPair('P-384');
     const words = Buffer.from('sign');
-    const work = repeatableEcdsa(importPrivateKey(pkcs8), 48, 'sign');
+    const key = importPrivateKey(pkcs8);
+    const work = repeatableEcdsa(key, 48, 'sign');
     stream.answerOperation({ words, answer: answered(0, NOTHING), work, longestInputBytes: 1000, uses });
     const data = Buffer.alloc(48, 9);
     const head = answered(1, NOTHING).length;
@@ -248,5 +251,6 @@ describe('a connection that answers frames by itself', () => {
     peer.write(Buffer.concat([request(2, words, data), request(3, words, data)]));
     await untilGiven(request(2, words, data), request(3, words, data));
     expect(uses[1]).to.equal(1);
+    key.destroy();
   });
 });
