@@ -29,8 +29,8 @@ export function maySee(user: User, object: VisibleObject): boolean {
   );
 }
 
-export function mayChange(user: User, object: HsmObject): boolean {
-  return user.role === 'CU' && object.owner === user.identity;
+export function mayChange(user: User, { owner }: Pick<VisibleObject, 'owner'>): boolean {
+  return user.role === 'CU' && owner === user.identity;
 }
 
 /** Throws CKR_ACTION_PROHIBITED for an object of somebody else, also of another user of the same name (user-identity.ts). */

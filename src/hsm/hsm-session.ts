@@ -1,7 +1,8 @@
 import { limits } from '../base/limits.js';
 import type { CertificateSwitch } from '../objects/certificates.js';
 import type { Allow, Gate } from '../objects/gate.js';
-import type { HsmObject } from '../objects/hsm-object.js';
+import type { HsmObject, VisibleObject } from '../objects/hsm-object.js';
+import type { ObjectKind } from '../objects/kinds.js';
 import { isFoundBy } from '../objects/matching.js';
 import type { Attributes } from '../objects/template-validator.js';
 import { duplicateIdText, idClaim } from '../objects/unique-id.js';
@@ -170,8 +171,7 @@ export class HsmSession {
   }
 
   /** Throws CKR_DEVICE_MEMORY when there are too many keys. */
-  addSessionObject(object: HsmObject): void {
-    const loaded = LoadedObject.of(object);
+  addSessionObject(loaded: LoadedObject): void {
     this.hsm.counts.take(loaded.kind);
     if (loaded.kind !== 'certificate') this.hsm.counts.sessionKeys++;
     this.#sessionObjects.set(loaded);
@@ -211,14 +211,14 @@ export class HsmSession {
     return this.#sessionObjects.delete(handle);
   }
 
-  #maySee({ object, kind }: SeenObject): boolean {
+  #maySee(object: VisibleObject, kind: ObjectKind): boolean {
     return maySee(this.user, object) && (kind !== 'certificate' || this.#showsCertificates);
   }
 
   /** The object, if the user may know of it. */
   visible(handle: number): LoadedObject | undefined {
     const loaded = this.#sessionObjects.get(handle) ?? this.hsm.objects.get(handle);
-    return loaded && this.#maySee(loaded) ? loaded : undefined;
+    return loaded && this.#maySee(loaded.visible, loaded.kind) ? loaded : undefined;
   }
 
   /** The object for C_GetAttributeValue and its like. Throws CKR_OBJECT_HANDLE_INVALID. */
@@ -233,8 +233,8 @@ export class HsmSession {
    * CKR_ACTION_PROHIBITED. */
   changeableObject(handle: number): LoadedObject {
     const loaded = this.object(handle);
-    if (!mayChange(this.user, loaded.object)) {
-      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${nameOf(loaded.object.owner)}`);
+    if (!mayChange(this.user, loaded.visible)) {
+      throw ckr('CKR_ACTION_PROHIBITED', `object ${handle} belongs to ${nameOf(loaded.visible.owner)}`);
     }
     return loaded;
   }
@@ -260,7 +260,7 @@ export class HsmSession {
   find(template: Template, cause: string | undefined): number[] {
     const found: SeenObject[] = [];
     const finds = (seen: SeenObject): boolean =>
-      this.#maySee(seen) && isFoundBy(template, seen.object, seen.kind, !this.gate.refuses);
+      this.#maySee(seen.object, seen.kind) && isFoundBy(template, seen.object, seen.kind, !this.gate.refuses);
     for (const loaded of this.#sessionObjects.values()) if (finds(loaded)) found.push(loaded);
     for (const handle of this.hsm.objects.candidates(template)) {
       if (this.#sessionObjects.has(handle)) continue;

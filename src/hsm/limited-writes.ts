@@ -20,7 +20,7 @@ const always = (): boolean => true;
 const ofTokenObject: Writes<{ readonly handle: number }> = (session, { handle }) => {
   const isAdmin = session.user.role === 'CO';
   const loaded = isAdmin ? session.hsm.objects.get(handle) : session.visible(handle);
-  return loaded !== undefined && isTokenObject(loaded.object);
+  return loaded !== undefined && isTokenObject(loaded.visible);
 };
 
 const toToken = (template: Template): boolean => templateBool(template, CKA.CKA_TOKEN, false);

@@ -10,17 +10,29 @@ import {
   type SecretKey,
 } from '../crypto/index.js';
 import { KEY_TYPE_EDWARDS, type UsableKey } from '../mechanisms/mechanism.js';
-import { type HsmObject, kindOf } from '../objects/hsm-object.js';
+import { type HsmObject, kindOf, type VisibleObject } from '../objects/hsm-object.js';
 import { classOf, keyTypeOf, type ObjectKind } from '../objects/kinds.js';
 import { decodeObject } from '../objects/record.js';
+import { idClaim } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { CKK, CKO } from '../pkcs11/constants.js';
 
-/** An object with its kind looked up, decoded once, when it is first looked at, and its key parsed once, when that is first used. */
+/** A new object of which nobody has looked at everything yet. */
+interface Unfinished {
+  readonly visible: VisibleObject;
+  readonly material: Buffer;
+  finish(): HsmObject;
+}
+
+/** An object with its kind looked up, finished or decoded once, when it is first looked at, and its key parsed once, when that is first
+ * used. */
 export class LoadedObject {
   #object: HsmObject | undefined;
+  #unfinished: Unfinished | undefined;
   /** What it is decoded from when somebody needs it. */
   #record: Buffer | undefined;
+  /** null: none. */
+  #idClaim: string | null | undefined;
   #key: UsableKey | undefined;
   #gone = false;
 
@@ -35,6 +47,12 @@ export class LoadedObject {
     return loaded;
   }
 
+  static unfinished(handle: number, kind: ObjectKind, unfinished: Unfinished): LoadedObject {
+    const loaded = new LoadedObject(handle, kind);
+    loaded.#unfinished = unfinished;
+    return loaded;
+  }
+
   /** @param record its own from now on; cleansed when it has been decoded */
   static ofRecord(record: Buffer, handle: number, kind: ObjectKind): LoadedObject {
     const loaded = new LoadedObject(handle, kind);
@@ -43,7 +61,24 @@ export class LoadedObject {
   }
 
   get object(): HsmObject {
-    return this.#object ?? this.#decode();
+    return this.#object ?? this.#finish() ?? this.#decode();
+  }
+
+  #finish(): HsmObject | undefined {
+    this.#object = this.#unfinished?.finish();
+    this.#unfinished = undefined;
+    return this.#object;
+  }
+
+  /** Without what follows from the key of a new object. */
+  get visible(): VisibleObject {
+    return this.#object ?? this.#unfinished?.visible ?? this.#decode();
+  }
+
+  /** As src/objects/unique-id.ts has it. */
+  get idClaim(): string | undefined {
+    this.#idClaim ??= idClaim(this.visible.attributes) ?? null;
+    return this.#idClaim ?? undefined;
   }
 
   #decode(): HsmObject {
@@ -97,6 +132,6 @@ export class LoadedObject {
     this.#key?.native.destroy();
     this.#key = undefined;
     this.#record?.fill(0);
-    this.#object?.material.fill(0);
+    (this.#object ?? this.#unfinished)?.material.fill(0);
   }
 }

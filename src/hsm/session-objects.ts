@@ -1,5 +1,3 @@
-import type { HsmObject } from '../objects/hsm-object.js';
-import { idClaim } from '../objects/unique-id.js';
 import type { LoadedObject } from './loaded-object.js';
 
 /** The session objects of one connection, by handle, and how many of them have each CKA_ID: programs make thousands of keys. */
@@ -25,17 +23,17 @@ export class SessionObjects {
 
   /** Adds an object, or replaces the one that had its handle. */
   set(loaded: LoadedObject): void {
-    const before = this.#objects.get(loaded.object.handle);
-    if (before !== undefined) this.#countId(before.object, -1);
-    this.#objects.set(loaded.object.handle, loaded);
-    this.#countId(loaded.object, 1);
+    const before = this.#objects.get(loaded.handle);
+    if (before !== undefined) this.#countId(before, -1);
+    this.#objects.set(loaded.handle, loaded);
+    this.#countId(loaded, 1);
   }
 
   /** Removes an object: whether it was there. Its key is not destroyed. */
   delete(handle: number): boolean {
     const loaded = this.#objects.get(handle);
     if (loaded === undefined) return false;
-    this.#countId(loaded.object, -1);
+    this.#countId(loaded, -1);
     return this.#objects.delete(handle);
   }
 
@@ -44,11 +42,10 @@ export class SessionObjects {
     return this.#ids.has(claim);
   }
 
-  #countId({ attributes }: HsmObject, difference: number): void {
-    const claim = idClaim(attributes);
-    if (claim === undefined) return;
-    const count = (this.#ids.get(claim) ?? 0) + difference;
-    if (count > 0) this.#ids.set(claim, count);
-    else this.#ids.delete(claim);
+  #countId({ idClaim }: LoadedObject, difference: number): void {
+    if (idClaim === undefined) return;
+    const count = (this.#ids.get(idClaim) ?? 0) + difference;
+    if (count > 0) this.#ids.set(idClaim, count);
+    else this.#ids.delete(idClaim);
   }
 }

@@ -33,8 +33,11 @@ import type { Attributes } from './template-validator.js';
 
 /** What becomes an object once the HSM gives it a handle and an owner. */
 export interface NewObject {
+  /** Where there is `complete`, without what follows from the material. Others may have them as well. */
   readonly attributes: Attributes;
   readonly material: Buffer;
+  /** All attributes. Nobody ever looks at those of most session keys. */
+  readonly complete?: () => Attributes;
 }
 
 /** "first 3 bytes" of an encrypted zero block, or of SHA-1 (reference section 11.5). */
@@ -114,6 +117,12 @@ export function buildSecretKey(
   setSecretPart(kind, attributes, bytes);
   setHistory(attributes, history);
   return { attributes, material: bytes };
+}
+
+/** A secret key that the HSM has just made; `attributes`, which are not changed, are what its template comes to. */
+export function newSecretKey(kind: ObjectKind, attributes: Attributes, bytes: Buffer): NewObject {
+  const complete = (): Attributes => buildSecretKey(kind, new Map(attributes), bytes, generated).attributes;
+  return { attributes, material: bytes, complete };
 }
 
 export type PairName = 'rsa' | 'ec' | 'mldsa';

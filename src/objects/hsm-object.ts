@@ -32,13 +32,13 @@ export function boolAttribute(object: Pick<VisibleObject, 'attributes'>, type: n
   return object.attributes.get(type)?.[0] === 1;
 }
 
-export function ulongAttribute(object: VisibleObject, type: number): number | undefined {
+export function ulongAttribute(object: Pick<VisibleObject, 'attributes'>, type: number): number | undefined {
   const value = object.attributes.get(type);
   return value && ulongOf(value);
 }
 
 /** An object without a kind cannot come into being; a record that yields one is corrupt. */
-export function kindOf(object: VisibleObject): ObjectKind {
+export function kindOf(object: Pick<VisibleObject, 'handle' | 'attributes'>): ObjectKind {
   const kind = objectKind(
     ulongAttribute(object, CKA.CKA_CLASS) ?? -1,
     ulongAttribute(object, CKA.CKA_KEY_TYPE),

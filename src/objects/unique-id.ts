@@ -10,7 +10,7 @@ import type { Attributes } from './template-validator.js';
  * the cluster" (reference section 7), except the empty one; but both halves of a pair have the same in practice, so unique within
  * one object class [guess]; "need not be unique" for certificates (section 15).
  */
-export function idClaim(attributes: Attributes): string | undefined {
+export function idClaim(attributes: Pick<Attributes, 'get'>): string | undefined {
   const id = attributes.get(CKA.CKA_ID);
   const objectClass = attributes.get(CKA.CKA_CLASS);
   if (id === undefined || id.length === 0 || objectClass === undefined) return undefined;

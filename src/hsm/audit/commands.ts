@@ -157,7 +157,7 @@ export const auditRows: { readonly [N in CommandName]?: AuditRow<RequestOf<N>, A
     before: (session, { handle }) => {
       const loaded = session.visible(handle);
       if (loaded?.kind === 'certificate') return undefined;
-      const isToken = loaded !== undefined && isTokenObject(loaded.object);
+      const isToken = loaded !== undefined && isTokenObject(loaded.visible);
       return aboutKey(isToken ? 'CN_TOMBSTONE_OBJECT' : 'CN_DESTROY_OBJECT', handle);
     },
     lazy: true,

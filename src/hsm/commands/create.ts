@@ -2,14 +2,14 @@ import { andThen, type Eventually, orElse } from '../../base/eventually.js';
 import {
   buildImported,
   buildKeyPair,
-  buildSecretKey,
-  generated,
   type NewObject,
+  newSecretKey,
   type PairName,
 } from '../../objects/build.js';
 import type { Allow } from '../../objects/gate.js';
-import { boolAttribute, isTokenObject, kindOf } from '../../objects/hsm-object.js';
-import { type ObjectKind, objectKind } from '../../objects/kinds.js';
+import { boolAttribute, type HsmObject, isTokenObject, kindOf } from '../../objects/hsm-object.js';
+import { kindRows, type ObjectKind, objectKind } from '../../objects/kinds.js';
+import { LastTemplate } from '../../objects/last-template.js';
 import { kindOfTemplate, validateTemplate } from '../../objects/template-validator.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
@@ -18,6 +18,7 @@ import type { Template } from '../../pkcs11/template.js';
 import { requireOwn } from '../access.js';
 import type { HsmSession } from '../hsm-session.js';
 import { grantedAccess, type KeyAccess } from '../key-access.js';
+import { LoadedObject } from '../loaded-object.js';
 import type { User } from '../user-records.js';
 import type { Command } from './command.js';
 
@@ -38,7 +39,7 @@ export interface Created {
 export function finish(
   session: HsmSession,
   owner: User,
-  { attributes, material }: NewObject,
+  { attributes, material, complete = () => attributes }: NewObject,
   allow: Allow,
   access?: KeyAccess,
 ): Eventually<Created> {
@@ -46,14 +47,18 @@ export function finish(
   return andThen(session.hsm.handles.allocate(), (handle) => {
     if (session.user !== owner) throw ckr('CKR_USER_NOT_LOGGED_IN', `${owner.name} logged out meanwhile`);
     const granted = grantedAccess(session, attributes, access);
-    const object = { handle, version: 1, owner: owner.identity, ...granted, attributes, material };
-    const isKey = kindOf(object) !== 'certificate';
-    const destroyable = boolAttribute(object, CKA.CKA_DESTROYABLE);
-    if (!isTokenObject(object)) {
-      session.addSessionObject(object);
+    const visible = { handle, version: 1, owner: owner.identity, ...granted, attributes };
+    const finished = (): HsmObject => ({ ...visible, attributes: complete(), material });
+    const kind = kindOf(visible);
+    const isKey = kind !== 'certificate';
+    const destroyable = boolAttribute(visible, CKA.CKA_DESTROYABLE);
+    if (!isTokenObject(visible)) {
+      session.addSessionObject(
+        LoadedObject.unfinished(handle, kind, { visible, material, finish: finished }),
+      );
       return { handle, isKey, destroyable };
     }
-    const masked = session.hsm.maskingKey.mask(object);
+    const masked = session.hsm.maskingKey.mask(finished());
     material.fill(0);
     return { handle, masked, isKey, destroyable };
   });
@@ -67,6 +72,9 @@ export function settled<T>(work: Eventually<T>, settle: () => void): Eventually<
   });
 }
 
+/** Of keys that are generated: no template of those has a secret. */
+const lastTemplates = new Map(kindRows.map(({ kind }) => [kind, new LastTemplate()]));
+
 export const generateKey: Command<
   { mechanism: number; template: Template; access?: KeyAccess | undefined },
   Created
@@ -76,8 +84,10 @@ export const generateKey: Command<
     const { keyType, generate } = session.hsm.mechanisms.part(mechanism, 'generateKey');
     const kind = objectKind(CKO.CKO_SECRET_KEY, keyType)!;
     const { allow, settle } = session.gate.allowance(cause);
-    const attributes = validateTemplate('generate', kind, template, allow);
-    const key = buildSecretKey(kind, attributes, generate(template), generated);
+    const attributes = lastTemplates
+      .get(kind)!
+      .attributes(template, allow, (asked) => validateTemplate('generate', kind, template, asked));
+    const key = newSecretKey(kind, attributes, generate(template));
     return settled(finish(session, session.user, key, allow, access), settle);
   },
 };

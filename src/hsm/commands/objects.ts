@@ -1,5 +1,11 @@
 import type { Eventually } from '../../base/eventually.js';
-import { boolAttribute, type HsmObject, isTokenObject, kindOf } from '../../objects/hsm-object.js';
+import {
+  boolAttribute,
+  type HsmObject,
+  isTokenObject,
+  kindOf,
+  type VisibleObject,
+} from '../../objects/hsm-object.js';
 import { type ReadResult, readAttribute } from '../../objects/reading.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
@@ -58,7 +64,7 @@ export const withdrawObject: Command<{ handle: number }, void> = {
   },
 };
 
-function requireDestroyable(object: HsmObject): void {
+function requireDestroyable(object: VisibleObject): void {
   if (!boolAttribute(object, CKA.CKA_DESTROYABLE)) {
     throw ckr('CKR_ACTION_PROHIBITED', `object ${object.handle} has CKA_DESTROYABLE FALSE`);
   }
@@ -68,9 +74,9 @@ function requireDestroyable(object: HsmObject): void {
 export const destroyObject: Command<{ handle: number }, void> = {
   login: 'CU',
   run: (session, { handle }, _cause, write): Eventually<void> => {
-    const { object } = session.changeableObject(handle);
-    if (isTokenObject(object)) return session.hsm.objects.remove(handle, requireDestroyable, write);
-    requireDestroyable(object);
+    const { visible } = session.changeableObject(handle);
+    if (isTokenObject(visible)) return session.hsm.objects.remove(handle, requireDestroyable, write);
+    requireDestroyable(visible);
     session.removeSessionObject(handle);
     return undefined;
   },
@@ -101,6 +107,6 @@ export const findObjects: Command<{ template: Template }, readonly number[]> = {
 export const locateObject: Command<{ handle: number }, { readonly token: boolean }> = {
   login: 'CU',
   run: (session, { handle }) => {
-    return { token: isTokenObject(session.object(handle).object) };
+    return { token: isTokenObject(session.object(handle).visible) };
   },
 };
