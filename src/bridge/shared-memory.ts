@@ -3,6 +3,7 @@ import { addonPart } from '../base/addon.js';
 import { type Eventually, isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import type { Begun, Repeater, RepeatTerms } from '../cryptoki/repeats.js';
+import { sessionWords } from '../cryptoki/search.js';
 import type { SessionSharer } from '../cryptoki/shared-sessions.js';
 import { MalformedFrame } from '../wire/bytes.js';
 import { type CallRow, calls, numberOfCall } from '../wire/calls.js';
@@ -34,6 +35,7 @@ interface DecidedCalls {
   readonly findFinal: number;
   readonly read: number;
   readonly cameAgain: Uint8Array;
+  readonly words: typeof sessionWords;
 }
 
 interface NativePart {
@@ -145,6 +147,7 @@ const transport = new native.Transport(
     findFinal: numberOfCall('C_FindObjectsFinal'),
     read: numberOfCall('C_GetAttributeValue'),
     cameAgain,
+    words: sessionWords,
   },
 );
 

@@ -1,11 +1,16 @@
 import { ckr } from '../pkcs11/ckr.js';
 
-/** A session's memory that what carries its frames sees as well, and answers calls by: numbers, and where they are
- * (native/addon/transport/sessions.h). */
-export const SHARED_WORDS = 16;
-const words = { state: 0, found: 1, given: 2, finds: 3, finals: 4, readLease: 5, handles: 6 } as const;
 const states = { none: 0, shared: 1, own: 2 } as const;
-const MOST_SHARED_HANDLES = SHARED_WORDS - words.handles;
+
+/** A session's memory that what carries its frames sees as well, and answers calls by: how many numbers, where they are, and the state
+ * in which it answers (native/addon/transport/sessions.h). */
+export const sessionWords = {
+  ...{ state: 0, found: 1, given: 2, finds: 3, finals: 4, readLease: 5, handles: 6 },
+  count: 16,
+  shared: states.shared,
+} as const;
+const words = sessionWords;
+const MOST_SHARED_HANDLES = words.count - words.handles;
 
 /** How often C_FindObjects and C_FindObjectsFinal were answered elsewhere. */
 export interface SearchUses {
@@ -13,7 +18,7 @@ export interface SearchUses {
   readonly finals: number;
 }
 
-const NO_WORDS = new Float64Array(SHARED_WORDS);
+const NO_WORDS = new Float64Array(words.count);
 
 /** A session's search: what C_FindObjectsInit has found is what there is to give, whatever becomes of the objects. */
 export class Search {
@@ -66,7 +71,7 @@ export class Search {
 
   /** The memory, for what else may end the search and take from it. */
   get shared(): Float64Array {
-    if (this.#words === NO_WORDS) this.#words = new Float64Array(SHARED_WORDS);
+    if (this.#words === NO_WORDS) this.#words = new Float64Array(words.count);
     return this.#words;
   }
 

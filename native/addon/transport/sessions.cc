@@ -6,29 +6,40 @@ namespace transport {
 
 namespace {
 
-// The words of a session that src/cryptoki/search.ts shares.
-enum Word { State, Found, Given, Finds, Finals, ReadLease, Handles, Words = 16 };
-constexpr double shared = 1;  // there is a search, and all that it has found is in the words
-
-std::uint16_t numberOf(const Napi::Object& said, const char* name) {
-  return static_cast<std::uint16_t>(said.Get(name).As<Napi::Number>().Uint32Value());
+std::uint32_t numberOf(const Napi::Object& said, const char* name) {
+  return said.Get(name).As<Napi::Number>().Uint32Value();
 }
 
-// 0 is none.
-std::uint32_t leaseIn(const double* words) {
-  return words == nullptr ? 0 : static_cast<std::uint32_t>(words[ReadLease]);
+std::uint16_t callOf(const Napi::Object& said, const char* name) {
+  return static_cast<std::uint16_t>(numberOf(said, name));
 }
 
 }  // namespace
 
+Sessions::Places::Places(const Napi::Object& said)
+    : state(numberOf(said, "state")),
+      found(numberOf(said, "found")),
+      given(numberOf(said, "given")),
+      finds(numberOf(said, "finds")),
+      finals(numberOf(said, "finals")),
+      readLease(numberOf(said, "readLease")),
+      handles(numberOf(said, "handles")),
+      count(numberOf(said, "count")),
+      shared(numberOf(said, "shared")) {}
+
 Sessions::Sessions(const Napi::Object& said)
     : reads(said.Get("cameAgain").As<Napi::Uint8Array>()),
-      find_(numberOf(said, "find")),
-      findFinal_(numberOf(said, "findFinal")),
-      read_(numberOf(said, "read")) {}
+      find_(callOf(said, "find")),
+      findFinal_(callOf(said, "findFinal")),
+      read_(callOf(said, "read")),
+      places_(said.Get("words").As<Napi::Object>()) {}
+
+std::uint32_t Sessions::leaseIn(const double* words) const {
+  return words == nullptr ? 0 : static_cast<std::uint32_t>(words[places_.readLease]);
+}
 
 void Sessions::share(std::uint32_t owner, std::uint64_t session, Napi::Float64Array words) {
-  if (words.ElementLength() < Words) throw Napi::RangeError::New(words.Env(), "too few words of a session");
+  if (words.ElementLength() < places_.count) throw Napi::RangeError::New(words.Env(), "too few words of a session");
   sessions_.insert_or_assign({owner, session}, Session{words.Data(), Napi::Persistent(words)});
 }
 
@@ -55,12 +66,12 @@ bool Sessions::take(std::uint32_t owner, const std::uint8_t* request, std::size_
 }
 
 // i64 room, which is negative where only a number is asked for, u64 max; answered with u64 n, u32 n, and n handles.
-bool Sessions::find(double* words, const std::uint8_t* request, std::size_t length, Octets* answer) {
-  if (length != headBytes + 8 + 8 || words[State] != shared) return false;
+bool Sessions::find(double* words, const std::uint8_t* request, std::size_t length, Octets* answer) const {
+  if (length != headBytes + 8 + 8 || words[places_.state] != places_.shared) return false;
   if (static_cast<std::int64_t>(read<std::uint64_t>(request + headBytes)) < 0) return false;
   const auto max = read<std::uint64_t>(request + headBytes + 8);
-  const auto given = static_cast<std::size_t>(words[Given]);
-  const auto end = std::min<std::size_t>(static_cast<std::size_t>(words[Found]), Words - Handles);
+  const auto given = static_cast<std::size_t>(words[places_.given]);
+  const auto end = std::min<std::size_t>(static_cast<std::size_t>(words[places_.found]), places_.count - places_.handles);
   const std::size_t count = given < end ? static_cast<std::size_t>(std::min<std::uint64_t>(max, end - given)) : 0;
   answer->resize(4 + 1 + 8 + 4 + count * 8);
   std::uint8_t* at = write<std::uint32_t>(answer->data(), 0);
@@ -68,16 +79,16 @@ bool Sessions::find(double* words, const std::uint8_t* request, std::size_t leng
   at = write<std::uint64_t>(at, count);
   at = write<std::uint32_t>(at, static_cast<std::uint32_t>(count));
   for (std::size_t i = 0; i < count; i++)
-    at = write<std::uint64_t>(at, static_cast<std::uint64_t>(words[Handles + given + i]));
-  words[Given] += static_cast<double>(count);
-  words[Finds]++;
+    at = write<std::uint64_t>(at, static_cast<std::uint64_t>(words[places_.handles + given + i]));
+  words[places_.given] += static_cast<double>(count);
+  words[places_.finds]++;
   return true;
 }
 
-bool Sessions::findFinal(double* words, std::size_t length, Octets* answer) {
-  if (length != headBytes || words[State] != shared) return false;
-  words[State] = 0;
-  words[Finals]++;
+bool Sessions::findFinal(double* words, std::size_t length, Octets* answer) const {
+  if (length != headBytes || words[places_.state] != places_.shared) return false;
+  words[places_.state] = 0;
+  words[places_.finals]++;
   answer->resize(4 + 1);
   *write<std::uint32_t>(answer->data(), 0) = 0;
   return true;

@@ -5,6 +5,7 @@
 
 #include <napi.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <unordered_map>
 
@@ -16,7 +17,7 @@ namespace transport {
 
 class Sessions {
  public:
-  // said: the calls' numbers on the wire, {find, findFinal, read}, and cameAgain: see Reads
+  // said: the calls' numbers on the wire, {find, findFinal, read}, cameAgain: see Reads, and words: where in a session's words is what
   explicit Sessions(const Napi::Object& said);
 
   void share(std::uint32_t owner, std::uint64_t session, Napi::Float64Array words);
@@ -34,14 +35,24 @@ class Sessions {
     Napi::Reference<Napi::Float64Array> keepsWords;
   };
 
+  // Of src/cryptoki/search.ts.
+  struct Places {
+    explicit Places(const Napi::Object& said);
+    std::size_t state, found, given, finds, finals, readLease, handles, count;
+    double shared;  // the state in which there is a search, and all that it has found is in the words
+  };
+
+  // 0 is none.
+  std::uint32_t leaseIn(const double* words) const;
   // Nothing where the session is not shared.
   double* wordsOf(std::uint32_t owner, const std::uint8_t* request) const;
-  static bool find(double* words, const std::uint8_t* request, std::size_t length, Octets* answer);
-  static bool findFinal(double* words, std::size_t length, Octets* answer);
+  bool find(double* words, const std::uint8_t* request, std::size_t length, Octets* answer) const;
+  bool findFinal(double* words, std::size_t length, Octets* answer) const;
 
   const std::uint16_t find_;
   const std::uint16_t findFinal_;
   const std::uint16_t read_;
+  const Places places_;
   std::unordered_map<Place, Session, HashOfPlace> sessions_;
 };
 
