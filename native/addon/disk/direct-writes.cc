@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../addon-data.h"
+#include "../loop-handle.h"
 
 namespace disk {
 
@@ -48,14 +49,12 @@ class DirectWrites {
     if (syscall(SYS_io_setup, MOST_WRITES, &queue_) != 0) return;
     uv_loop_t* loop;
     napi_get_uv_event_loop(env, &loop);
-    handle_ = new uv_poll_t;
-    uv_poll_init(loop, handle_, descriptor_);
-    handle_->data = this;
+    handle_ = loopHandle<uv_poll_t>(
+        this, [this, loop](uv_poll_t* handle) { uv_poll_init(loop, handle, descriptor_); });
     for (Place& place : places_) free_.push_back(&place);
-    uv_poll_start(handle_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    uv_poll_start(handle_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
       static_cast<DirectWrites*>(handle->data)->onDone();
     });
-    uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
   }
 
   DirectWrites(const DirectWrites&) = delete;
@@ -63,10 +62,7 @@ class DirectWrites {
   ~DirectWrites() {
     // Waits for what is under way: the kernel reads our memory for it.
     if (queue_ != 0) syscall(SYS_io_destroy, queue_);
-    if (handle_ != nullptr) {
-      uv_close(reinterpret_cast<uv_handle_t*>(handle_),
-               [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
-    }
+    handle_.reset();
     if (descriptor_ >= 0) ::close(descriptor_);
   }
 
@@ -90,7 +86,7 @@ class DirectWrites {
     // It may be done, and is told of only from the event loop.
     free_.pop_back();
     place->done = Napi::Persistent(done);
-    if (free_.size() == MOST_WRITES - 1) uv_ref(reinterpret_cast<uv_handle_t*>(handle_));
+    if (free_.size() == MOST_WRITES - 1) uv_ref(baseOf(handle_.get()));
     return true;
   }
 
@@ -115,7 +111,7 @@ class DirectWrites {
     auto* place = reinterpret_cast<Place*>(event.data);
     const Napi::FunctionReference done = std::move(place->done);
     free_.push_back(place);
-    if (free_.size() == MOST_WRITES) uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
+    if (free_.size() == MOST_WRITES) uv_unref(baseOf(handle_.get()));
     done.Call({Napi::Number::New(env_, static_cast<double>(event.res))});
   }
 
@@ -123,7 +119,7 @@ class DirectWrites {
   Napi::AsyncContext context_;
   int descriptor_ = -1;
   aio_context_t queue_ = 0;
-  uv_poll_t* handle_ = nullptr;  // none: this system takes no such writes
+  LoopHandle<uv_poll_t> handle_;  // none: this system takes no such writes
   std::array<Place, MOST_WRITES> places_;
   std::vector<Place*> free_;
 };

@@ -20,17 +20,8 @@ constexpr std::size_t MOST_PLACES = 4;
 
 }  // namespace
 
-Lookout::Lookout(uv_loop_t* loop) : handle_(new uv_idle_t) {
-  uv_idle_init(loop, handle_);
-  // The connections keep the process alive, not this.
-  uv_unref(reinterpret_cast<uv_handle_t*>(handle_));
-  handle_->data = this;
-}
-
-Lookout::~Lookout() {
-  uv_close(reinterpret_cast<uv_handle_t*>(handle_),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_idle_t*>(handle); });
-}
+Lookout::Lookout(uv_loop_t* loop)
+    : handle_(loopHandle<uv_idle_t>(this, [loop](uv_idle_t* handle) { uv_idle_init(loop, handle); })) {}
 
 void Lookout::begin(LookedAt* at) {
   // With a single processor the other end cannot run meanwhile.
@@ -44,13 +35,13 @@ void Lookout::begin(LookedAt* at) {
   if (!givingWay_.isQuick(now)) return;
   drop(at);
   places_.push_back({at, now + LOOK_NS});
-  uv_idle_start(handle_, onTurnOfLoop);
+  uv_idle_start(handle_.get(), onTurnOfLoop);
 }
 
 void Lookout::drop(LookedAt* at) {
   const auto isIt = [at](const Place& place) { return place.at == at; };
   places_.erase(std::remove_if(places_.begin(), places_.end(), isIt), places_.end());
-  if (places_.empty()) uv_idle_stop(handle_);
+  if (places_.empty()) uv_idle_stop(handle_.get());
 }
 
 void Lookout::found(LookedAt* at) {
@@ -89,7 +80,7 @@ void Lookout::dropLate() {
   if (!places_.empty()) return;
   inVain_ = std::min(inVain_ + 1, MOST_IN_VAIN);
   leftOut_ = (1U << inVain_) - 1;
-  uv_idle_stop(handle_);
+  uv_idle_stop(handle_.get());
 }
 
 // While an idle handle is active, the event loop asks for what has come and does not wait for it.

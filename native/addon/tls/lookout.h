@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../loop-handle.h"
 #include "giving-way.h"
 
 namespace tls {
@@ -27,7 +28,6 @@ class LookedAt {
 class Lookout {
  public:
   explicit Lookout(uv_loop_t* loop);
-  ~Lookout();
   Lookout(const Lookout&) = delete;
   Lookout& operator=(const Lookout&) = delete;
 
@@ -88,7 +88,7 @@ class Lookout {
   void drop(LookedAt* at);
   void sendAll();
 
-  uv_idle_t* handle_;
+  LoopHandle<uv_idle_t> handle_;
   GivingWay givingWay_;
   // Who was written to last is last.
   std::vector<Place> places_;

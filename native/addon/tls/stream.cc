@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "../addon-data.h"
+#include "../loop-handle.h"
 #include "context.h"
 
 namespace tls {
@@ -29,8 +30,6 @@ const char* const BROKE = "the connection broke";
 void clearErrors() {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
-
-void closeHandle(uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); }
 
 void addDer(const Napi::Array& chain, X509* certificate) {
   const Napi::Env env = chain.Env();
@@ -71,7 +70,7 @@ Stream::Stream(const Napi::CallbackInfo& info)
   const int failed = uv_poll_init(loop, poll_, descriptor_);
   if (failed != 0 || SSL_set_fd(ssl_.get(), descriptor_) != 1) {
     if (failed != 0) delete poll_;
-    else uv_close(reinterpret_cast<uv_handle_t*>(poll_), closeHandle);
+    else closeHandle(poll_);
     poll_ = nullptr;
     ::close(descriptor_);
     throw Napi::Error::New(env, "the socket cannot be watched");
@@ -90,7 +89,7 @@ Stream::~Stream() {
   line_->stream = nullptr;
   if (poll_ == nullptr) return;
   poll_->data = nullptr;
-  if (!closed_) uv_close(reinterpret_cast<uv_handle_t*>(poll_), closeHandle);
+  if (!closed_) closeHandle(poll_);
   ::close(descriptor_);
 }
 
@@ -329,9 +328,9 @@ void Stream::close(const std::string& why) {
   if (opened_ && !broken_ && outbox_.empty()) SSL_shutdown(ssl_.get());
   ERR_clear_error();
   outbox_.clear();
-  uv_close(reinterpret_cast<uv_handle_t*>(poll_), [](uv_handle_t* handle) {
+  uv_close(baseOf(poll_), [](uv_handle_t* handle) {
     auto* self = static_cast<Stream*>(handle->data);
-    closeHandle(handle);
+    delete reinterpret_cast<uv_poll_t*>(handle);
     if (self != nullptr) self->finish();
   });
   asking_.end();

@@ -30,8 +30,6 @@ constexpr uint64_t WORK_NS = 20'000'000;
 
 Transport::Transport(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
-      loopHandle_(new uv_idle_t),
-      askedHandle_(new uv_async_t),
       addon_(info.Env().GetInstanceData<AddonData>()),
       context_(info.Env(), "cloudhsm-local.transport"),
       inbox_(Napi::Persistent(info[0].As<Napi::Buffer<uint8_t>>())),
@@ -42,25 +40,18 @@ Transport::Transport(const Napi::CallbackInfo& info)
       frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
       spareProcessors_(uv_available_parallelism() - 1),
       sessions_(info[5].As<Napi::Object>()),
-      workers_(spareProcessors_ + 1, frameBytes_, [this] { uv_async_send(askedHandle_); }) {
+      workers_(spareProcessors_ + 1, frameBytes_, [this] { uv_async_send(askedHandle_.get()); }) {
   uv_loop_t* loop;
   napi_get_uv_event_loop(Env(), &loop);
-  uv_idle_init(loop, loopHandle_);
-  // The connections keep the process alive, not this.
-  uv_unref(reinterpret_cast<uv_handle_t*>(loopHandle_));
-  loopHandle_->data = this;
-  uv_async_init(loop, askedHandle_, [](uv_async_t* handle) { static_cast<Transport*>(handle->data)->collect(); });
-  uv_unref(reinterpret_cast<uv_handle_t*>(askedHandle_));
-  askedHandle_->data = this;
+  loopHandle_ = loopHandle<uv_idle_t>(this, [loop](uv_idle_t* handle) { uv_idle_init(loop, handle); });
+  askedHandle_ = loopHandle<uv_async_t>(this, [loop](uv_async_t* handle) {
+    uv_async_init(loop, handle, [](uv_async_t* asked) { static_cast<Transport*>(asked->data)->collect(); });
+  });
 }
 
 Transport::~Transport() {
   workers_.stop();
   for (const Asked& asked : asked_) *asked.question = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(askedHandle_),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_async_t*>(handle); });
-  uv_close(reinterpret_cast<uv_handle_t*>(loopHandle_),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_idle_t*>(handle); });
 }
 
 Napi::Value Transport::open(const Napi::CallbackInfo& info) {
@@ -92,7 +83,7 @@ void Transport::wakeUp(const std::shared_ptr<Entry>& entry) {
   entry->awake = true;
   entry->group.wakeUp();
   awake_.push_back(entry);
-  uv_idle_start(loopHandle_, onTurnOfLoop);
+  uv_idle_start(loopHandle_.get(), onTurnOfLoop);
 }
 
 void Transport::answer(const Napi::CallbackInfo& info) {
@@ -155,7 +146,7 @@ void Transport::work() {
     if (busy_ > 0 && away_.empty() && lastBusy_ + BUSY_NS < now_) setBusy(0);
     putToSleep(now_);
   }
-  if (awake_.empty()) uv_idle_stop(loopHandle_);
+  if (awake_.empty()) uv_idle_stop(loopHandle_.get());
 }
 
 tls::Lookout* Transport::lookout() const { return addon_->lookout.get(); }

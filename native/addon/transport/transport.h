@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "../loop-handle.h"
 #include "../tls/lookout.h"
 #include "group.h"
 #include "repeats.h"
@@ -155,8 +156,8 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void putToSleep(uint64_t now);
   void reply(Entry& entry, unsigned channel, const Napi::Value& answer);
 
-  uv_idle_t* loopHandle_;
-  uv_async_t* askedHandle_;
+  LoopHandle<uv_idle_t> loopHandle_;
+  LoopHandle<uv_async_t> askedHandle_;
   const AddonData* const addon_;
   Napi::AsyncContext context_;
   // While it is open JavaScript can be called cheaply; when it closes, promises and nextTick have their turn.
