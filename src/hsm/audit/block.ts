@@ -4,6 +4,7 @@ import { type HsmResponse, hsmResponses } from '../hsm-responses.js';
 import { type Role, roleRows } from '../roles.js';
 import type { AuditEntry, AuditRecord } from './entry.js';
 import { type LogType, logTypes, type Opcode, opcodes } from './opcodes.js';
+import { TextWriter } from './text-writer.js';
 
 /*
  * Records that were written together, as they are kept (docs/STORAGE.md, "Audit records"): the hash of the block before, then JSON.
@@ -31,12 +32,20 @@ interface Block {
   readonly records: readonly Row[];
 }
 
-/** A `Row`, as JSON.stringify would write it in more than twice the time. */
-function rowText({ timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditEntry): string {
-  const numbers = `${timeUs},${sessionHandle},${opcodes[opcode]},${hsmResponses[response].number},${logTypes[logType]}`;
-  if (user !== undefined) return `[${numbers},${JSON.stringify(user.name)},"${user.role}"]`;
-  return keys === undefined ? `[${numbers}]` : `[${numbers},${keys.secret},${keys.public}]`;
+/** Writes a `Row`: as JSON.stringify would, in a tenth of the time. */
+function writeRow(
+  to: TextWriter,
+  { timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditEntry,
+): void {
+  to.text('[').number(timeUs).text(',').number(sessionHandle);
+  to.text(',').number(opcodes[opcode]).text(',').number(hsmResponses[response].number);
+  to.text(',').number(logTypes[logType]);
+  if (user !== undefined) to.text(`,${JSON.stringify(user.name)},"${user.role}"`);
+  if (keys !== undefined) to.text(',').number(keys.secret).text(',').number(keys.public);
+  to.text(']');
 }
+
+const writer = new TextWriter();
 
 const byNumber = <Name extends string>(numbers: readonly (readonly [Name, number])[]) =>
   new Map(numbers.map(([name, number]) => [number, name]));
@@ -86,12 +95,13 @@ export function encodeBlock(
   rebootCounter: number,
   entries: readonly AuditEntry[],
 ): Buffer {
-  const rows = entries.map(rowText).join();
-  const text = `{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[${rows}]}`;
-  const block = Buffer.allocUnsafe(HASH_BYTES + Buffer.byteLength(text));
-  block.set(previousHash);
-  block.write(text, HASH_BYTES);
-  return block;
+  writer.text(`{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[`);
+  for (const [at, entry] of entries.entries()) {
+    if (at > 0) writer.text(',');
+    writeRow(writer, entry);
+  }
+  writer.text(']}');
+  return Buffer.concat([previousHash, writer.take()]);
 }
 
 function recordsIn(bytes: Buffer): readonly Partial<AuditRecord>[] {

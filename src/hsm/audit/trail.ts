@@ -167,13 +167,16 @@ export class AuditTrail {
   #rotated(next: number): { head: Partial<Head>; changes: Change[] } {
     const begin = next - this.mostRecords;
     if (begin - this.first < ROTATED_AT_A_TIME) return { head: {}, changes: [] };
-    const { at: first, block } = this.#blockWith(begin) ?? {};
-    if (first === undefined || block === undefined) return { head: {}, changes: [] };
     const changes: Change[] = [];
+    let last: Buffer | undefined;
     for (const key of this.store.keys('audit')) {
-      if (sequenceOf(key) >= first) break;
-      changes.push({ table: 'audit', key, value: undefined });
+      if (sequenceOf(key) > begin) break;
+      if (last !== undefined) changes.push({ table: 'audit', key: last, value: undefined });
+      last = key;
     }
+    const block = last && this.store.get('audit', last);
+    if (last === undefined || block === undefined) return { head: {}, changes: [] };
+    const first = sequenceOf(last);
     return { head: { first, firstPrevious: previousHashOf(block).toString('hex') }, changes };
   }
 
