@@ -17,12 +17,10 @@ export function audited<Request, Answer>(
   run: (write: Write) => Eventually<Answer>,
 ): Eventually<Answer> {
   trail.requireRoom();
-  const entry = (one: AuditDetails, response: AuditEntry['response'] = 'SUCCESS'): AuditEntry => ({
-    timeUs: trail.nowUs(),
-    sessionHandle,
-    response,
-    ...one,
-  });
+  const entry = (
+    { opcode, logType, user, keys }: AuditDetails,
+    response: AuditEntry['response'] = 'SUCCESS',
+  ): AuditEntry => ({ timeUs: trail.nowUs(), sessionHandle, response, opcode, logType, user, keys });
   let written = false;
   const write: Write = (changes, about = [details]) =>
     trail

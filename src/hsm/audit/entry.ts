@@ -8,9 +8,9 @@ export interface AuditDetails {
   readonly opcode: Opcode;
   readonly logType: LogType;
   /** The user it was done to. */
-  readonly user?: { readonly name: string; readonly role: Role };
+  readonly user?: { readonly name: string; readonly role: Role } | undefined;
   /** Of a private or secret key, and of a public key: 0 where there is none. */
-  readonly keys?: { readonly secret: number; readonly public: number };
+  readonly keys?: { readonly secret: number; readonly public: number } | undefined;
 }
 
 export interface AuditEntry extends AuditDetails {
