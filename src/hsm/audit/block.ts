@@ -32,17 +32,16 @@ interface Block {
   readonly records: readonly Row[];
 }
 
-/** Writes a `Row`: as JSON.stringify would, in a tenth of the time. */
+/** Writes a `Row`, as JSON.stringify would. */
 function writeRow(
   to: TextWriter,
   { timeUs, sessionHandle, opcode, response, logType, user, keys }: AuditEntry,
 ): void {
-  to.text('[').number(timeUs).text(',').number(sessionHandle);
-  to.text(',').number(opcodes[opcode]).text(',').number(hsmResponses[response].number);
-  to.text(',').number(logTypes[logType]);
+  to.integer('[', timeUs).integer(',', sessionHandle).integer(',', opcodes[opcode]);
+  to.integer(',', hsmResponses[response].number).integer(',', logTypes[logType]);
   if (user !== undefined) to.text(`,${JSON.stringify(user.name)},"${user.role}"`);
-  if (keys !== undefined) to.text(',').number(keys.secret).text(',').number(keys.public);
-  to.text(']');
+  if (keys !== undefined) to.integer(',', keys.secret).integer(',', keys.public);
+  to.mark(']');
 }
 
 const writer = new TextWriter();
@@ -97,7 +96,7 @@ export function encodeBlock(
 ): Buffer {
   writer.text(`{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[`);
   for (const [at, entry] of entries.entries()) {
-    if (at > 0) writer.text(',');
+    if (at > 0) writer.mark(',');
     writeRow(writer, entry);
   }
   writer.text(']}');

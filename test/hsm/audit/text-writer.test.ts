@@ -10,7 +10,7 @@ describe('text that is put together', () => {
     for (let bits = 1; bits <= 53; bits++)
       for (let i = 0; i < 50; i++) numbers.push(Math.floor((number(2 ** 31) / 2 ** 31) * 2 ** bits));
     for (const value of numbers) {
-      expect(writer.number(value).take().toString()).to.equal(JSON.stringify(value));
+      expect(writer.integer(',', value).take().toString()).to.equal(`,${JSON.stringify(value)}`);
     }
   });
 
@@ -20,8 +20,8 @@ describe('text that is put together', () => {
     let expected = '';
     for (let round = 0; round < 30; round++) {
       for (const part of parts) {
-        writer.text(part).number(round);
-        expected += `${part}${round}`;
+        writer.text(part).integer('[', round);
+        expected += `${part}[${round}`;
       }
     }
     expect(writer.take().toString()).to.equal(expected);
