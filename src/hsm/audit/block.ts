@@ -94,13 +94,15 @@ export function encodeBlock(
   rebootCounter: number,
   entries: readonly AuditEntry[],
 ): Buffer {
+  // What is left of a block that was not finished is none of this one.
+  writer.restart();
   writer.text(`{"sequence":${sequence},"rebootCounter":${rebootCounter},"records":[`);
   for (const [at, entry] of entries.entries()) {
     if (at > 0) writer.mark(',');
     writeRow(writer, entry);
   }
   writer.text(']}');
-  return Buffer.concat([previousHash, writer.take()]);
+  return Buffer.concat([previousHash, writer.written()]);
 }
 
 function recordsIn(bytes: Buffer): readonly Partial<AuditRecord>[] {

@@ -62,10 +62,13 @@ export class TextWriter {
     this.#bytes = larger;
   }
 
-  /** What was written since the last time. It is overwritten with the next text. */
-  take(): Buffer {
-    const taken = this.#bytes.subarray(0, this.#length);
+  /** The text so far, which the next one overwrites. */
+  written(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  restart(): this {
     this.#length = 0;
-    return taken;
+    return this;
   }
 }

@@ -10,7 +10,7 @@ describe('text that is put together', () => {
     for (let bits = 1; bits <= 53; bits++)
       for (let i = 0; i < 50; i++) numbers.push(Math.floor((number(2 ** 31) / 2 ** 31) * 2 ** bits));
     for (const value of numbers) {
-      expect(writer.integer(',', value).take().toString()).to.equal(`,${JSON.stringify(value)}`);
+      expect(writer.restart().integer(',', value).written().toString()).to.equal(`,${JSON.stringify(value)}`);
     }
   });
 
@@ -24,7 +24,7 @@ describe('text that is put together', () => {
         expected += `${part}[${round}`;
       }
     }
-    expect(writer.take().toString()).to.equal(expected);
-    expect(writer.text('next').take().toString()).to.equal('next');
+    expect(writer.written().toString()).to.equal(expected);
+    expect(writer.restart().text('next').written().toString()).to.equal('next');
   });
 });
