@@ -149,6 +149,7 @@ static void prepare(const struct options *options)
     if (worker->row->owns_module && bench.threads > 1) fail("this row has one thread");
     worker->number = i;
     worker->index = i / bench.part_count;
+    snprintf(worker->key_name, sizeof worker->key_name, "bench-generate-%u", i);
     worker->session = open_session();
     if (i == 0) login(worker->session);
     worker->row->prepare(worker, first_of(worker));

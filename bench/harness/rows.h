@@ -18,6 +18,8 @@ struct worker {
   bool token;
   /* Among all threads, and among those of the same part of a mix. */
   unsigned number, index;
+  /* Label and id of keys that it generates: an id may be only one key's at a time. */
+  char key_name[32];
   CK_SESSION_HANDLE session;
   CK_OBJECT_HANDLE key, public_key;
   CK_BYTE_PTR input, output;

@@ -89,12 +89,12 @@ static void prepare_nothing(struct worker *worker, const struct worker *first)
 
 static void run_generate(struct worker *worker)
 {
-  CALL(C_DestroyObject, worker->session, generate_aes(worker->session, "bench-generate", false));
+  CALL(C_DestroyObject, worker->session, generate_aes(worker->session, worker->key_name, false));
 }
 
 static void run_generate_token(struct worker *worker)
 {
-  CALL(C_DestroyObject, worker->session, generate_aes(worker->session, "bench-generate", true));
+  CALL(C_DestroyObject, worker->session, generate_aes(worker->session, worker->key_name, true));
 }
 
 static void check_destroyed(struct worker *worker)
@@ -105,15 +105,15 @@ static void check_destroyed(struct worker *worker)
 
 static void verify_generate(struct worker *worker)
 {
-  worker->key = generate_aes(worker->session, "bench-generate", false);
+  worker->key = generate_aes(worker->session, worker->key_name, false);
   CALL(C_DestroyObject, worker->session, worker->key);
   check_destroyed(worker);
 }
 
 static void verify_generate_token(struct worker *worker)
 {
-  worker->key = generate_aes(worker->session, "bench-generate", true);
-  expect(find_key(worker->session, "bench-generate") == worker->key, "the new token key is found");
+  worker->key = generate_aes(worker->session, worker->key_name, true);
+  expect(find_key(worker->session, worker->key_name) == worker->key, "the new token key is found");
   CALL(C_DestroyObject, worker->session, worker->key);
   check_destroyed(worker);
 }
