@@ -1,4 +1,3 @@
-import { Failure } from '../base/errors.js';
 import { andThen, type Eventually, orElse, reasonsOf } from '../base/eventually.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
@@ -13,8 +12,9 @@ import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
 import { type AskedOperation, AskedOperations, type AskedRequest } from './asked-operation.js';
 import { findOnAll } from './finding.js';
-import { AvailabilityCheck, HSMS_WITH_KEY, type KeyAvailability } from './key-availability.js';
+import { AvailabilityCheck, type KeyAvailability } from './key-availability.js';
 import type { HsmLinks } from './links.js';
+import { NewObjects } from './new-objects.js';
 import { isNoObject } from './seat.js';
 import { type SeatOptions, Seats } from './seats.js';
 
@@ -39,15 +39,14 @@ export class ClusterClient {
   readonly #seats: Seats;
   readonly #availability: AvailabilityCheck;
   readonly #asked = new AskedOperations();
+  readonly #newObjects: NewObjects;
   #role: Role = 'CU';
 
-  constructor(
-    links: HsmLinks,
-    private readonly options: ClientOptions = {},
-  ) {
+  constructor(links: HsmLinks, options: ClientOptions = {}) {
     if (links.current().length === 0) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
     this.#seats = new Seats(links, options);
     this.#availability = new AvailabilityCheck(this.#seats, options.keyAvailability);
+    this.#newObjects = new NewObjects(this.#seats, this.#availability, options.minimumNodes);
     this.#seats.onChanged = () => this.#asked.recall();
   }
 
@@ -129,7 +128,7 @@ export class ClusterClient {
   /** The handle of the new key. */
   generateKey(mechanism: number, template: Template, cause?: string, access?: KeyAccess): Eventually<number> {
     return andThen(this.#seats.send('generateKey', { mechanism, template, access }, cause), (created) =>
-      this.#settle([created], cause),
+      this.#newObjects.settle([created], cause),
     );
   }
 
@@ -143,7 +142,7 @@ export class ClusterClient {
     const request = { mechanism, publicTemplate, privateTemplate, access };
     const pair = this.#seats.send('generateKeyPair', request, cause);
     return andThen(pair, ({ publicKey, privateKey }) =>
-      andThen(this.#settle([publicKey, privateKey], cause), () => ({
+      andThen(this.#newObjects.settle([publicKey, privateKey], cause), () => ({
         publicKey: publicKey.handle,
         privateKey: privateKey.handle,
       })),
@@ -154,26 +153,28 @@ export class ClusterClient {
   deriveKey(handle: number, mechanism: Mechanism, template: Template, cause?: string): Eventually<number> {
     const request = { handle, mechanism, template };
     return andThen(this.requireAvailable(handle, cause), () =>
-      andThen(this.#seats.send('deriveKey', request, cause), (created) => this.#settle([created], cause)),
+      andThen(this.#seats.send('deriveKey', request, cause), (created) =>
+        this.#newObjects.settle([created], cause),
+      ),
     );
   }
 
   createObject(template: Template, cause?: string): Eventually<number> {
     return andThen(this.#seats.send('createObject', { template }, cause), (created) =>
-      this.#settle([created], cause),
+      this.#newObjects.settle([created], cause),
     );
   }
 
   /** A masked object of one's own again, under a new handle: that handle. */
   copyMaskedObject(masked: Buffer, cause?: string): Eventually<number> {
     return andThen(this.#seats.send('copyMaskedObject', { masked }, cause), (created) =>
-      this.#settle([created], cause),
+      this.#newObjects.settle([created], cause),
     );
   }
 
   copyObject(handle: number, template: Template, cause?: string): Eventually<number> {
     return andThen(this.#seats.send('copyObject', { handle, template }, cause), (created) =>
-      this.#settle([created], cause),
+      this.#newObjects.settle([created], cause),
     );
   }
 
@@ -199,7 +200,7 @@ export class ClusterClient {
     return andThen(unwrapped, (created) => {
       const token = created.masked !== undefined;
       accept(token);
-      return andThen(this.#settle([created], cause), (handle) => ({ handle, token }));
+      return andThen(this.#newObjects.settle([created], cause), (handle) => ({ handle, token }));
     });
   }
 
@@ -230,7 +231,7 @@ export class ClusterClient {
         onOne(connection),
         (promoted) =>
           promoted &&
-          andThen(this.#settle([promoted]), () => {
+          andThen(this.#newObjects.settle([promoted]), () => {
             this.#seats.sessionKeys.forget(handle);
             return connection.send('endSessionObject', { handle });
           }),
@@ -245,84 +246,6 @@ export class ClusterClient {
 
   unshareKey(handle: number, user: string): Promise<void> {
     return this.#onAll((connection) => connection.send('unshareKey', { handle, user }));
-  }
-
-  /** Brings new token objects to every HSM, or, if one of them refuses or too few take them, to none. Answers the first
-   * one's handle. */
-  #settle(created: readonly [Created, ...Created[]], cause?: string): Eventually<number> {
-    const [{ handle }] = created;
-    let isToken = false;
-    for (const one of created) {
-      if (one.masked !== undefined) isToken = true;
-      else if (this.#seats.spreads) this.#seats.sessionKeys.note(one.handle, one.destroyable);
-    }
-    return isToken ? this.#insertOrGiveUp(created, cause).then(() => handle) : handle;
-  }
-
-  async #insertOrGiveUp(created: readonly Created[], cause: string | undefined): Promise<void> {
-    const key = created.find(({ masked, isKey }) => masked !== undefined && isKey);
-    try {
-      // "Creation also fails when fewer than two HSMs take the key" (reference 14.1).
-      const refuseKey = (): void => {
-        if (key !== undefined) this.#availability.refuse(key.handle, cause);
-      };
-      const wanted = Math.max(this.#minimumNodes, key === undefined ? 1 : this.#availability.wanted);
-      if (this.#seats.writable.length < wanted) await this.#seats.whenCome();
-      // With none at all it waits for those that come.
-      const known = this.#seats.writable.length;
-      const tooFew = known > 0 && known < HSMS_WITH_KEY;
-      if (tooFew) refuseKey();
-      const taken = await this.#insert(created, wanted);
-      if (taken < HSMS_WITH_KEY && !tooFew) refuseKey();
-      if (taken >= HSMS_WITH_KEY)
-        for (const { handle, masked } of created) if (masked !== undefined) this.#availability.note(handle);
-    } catch (error) {
-      await this.#giveUp(created);
-      throw error;
-    }
-  }
-
-  get #minimumNodes(): number {
-    return this.options.minimumNodes ?? 1;
-  }
-
-  /** The number of HSMs that took it: fewer than are wanted only where no more can be had. */
-  async #insert(created: readonly Created[], wanted: number): Promise<number> {
-    const all = created.flatMap(({ masked }) => (masked === undefined ? [] : [masked]));
-    const insert = () => this.#seats.sendToAll((connection) => insertedBy(connection, all));
-    let results = await insert();
-    // All of them were lost: the next ones take it. Inserting it twice changes nothing.
-    while (reasonsOf(results).filter(isLoss).length === results.length) results = await insert();
-    // One left meanwhile, and another one may have come.
-    if (results.length - reasonsOf(results).length < wanted) {
-      await this.#seats.whenCome();
-      if (this.#seats.writable.length >= wanted) results = await insert();
-    }
-    const failures = reasonsOf(results);
-    const refused = failures.find((reason) => !isLoss(reason));
-    const taken = results.length - failures.length;
-    if (refused === undefined && taken >= this.#minimumNodes) return taken;
-    if (refused instanceof Failure) throw refused;
-    const text = `${taken} HSMs took the new object, and ${this.#minimumNodes} must`;
-    throw ckr('CKR_FUNCTION_FAILED', text, refused ?? failures[0]);
-  }
-
-  /** No half without the other: takes back what was made. Whoever took a token object and is lost now learns of its end by the
-   * tombstone of the others. */
-  async #giveUp(created: readonly Created[]): Promise<void> {
-    const tokenObjects = created.filter(({ masked }) => masked !== undefined);
-    const onAll = this.#seats.sendToAll(async (connection) => {
-      await Promise.allSettled(
-        tokenObjects.map(async ({ handle }) => connection.send('withdrawObject', { handle })),
-      );
-    });
-    const atHome = created
-      .filter(({ masked }) => masked === undefined)
-      .map(async ({ handle }) => {
-        this.#seats.sessionKeys.forget(handle);
-        await (await this.#seats.home()).send('endSessionObject', { handle });
-      });
-    await Promise.allSettled([onAll, ...atHome]);
   }
 
   /** Removes an object from every HSM that has it; `accept` as for `setAttributes`. Who destroys a session key need not wait for an
@@ -389,10 +312,4 @@ export class ClusterClient {
   close(): void {
     this.#seats.close();
   }
-}
-
-/** Inserts masked objects, all at once. */
-function insertedBy(connection: HsmConnection, all: readonly Buffer[]): Eventually<unknown> {
-  const insert = (masked: Buffer) => connection.send('insertMaskedObject', { masked });
-  return all.length === 1 ? insert(all[0]!) : Promise.all(all.map(async (masked) => insert(masked)));
 }
