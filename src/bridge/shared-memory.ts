@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { addonPart } from '../base/addon.js';
 import { type Eventually, isPromise } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
+import type { KeyCarrier, MadeKeys, MakeTerms } from '../cryptoki/repeated-keys.js';
 import type { Begun, Repeater, RepeatTerms } from '../cryptoki/repeats.js';
 import { sessionWords } from '../cryptoki/search.js';
 import type { SessionSharer } from '../cryptoki/shared-sessions.js';
@@ -21,6 +22,9 @@ interface NativeTransport {
   endRepeat(repeat: number): Begun | undefined;
   share(owner: number, session: number, words: Float64Array): void;
   unshare(owner: number, session: number): void;
+  makeKeys(terms: MakeTerms & { readonly owner: number }): number;
+  collectKeys(keys: number): MadeKeys | undefined;
+  endKeys(keys: number): void;
   settle(): void;
   operationsOfThreads(): number;
   operationsAsked(): number;
@@ -152,7 +156,7 @@ const transport = new native.Transport(
 );
 
 /** Answers frames of an application by itself: those in memory, and others that `repeated` is asked about. */
-export const carrierOf = (owner: number): Repeater & SessionSharer => ({
+export const carrierOf = (owner: number): Repeater & SessionSharer & KeyCarrier => ({
   longestIvBytes: native.longestIvBytes,
   settle: () => transport.settle(),
   start: (terms, whenEnded) => {
@@ -163,6 +167,10 @@ export const carrierOf = (owner: number): Repeater & SessionSharer => ({
       repeats.delete(repeat);
       return transport.endRepeat(repeat);
     };
+  },
+  makeKeys: (terms) => {
+    const keys = transport.makeKeys({ ...terms, owner });
+    return { collect: () => transport.collectKeys(keys), end: () => transport.endKeys(keys) };
   },
   share: (session, words) => {
     transport.share(owner, session, words);

@@ -10,6 +10,7 @@ import { isLoss } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
+import { AllAskedKeys, type AskedKeys } from './asked-keys.js';
 import { type AskedOperation, AskedOperations, type AskedRequest } from './asked-operation.js';
 import { findOnAll } from './finding.js';
 import { AvailabilityCheck, type KeyAvailability } from './key-availability.js';
@@ -39,6 +40,7 @@ export class ClusterClient {
   readonly #seats: Seats;
   readonly #availability: AvailabilityCheck;
   readonly #asked = new AskedOperations();
+  readonly #askedKeys: AllAskedKeys;
   readonly #newObjects: NewObjects;
   #role: Role = 'CU';
 
@@ -46,8 +48,12 @@ export class ClusterClient {
     if (links.current().length === 0) throw ckr('CKR_TOKEN_NOT_PRESENT', 'the cluster has no HSM');
     this.#seats = new Seats(links, options);
     this.#availability = new AvailabilityCheck(this.#seats, options.keyAvailability);
+    this.#askedKeys = new AllAskedKeys(this.#seats);
     this.#newObjects = new NewObjects(this.#seats, this.#availability, options.minimumNodes);
-    this.#seats.onChanged = () => this.#asked.recall();
+    this.#seats.onChanged = () => {
+      this.#asked.recall();
+      this.#askedKeys.recall();
+    };
   }
 
   /** Ids of the HSMs that the client relies on at the moment. */
@@ -99,6 +105,11 @@ export class ClusterClient {
   askAgain(request: AskedRequest): AskedOperation | undefined {
     if (!this.#seats.spreads || !this.#availability.isKnown(request.handle)) return undefined;
     return this.#asked.begin(this.#seats.doing(request.use, request), request);
+  }
+
+  /** Has the home make more session keys like one that it has just made, without JavaScript. */
+  makeAgain(request: RequestOf<'generateKey'>, cause: string, made: number): AskedKeys | undefined {
+    return this.#seats.spreads ? this.#askedKeys.begin(request, cause, made) : undefined;
   }
 
   /** Has what was just read answered again without a command, if the HSM allows that. */

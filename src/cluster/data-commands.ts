@@ -1,9 +1,6 @@
-import { limits } from '../base/limits.js';
 import type { AnswerOf, CommandName } from '../hsm/commands/index.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
-import { Writer } from '../wire/bytes.js';
-import { beginFrame, endFrame, HEADER_BYTES } from '../wire/frames.js';
-import { writeAnswerHead, writeCommand, writeDone } from './command-frames.js';
+import { answerBytes, commandBytes } from './command-frames.js';
 
 /*
  * Commands on data that come again and again in the same words, and what of their frames is the same each time: HSMs answer them
@@ -39,39 +36,13 @@ export const dataCommands: { readonly [N in DataCommand]: DataRow<N> } = {
 
 export const isDataCommand = (name: CommandName): name is DataCommand => name in dataCommands;
 
-const writer = new Writer(1024, limits.hsmFrameBytes + HEADER_BYTES);
-
-/** A copy of what `write` writes. */
-function written(write: () => void, end: () => Buffer): Buffer {
-  try {
-    write();
-    return Buffer.from(end());
-  } catch (error) {
-    writer.discard();
-    throw error;
-  }
-}
-
 /** What a command's frame has behind the id and in front of the data. */
 export function wordsOf(name: DataCommand, handle: number, mechanism: Mechanism): Buffer {
   const request = { handle, mechanism, input: NOTHING, signature: NOTHING };
-  const all = written(
-    () => {
-      writeCommand(writer, name, request, undefined);
-    },
-    () => writer.finish(),
-  );
+  const all = commandBytes(name, request);
   return all.subarray(0, all.length - dataCommands[name].behindBytes(request));
 }
 
 /** The frame, behind its header, that answers a command so; of no request yet. */
-export function bareAnswerOf<N extends DataCommand>(name: N): Buffer {
-  return written(
-    () => {
-      beginFrame(writer);
-      writeAnswerHead(writer, 0, []);
-      writeDone<N>(writer, name, dataCommands[name].bareAnswer);
-    },
-    () => endFrame(writer),
-  );
-}
+export const bareAnswerOf = <N extends DataCommand>(name: N): Buffer =>
+  answerBytes<N>(name, dataCommands[name].bareAnswer);

@@ -1,10 +1,11 @@
 import { describeError } from '../base/errors.js';
+import type { Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { CommandName } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import { isBusy, isLoss } from '../hsm/unavailable.js';
 
-/** Whoever destroys one more waits for the HSM. */
+/** Whoever destroys one more waits for the HSM; in the addon (native/addon/transport/making.h) as well. */
 export const MOST_LEAVING = 64;
 
 interface NamesKeys {
@@ -68,10 +69,14 @@ export class SessionKeys {
     return this.#keys.get(handle) === true && !this.#asksFirst && this.#leaving.size < MOST_LEAVING;
   }
 
-  /** Destroys a key that may leave. */
-  leave(home: HsmConnection, handle: number): void {
+  /** Destroys a key that may leave; `asked`: the HSM has been told to. */
+  leave(
+    home: HsmConnection,
+    handle: number,
+    asked: () => Eventually<void> = () => home.send('destroyObject', { handle }),
+  ): void {
     this.#keys.delete(handle);
-    this.#leaving.set(handle, this.#destroy(home, handle));
+    this.#leaving.set(handle, this.#destroy(home, handle, asked));
   }
 
   /** What a command that would find a key which leaves has to wait for: an HSM that has just been slow does not keep the order. */
@@ -92,11 +97,11 @@ export class SessionKeys {
     this.#leaving.clear();
   }
 
-  async #destroy(home: HsmConnection, handle: number): Promise<void> {
-    let refusal = await refusalOf(home, 'destroyObject', handle);
+  async #destroy(home: HsmConnection, handle: number, asked: () => Eventually<void>): Promise<void> {
+    let refusal = await refusalOf(asked);
     if (refusal !== undefined && !isLoss(refusal)) this.#asksFirst = true;
     for (let tries = 1; isBusy(refusal) && this.#leaving.has(handle) && (await this.again(tries)); tries++)
-      refusal = await refusalOf(home, 'destroyObject', handle);
+      refusal = await refusalOf(() => home.send('destroyObject', { handle }));
     if (refusal === undefined || !this.#leaving.has(handle)) {
       this.#leaving.delete(handle);
       return;
@@ -104,7 +109,7 @@ export class SessionKeys {
     if (!isLoss(refusal)) {
       const text = `session key ${handle} is ended, as it was not destroyed: ${describeError(refusal)}`;
       this.log.warn({ hsm: home.hsmId }, text);
-      refusal = await refusalOf(home, 'endSessionObject', handle);
+      refusal = await refusalOf(() => home.send('endSessionObject', { handle }));
       this.#leaving.delete(handle);
     }
     if (isLoss(refusal)) this.#endWith(home, refusal);
@@ -121,13 +126,9 @@ export class SessionKeys {
 }
 
 /** What the HSM answers if it does not do it. */
-async function refusalOf(
-  home: HsmConnection,
-  name: 'destroyObject' | 'endSessionObject',
-  handle: number,
-): Promise<unknown> {
+async function refusalOf(asked: () => Eventually<void>): Promise<unknown> {
   try {
-    await home.send(name, { handle });
+    await asked();
     return undefined;
   } catch (error) {
     return error;

@@ -5,7 +5,7 @@ import { limits } from '../base/limits.js';
 import { forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
-import type { Held } from '../hsm/leases.js';
+import type { Held, KeyMaker } from '../hsm/leases.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import { deviations } from '../objects/deviations.js';
 import type { DeviationListener } from '../objects/gate.js';
@@ -30,6 +30,7 @@ import {
 } from '../wire/hsm-frames.js';
 import { AnsweringAhead } from './answering-ahead.js';
 import { writeCommand, writeRequestHead } from './command-frames.js';
+import { AnticipatedKeys, keyCommands } from './key-commands.js';
 import { hsmIdOf, isClusterCertificate, type TlsIdentity } from './tls.js';
 import { TlsStream, tlsContext } from './tls-stream.js';
 
@@ -79,6 +80,9 @@ class TlsConnection implements HsmConnection {
   readonly #requests = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
   readonly #timer: NodeJS.Timeout;
   readonly #heard = { atMs: performance.now() };
+  readonly #anticipated = new AnticipatedKeys((handle) => this.send('endSessionObject', { handle }));
+  /** What the HSM has allowed for the last key that it has generated. */
+  #keyDeviations: readonly string[] = [];
   #nextId = 1;
   #greeted: ((hsmId: string) => void) | undefined;
   #lost: HsmUnavailable | undefined;
@@ -172,10 +176,8 @@ class TlsConnection implements HsmConnection {
     const outcome = outcomes[reader.u8()];
     if (outcome === 'done') {
       const answer = readRest<unknown>(forms[pending.name].answer, reader);
-      for (const deviation of allowed) {
-        if (pending.cause !== undefined && deviation in deviations)
-          this.options.allowed?.(deviation as keyof typeof deviations, pending.cause);
-      }
+      this.#allow(allowed, pending.cause);
+      if (pending.name === 'generateKey') this.#keyDeviations = allowed;
       this.#pending.delete(id);
       pending.resolve(answer);
     } else if (outcome === 'refused') {
@@ -189,6 +191,12 @@ class TlsConnection implements HsmConnection {
     } else throw new MalformedFrame('an outcome that is none');
   }
 
+  #allow(allowed: readonly string[], cause: string | undefined, times = 1): void {
+    if (cause === undefined || times === 0) return;
+    for (const deviation of allowed)
+      if (deviation in deviations) this.options.allowed?.(deviation as keyof typeof deviations, cause, times);
+  }
+
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
     return this.#ahead.send(name, request, cause);
   }
@@ -198,11 +206,42 @@ class TlsConnection implements HsmConnection {
     return release && { carrier: this.stream, release };
   }
 
+  askForKeys(
+    request: RequestOf<'generateKey'>,
+    cause: string,
+    onStayed: (handle: number, answered: () => Promise<void>) => void,
+  ): KeyMaker {
+    const deviations = this.#keyDeviations;
+    const commands = keyCommands(request, cause, deviations);
+    const destroyed = (id: number) => this.#expect(id, 'destroyObject', undefined);
+    const onOther = (id: number, handle: number | undefined): void => {
+      if (handle !== undefined) onStayed(handle, () => destroyed(id));
+      else this.#anticipated.add(commands.make.words, this.#expect(id, 'generateKey', cause));
+    };
+    return {
+      maker: this.stream.askedKeys({ ...commands, onOther }),
+      made: (times) => this.#allow(deviations, cause, times),
+      destroyed,
+    };
+  }
+
+  #expect<N extends CommandName>(id: number, name: N, cause: string | undefined): Promise<AnswerOf<N>> {
+    return new Promise<AnswerOf<N>>((resolve, reject) => {
+      if (this.#lost !== undefined) throw this.#lost;
+      if (this.#pending.size === 0) this.#heard.atMs = performance.now();
+      this.#pending.set(id, { name, cause, resolve: resolve as (answer: unknown) => void, reject });
+    });
+  }
+
   #ask<N extends CommandName>(
     name: N,
     request: RequestOf<N>,
     cause: string | undefined,
   ): Promise<AnswerOf<N>> {
+    if (name === 'generateKey') {
+      const anticipated = this.#anticipated.take(request as RequestOf<'generateKey'>, cause);
+      if (anticipated !== undefined) return anticipated as Promise<AnswerOf<N>>;
+    }
     return new Promise<AnswerOf<N>>((resolve, reject) => {
       if (this.#lost !== undefined) throw this.#lost;
       const id = this.#nextId;

@@ -54,6 +54,24 @@ export interface AskedTerms {
   readonly verifies: boolean;
 }
 
+/** A command that an HSM is given in words that it was given before; behind them, and in the answer, is a handle that is another one
+ * each time. */
+export interface KeyCommand {
+  /** As in RepeatedOperation. */
+  readonly words: Buffer;
+  readonly answer: Buffer;
+  readonly outputAt: number;
+  readonly outputBytes: number;
+}
+
+/** Session keys that an HSM makes and destroys without JavaScript (native/addon/tls/asked-keys.cc). */
+export interface AskedKeyTerms {
+  readonly make: KeyCommand;
+  readonly destroy: KeyCommand;
+  /** A request to make a key, or to destroy this one, is answered in another way: the answer comes next. */
+  onOther(id: number, handle: number | undefined): void;
+}
+
 interface NativePart {
   readonly Context: new (
     server: boolean,
@@ -73,6 +91,7 @@ interface NativePart {
     onClose: (why?: string) => void,
   ) => NativeStream;
   askedOperation(terms: AskedTerms & { readonly streams: readonly NativeStream[] }): Repeatable;
+  askedKeys(terms: AskedKeyTerms & { readonly stream: NativeStream }): object;
 }
 
 const native = addonPart<NativePart>('tls');
@@ -216,6 +235,11 @@ export class TlsStream implements CountsBytes {
   /** An operation that one of these connections is asked for at a time. */
   static askedOperation(streams: readonly TlsStream[], terms: AskedTerms): Repeatable {
     return native.askedOperation({ ...terms, streams: streams.map((stream) => stream.#native) });
+  }
+
+  /** What asks for session keys at the other end of this connection. */
+  askedKeys(terms: AskedKeyTerms): object {
+    return native.askedKeys({ ...terms, stream: this.#native });
   }
 
   /** What has arrived already is received all the same. */

@@ -5,6 +5,7 @@ import { ckr } from '../pkcs11/ckr.js';
 import type { Library } from './library.js';
 import type { LibraryLog } from './library-log.js';
 import type { Client } from './readiness.js';
+import type { RepeatedKeys } from './repeated-keys.js';
 import type { Repeats } from './repeats.js';
 import { Session } from './session.js';
 import type { SharedSessions } from './shared-sessions.js';
@@ -24,6 +25,7 @@ export class Application {
   /** Where what carries its frames can answer them. */
   repeats: Repeats | undefined;
   shared: SharedSessions | undefined;
+  keys: RepeatedKeys | undefined;
   readonly slots: readonly Slot[];
   readonly log: LibraryLog;
 

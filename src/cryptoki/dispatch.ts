@@ -2,7 +2,7 @@ import { describeError } from '../base/errors.js';
 import { andThen, type Eventually, isPromise, orElse } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import { CKR, ckr, ckrOf } from '../pkcs11/ckr.js';
-import type { AnyInput, AnyOutput, CallInput } from '../wire/arguments.js';
+import type { AnyInput, AnyOutput, CallInput, CallOutput } from '../wire/arguments.js';
 import { FrameTooLarge } from '../wire/bytes.js';
 import { type CallRow, calls } from '../wire/calls.js';
 import { readRequest, writeAnswer } from '../wire/codec.js';
@@ -20,6 +20,7 @@ import { slotCalls } from './calls/slots.js';
 import { wrappingCalls } from './calls/wrapping.js';
 import type { Handlers } from './handler.js';
 import { MAIN_THREAD } from './library-log.js';
+import { type KeyCarrier, RepeatedKeys } from './repeated-keys.js';
 import { type Repeater, Repeats, repeatSteps } from './repeats.js';
 import type { Session } from './session.js';
 import { type SessionSharer, SharedSessions } from './shared-sessions.js';
@@ -57,6 +58,9 @@ function doneOf({ name }: CallRow): Done | undefined {
   const step = repeatSteps.get(name);
   if (step !== undefined)
     return ({ repeats }, session, _input, frame, output) => repeats?.done(step, session, frame, output);
+  if (name === 'C_GenerateKey')
+    return ({ keys }, session, input, frame, output) =>
+      keys?.done(session, input as CallInput<typeof name>, frame, output as CallOutput<typeof name>);
   if (name !== 'C_GetAttributeValue') return undefined;
   return ({ shared }, session, input, frame, output) =>
     shared?.wasRead(session, input as CallInput<typeof name>, frame, output!);
@@ -80,7 +84,7 @@ const routes: ReadonlyMap<CallRow, Route> = new Map(
       handler: handlers[call.name as keyof Handlers] as AnyHandler | undefined,
       hasSession: call.arguments[0]?.kind === 'session',
       done: doneOf(call),
-      isLong: repeatSteps.get(call.name)?.step === 'run',
+      isLong: call.name === 'C_GenerateKey' || repeatSteps.get(call.name)?.step === 'run',
       count: 0,
       failures: 0,
     },
@@ -96,7 +100,11 @@ export function callCounts(): { call: string; count: number; failures: number }[
 }
 
 /** Lets what carries an application's frames answer them, where it may. */
-export function answerThrough(carrier: Repeater & SessionSharer, application: Application, log: Log): void {
+export function answerThrough(
+  carrier: Repeater & SessionSharer & KeyCarrier,
+  application: Application,
+  log: Log,
+): void {
   const count = (call: CallRow, times: number): void => {
     routes.get(call)!.count += times;
   };
@@ -106,6 +114,7 @@ export function answerThrough(carrier: Repeater & SessionSharer, application: Ap
     count,
   );
   application.shared ??= new SharedSessions(carrier, count);
+  application.keys ??= new RepeatedKeys(carrier, count);
 }
 
 /** The outputs that go along with a failure, if any. */
@@ -175,6 +184,7 @@ export function dispatch(
   log: Log,
   thread: number,
 ): Eventually<Buffer> {
+  application.keys?.collect();
   const { call, input } = readRequest(frame);
   const answer = orElse<Buffer>(
     () => andThen(run(application, call, input, frame), (output) => writeAnswer(call, CKR.CKR_OK, output)),

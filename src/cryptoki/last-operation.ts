@@ -30,7 +30,7 @@ export class LastOperation {
     init: Buffer,
     iv: Span,
     output: AnyOutput | undefined,
-    operation: ActiveOperation<OperationKind>,
+    operation: ActiveOperation<OperationKind> | undefined,
   ): void {
     this.#times = this.#isSame(init, iv) ? this.#times + 1 : 1;
     // A copy: frames share memory with others.

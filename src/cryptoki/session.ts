@@ -29,6 +29,8 @@ export class Session {
     encrypt: new LastOperation(),
     decrypt: new LastOperation(),
   };
+  /** What makes session keys again (repeated-keys.ts). */
+  readonly lastGenerated = new LastOperation();
   /** The IV that the HSM has made for the encryption that is about to be begun. */
   madeIv: Buffer | undefined;
   readonly #objects = new Set<number>();
@@ -106,6 +108,7 @@ export class Session {
 
   #endAll(): void {
     for (const { stop } of Object.values(this.lastOperations)) stop?.();
+    this.lastGenerated.stop?.();
     for (const kind of Object.keys(this.#operations) as OperationKind[]) this.end(kind);
     this.search.end();
   }
@@ -124,6 +127,11 @@ export class Session {
     return this.#destroyObjects().then(() => {
       throw ckr('CKR_SESSION_CLOSED', 'the session was closed while it made an object');
     });
+  }
+
+  /** As `adopt`, of what it has made before it was closed. */
+  hasMade(handles: readonly number[]): void {
+    for (const handle of handles) this.#objects.add(handle);
   }
 
   disown(handle: number): void {

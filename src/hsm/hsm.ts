@@ -33,7 +33,7 @@ import {
 } from './faults.js';
 import { HandleAllocator } from './handles.js';
 import { HsmSession } from './hsm-session.js';
-import { type Holder, Leases, type Lender } from './leases.js';
+import { type Holder, type KeyAsker, Leases, type Lender } from './leases.js';
 import { LastingWrites } from './limited-writes.js';
 import { LiveLogins } from './live-logins.js';
 import { MaskingKey } from './masking.js';
@@ -94,7 +94,7 @@ export interface HsmConnectOptions extends ClientSwitches {
 }
 
 /** A client's connection to one HSM: a direct reference in one process, mutual TLS between several. */
-export interface HsmConnection extends Partial<Lender>, Partial<Holder> {
+export interface HsmConnection extends Partial<Lender>, Partial<Holder>, Partial<KeyAsker> {
   readonly hsmId: string;
   /** What the HSM has proved to be, DER: of connections over TLS. */
   readonly certificate?: Buffer;

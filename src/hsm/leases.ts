@@ -153,6 +153,26 @@ export interface Holder {
   hold(described: RequestOf<'describeKey'>, ended: () => void): Held | undefined;
 }
 
+/** What makes session keys elsewhere without JavaScript. */
+export interface KeyMaker {
+  /** The addon's. */
+  readonly maker: object;
+  /** Keys were made, so many. */
+  made(times: number): void;
+  /** Resolves when the HSM has done a request to destroy a key, by its id. */
+  destroyed(id: number): Promise<void>;
+}
+
+/** A connection to an HSM that can be asked so. */
+export interface KeyAsker {
+  /** `onStayed` is told of a key that the HSM does not destroy, and why. */
+  askForKeys(
+    request: RequestOf<'generateKey'>,
+    cause: string,
+    onStayed: (handle: number, answered: () => Promise<void>) => void,
+  ): KeyMaker;
+}
+
 /** The leases of one HSM. */
 export class Leases {
   readonly #live = new Set<Lease>();

@@ -7,8 +7,10 @@
 namespace tls {
 
 Octets Command::request(std::uint32_t id, crypto::View beside, crypto::View input) const {
-  const std::size_t behind = lengthBytes + input.length + (verifies ? lengthBytes + beside.length : 0);
-  Octets frame(headBytes + words.size() + behind);
+  const bool hasLength = behind != Behind::Input;
+  const bool hasSignature = behind == Behind::DataAndSignature;
+  const std::size_t lengths = (hasLength ? lengthBytes : 0) + (hasSignature ? lengthBytes + beside.length : 0);
+  Octets frame(headBytes + words.size() + input.length + lengths);
   std::uint8_t* to = transport::write(frame.data(), static_cast<std::uint32_t>(frame.size() - frameHeaderBytes));
   *to++ = answer[kindAt];
   to = transport::write(to, id);
@@ -17,23 +19,21 @@ Octets Command::request(std::uint32_t id, crypto::View beside, crypto::View inpu
     to += length;
   };
   add(words.data(), words.size());
-  to = transport::write(to, static_cast<std::uint32_t>(input.length));
+  if (hasLength) to = transport::write(to, static_cast<std::uint32_t>(input.length));
   add(input.data, input.length);
-  if (verifies) {
-    to = transport::write(to, static_cast<std::uint32_t>(beside.length));
-    add(beside.data, beside.length);
-  }
+  if (!hasSignature) return frame;
+  to = transport::write(to, static_cast<std::uint32_t>(beside.length));
+  add(beside.data, beside.length);
   return frame;
 }
 
 std::optional<crypto::View> Command::output(const std::uint8_t* frame, std::size_t length) const {
-  const std::size_t behind = verifies ? answer.size() : answer.size() - lengthBytes;
-  if (length != answer.size() + outputBytes || frame[kindAt] != answer[kindAt] ||
-      std::memcmp(frame + headBytes, answer.data() + headBytes, behind - headBytes) != 0) {
-    return std::nullopt;
-  }
-  if (!verifies && transport::read<std::uint32_t>(frame + behind) != outputBytes) return std::nullopt;
-  return crypto::View{frame + answer.size(), outputBytes};
+  const std::size_t end = outputAt + outputBytes;
+  const auto isSame = [&](std::size_t from, std::size_t to) {
+    return std::memcmp(frame + from, answer.data() + from, to - from) == 0;
+  };
+  if (length != answer.size() || !isSame(headBytes, outputAt) || !isSame(end, length)) return std::nullopt;
+  return crypto::View{frame + outputAt, outputBytes};
 }
 
 std::uint32_t Asking::begin(std::shared_ptr<const Command> command, std::shared_ptr<Question> question) {
@@ -50,11 +50,17 @@ bool Asking::isAnswer(const std::uint8_t* frame, std::size_t length) const {
   return found != asked_.end() && frame[kindAt] == found->second.command->answer[kindAt];
 }
 
-void Asking::take(const std::uint8_t* frame, std::size_t length) {
-  const auto found = asked_.find(transport::read<std::uint32_t>(frame + idAt));
+bool Asking::take(const std::uint8_t* frame, std::size_t length) {
+  const auto id = transport::read<std::uint32_t>(frame + idAt);
+  const auto found = asked_.find(id);
   const Asked asked = std::move(found->second);
   asked_.erase(found);
-  if (*asked.question) (*asked.question)(asked.command->output(frame, length));
+  if (!*asked.question) return true;
+  const std::optional<crypto::View> output = asked.command->output(frame, length);
+  const bool isOther = !output && asked.command->onOther;
+  if (isOther) asked.command->onOther(id);
+  (*asked.question)(output);
+  return !isOther;
 }
 
 void Asking::end() {

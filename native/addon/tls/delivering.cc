@@ -71,23 +71,22 @@ bool Stream::deliver(size_t lengthBytes) {
   return hand(from, lengthBytes) || owed || !asking_.empty();
 }
 
-std::shared_ptr<Question> Stream::ask(const std::shared_ptr<const Command>& command, crypto::View beside,
-                                      crypto::View input, Question question) {
-  if (!isFree()) return nullptr;
+uint32_t Stream::ask(const std::shared_ptr<const Command>& command, crypto::View beside, crypto::View input,
+                     const std::shared_ptr<Question>& question) {
+  if (!isFree()) return 0;
   if (asking_.empty()) heardNs_ = uv_hrtime();
-  auto asked = std::make_shared<Question>(std::move(question));
-  Octets request = command->request(asking_.begin(command, asked), beside, input);
+  const uint32_t id = asking_.begin(command, question);
+  Octets request = command->request(id, beside, input);
   put(request.data(), request.size());
   OPENSSL_cleanse(request.data(), request.size());
-  return asked;
+  return id;
 }
 
-// What JavaScript has done just before may have ended the connection.
+// Whether an answer was seen to. What JavaScript has done just before may have ended the connection.
 bool Stream::tookAnswer(const uint8_t* frame, size_t length) {
   if (closed_) return false;
   heardNs_ = uv_hrtime();
-  asking_.take(frame, length);
-  return true;
+  return asking_.take(frame, length);
 }
 
 Napi::Value Stream::asked(const Napi::CallbackInfo& info) {

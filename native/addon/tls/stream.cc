@@ -392,6 +392,7 @@ Napi::Object exportTls(Napi::Env env) {
   exports.Set("Context", Context::define(env));
   exports.Set("Stream", Stream::define(env));
   exports.Set("askedOperation", Napi::Function::New<askedOperation>(env));
+  exports.Set("askedKeys", Napi::Function::New<askedKeys>(env));
   return exports;
 }
 

@@ -33,6 +33,11 @@ struct Line {
 // see Command
 Napi::Value askedOperation(const Napi::CallbackInfo& info);
 
+// askedKeys({stream, make, destroy, onOther}) -> what makes session keys at the end of this connection: see KeyMaker. `make` and `destroy`
+// are {words, answer, outputAt, outputBytes}; the output of the one and what is behind the words of the other is the handle.
+//   onOther(id, handle?)  a request to make a key, or to destroy this one, is answered in another way: the answer comes to onData
+Napi::Value askedKeys(const Napi::CallbackInfo& info);
+
 class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
  public:
   static Napi::Function define(Napi::Env env);
@@ -65,9 +70,12 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   Napi::Value asked(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<Line>& line() const { return line_; }
-  // See Repeatable::ask.
-  std::shared_ptr<Question> ask(const std::shared_ptr<const Command>& command, crypto::View beside, crypto::View input,
-                                Question question);
+  // Gives a command; its answer is for the question. The request's id; 0 where it was not asked.
+  uint32_t ask(const std::shared_ptr<const Command>& command, crypto::View beside, crypto::View input,
+               const std::shared_ptr<Question>& question);
+  // The answer is JavaScript's.
+  void forget(uint32_t id) { asking_.forget(id); }
+  Napi::Value call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
 
  private:
   // A peer that takes nothing away is not written to beyond this: write() says so.
@@ -105,7 +113,6 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   void listen();
   void close(const std::string& why);
   void finish();
-  Napi::Value call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments);
 
   Napi::AsyncContext context_;
   Napi::Reference<Napi::Buffer<uint8_t>> inbox_;

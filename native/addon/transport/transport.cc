@@ -207,7 +207,8 @@ bool Transport::serve(Entry& entry, unsigned channel) {
     entry.lastAnswer = readClock();
     goAhead(entry, channel);
   }
-  if (found == Found::Request && !answerRepeated(entry, channel, length)) deliver(entry, channel, length);
+  if (found == Found::Request && !makeOrDestroy(entry, channel, length) && !answerRepeated(entry, channel, length))
+    deliver(entry, channel, length);
   if (found != Found::Fault) return true;
   entry.closed = true;
   enterJavaScript();
@@ -352,7 +353,10 @@ Napi::Function Transport::define(Napi::Env env) {
                       InstanceMethod<&Transport::unshare>("unshare"),
                       InstanceMethod<&Transport::lendReads>("lendReads"),
                       InstanceMethod<&Transport::endReads>("endReads"),
-                      InstanceMethod<&Transport::keep>("keep"), InstanceMethod<&Transport::settle>("settle"),
+                      InstanceMethod<&Transport::keep>("keep"), InstanceMethod<&Transport::makeKeys>("makeKeys"),
+                      InstanceMethod<&Transport::collectKeys>("collectKeys"),
+                      InstanceMethod<&Transport::endKeys>("endKeys"),
+                      InstanceMethod<&Transport::settle>("settle"),
                       InstanceMethod<&Transport::operationsOfThreads>("operationsOfThreads"),
                       InstanceMethod<&Transport::operationsAsked>("operationsAsked")});
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -15,6 +16,7 @@
 #include "../loop-handle.h"
 #include "../tls/lookout.h"
 #include "group.h"
+#include "making.h"
 #include "repeats.h"
 #include "sessions.h"
 #include "workers.h"
@@ -81,6 +83,10 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value take(const Napi::CallbackInfo& info);
   // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
+  // makeKeys(terms) -> its number; collectKeys(number) -> what was done; endKeys(number), after the last collectKeys: see Making
+  Napi::Value makeKeys(const Napi::CallbackInfo& info);
+  Napi::Value collectKeys(const Napi::CallbackInfo& info);
+  void endKeys(const Napi::CallbackInfo& info);
   // settle(): has the uses of repeats counted up to now.
   void settle(const Napi::CallbackInfo&);
   // operationsOfThreads(): how many operations other threads have run.
@@ -143,8 +149,13 @@ class Transport : public Napi::ObjectWrap<Transport> {
   bool isOneOfSeveral(const Entry& entry, unsigned channel);
   Help helpFor(Entry& entry, unsigned channel);
   void handOver(Entry& entry, unsigned channel, Job&& job);
+  using Ask = std::function<std::shared_ptr<Question>(Question question)>;
+  // Makes the program's answer of what was answered; false where JavaScript has to.
+  using Conclude = std::function<bool(const std::optional<crypto::View>& output, Octets* answer)>;
   void ask(const std::shared_ptr<Entry>& entry, unsigned channel, Job&& given);
-  void answered(uint32_t repeat, const std::optional<crypto::View>& output);
+  bool makeOrDestroy(Entry& entry, unsigned channel, size_t length);
+  void wait(const std::shared_ptr<Entry>& entry, unsigned channel, uint32_t repeat, const Ask& ask, Conclude conclude);
+  void answered(uint64_t number, const std::optional<crypto::View>& output);
   void forgetAsked(uint32_t repeat);
   void endAsking(size_t index, const std::optional<crypto::View>& output);
   void collect();
@@ -177,6 +188,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   std::vector<std::shared_ptr<Entry>> awake_;
   Sessions sessions_;
   Repeats repeats_;
+  Making making_;
   Octets repeated_;  // the answer to a request that needed no JavaScript
   // What other threads were given, and has not been noticed to be over.
   struct Away {
@@ -186,13 +198,16 @@ class Transport : public Napi::ObjectWrap<Transport> {
   std::vector<Away> away_;
   // What another process was asked for, and has not answered.
   struct Asked {
+    uint64_t number;
     std::shared_ptr<Entry> entry;
     unsigned channel;
-    Job job;
+    uint32_t repeat;  // 0: it is none
+    Conclude conclude;
     std::shared_ptr<Question> question;
     bool isWorking = false;
   };
   std::vector<Asked> asked_;
+  uint64_t lastAsked_ = 0;
   uint64_t operationsAsked_ = 0;
   unsigned awayLong_ = 0;   // of them, those that take a thread for long
   unsigned collected_ = 0;  // how many had ended when that was last noticed
