@@ -4,6 +4,7 @@ import { andThen, type Eventually } from '../base/eventually.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { RecordStore } from '../store/record-store.js';
 import type { AnswerOf, CommandName, RequestOf } from './commands/index.js';
+import { counterOf } from './handles.js';
 import { busy, mayBeRefused } from './throttle.js';
 import { HsmUnavailable } from './unavailable.js';
 
@@ -38,7 +39,7 @@ export interface FaultedSession {
 
 /** Session keys are on no other HSM: nothing has been missed of them. */
 const hides = (session: FaultedSession, handle: number): boolean =>
-  Math.floor(handle / 64) % 2 === 1 && !session.hasSessionObject(handle);
+  counterOf(handle) % 2 === 1 && !session.hasSessionObject(handle);
 
 /** Commands that name an object they cannot work without. */
 const isHidden = (session: FaultedSession, request: unknown): boolean => {

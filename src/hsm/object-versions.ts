@@ -1,6 +1,7 @@
 import { digest } from '../crypto/index.js';
 import type { HsmObject } from '../objects/hsm-object.js';
 import type { Change, RecordStore } from '../store/record-store.js';
+import { counterOf } from './handles.js';
 import { handleKey, writeHandle } from './object-index.js';
 import type { Write } from './users.js';
 
@@ -17,8 +18,7 @@ import type { Write } from './users.js';
 
 const BUCKETS = 256;
 export const OBJECT_DIGEST_BYTES = 16;
-/** Handles are counters in steps of 64 (handles.ts). */
-const bucketOf = (handle: number): number => Math.floor(handle / 64) % BUCKETS;
+const bucketOf = (handle: number): number => counterOf(handle) % BUCKETS;
 
 /** What is known of a handle. Version 0: it was destroyed. */
 export interface ObjectVersion {

@@ -1,5 +1,6 @@
 import { readRule } from '../objects/rules.js';
 import type { CommandName } from './commands/index.js';
+import { counterOf } from './handles.js';
 import type { HsmSession } from './hsm-session.js';
 
 /*
@@ -17,8 +18,7 @@ export interface ReadRequest {
 const SHARES = 64;
 
 /** Where an object's changes are counted, beside those of all objects. */
-// Handles of one HSM differ by 64.
-export const changesOf = (handle: number): number => 1 + (Math.floor(handle / 64) % SHARES);
+export const changesOf = (handle: number): number => 1 + (counterOf(handle) % SHARES);
 
 /** Counts what happens to objects: for all of them first, and then for those that share a number. */
 export class ObjectChanges {
