@@ -1,5 +1,4 @@
-// Two questions to the operating system that Node does not answer: who is behind a Unix socket, and an
-// advisory lock that dies with the process.
+// What Node does not offer of the operating system: an advisory lock that dies with the process.
 #pragma once
 
 #include <napi.h>

@@ -1,11 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { peerCredentials, tryLockFile } from '../../src/base/host.js';
+import { tryLockFile } from '../../src/base/host.js';
 
 describe('host', () => {
   let folder: string;
@@ -14,31 +12,6 @@ describe('host', () => {
     folder = mkdtempSync(join(tmpdir(), 'cloudhsm-local-host-'));
   });
   after(() => rmSync(folder, { recursive: true }));
-
-  it('tells who connected a Unix socket', async () => {
-    const path = join(folder, 'socket');
-    const server = createServer().listen(path);
-    await once(server, 'listening');
-    const client = connect(path);
-    const [peer] = (await once(server, 'connection')) as [Socket];
-    // Node keeps the descriptor of a socket in its handle.
-    const { fd } = (peer as unknown as { _handle: { fd: number } })._handle;
-    expect(peerCredentials(fd)).to.deep.equal({
-      pid: process.pid,
-      uid: process.getuid!(),
-      gid: process.getgid!(),
-    });
-    client.destroy();
-    peer.destroy();
-    server.close();
-  });
-
-  it('refuses descriptors that are no sockets', () => {
-    expect(() => peerCredentials(-1))
-      .to.throw()
-      .with.property('syscall', 'getsockopt');
-    expect(() => peerCredentials('1' as unknown as number)).to.throw(TypeError);
-  });
 
   it('locks a file once, until its process ends', () => {
     const path = join(folder, 'lock');
