@@ -15,19 +15,8 @@ import type { ReadinessReport } from './report.js';
 import { type EngineStatus, type SaidOfHsms, type UserLists, usersOf } from './status.js';
 
 /*
- * How the commands talk to a running engine: HTTP on a Unix socket (0600) in its home.
- *
- *   GET  /status     EngineStatus
- *   GET  /users      the users of each HSM of the process
- *   GET  /report     ReadinessReport
- *   DELETE /report   the report begins anew
- *   GET  /logs…      audit logs (audit-logs.ts)
- *   GET  /metrics    what the engine counts, as Prometheus reads it
- *   POST /shutdown   202, then the engine ends
- *
- *   GET  /backup     of a process of one HSM: what the HSM holds, in the container that only HSMs open
- *
- * and what fault-routes.ts says. A process of one HSM has a socket of its own, without the report.
+ * How the commands talk to a running engine: HTTP on a Unix socket (0600) in its home. docs/CONFIGURATION.md has a row per request. A
+ * process of one HSM has a socket of its own, without the report.
  */
 
 const ANSWER_TIMEOUT_MS = 5000;
@@ -70,7 +59,8 @@ export async function serveControl(
     'GET /report': () => (engine.report ? { code: 200, body: engine.report() } : nothingThere),
     'GET /backups': () => ({ code: 200, body: engine.backups?.() ?? [] }),
     'DELETE /report': () => {
-      engine.clearReport?.();
+      if (engine.clearReport === undefined) return nothingThere;
+      engine.clearReport();
       return { code: 200, body: {} };
     },
     'POST /shutdown': () => {
