@@ -7,7 +7,7 @@ import { Libraries } from '../bridge/libraries.js';
 import { operationsAsked, operationsOfThreads } from '../bridge/shared-memory.js';
 import { listenForModules } from '../bridge/socket-server.js';
 import type { Cluster, ClusterView } from '../cluster/cluster.js';
-import { RemoteCluster } from '../cluster/remote-cluster.js';
+import { RemoteCluster, type RemoteClusterOptions } from '../cluster/remote-cluster.js';
 import type { EngineOffer } from '../cryptoki/library.js';
 import type { Hsm } from '../hsm/hsm.js';
 import { presentedBy } from '../tools/connection/identity.js';
@@ -138,12 +138,14 @@ async function openOwnCluster(
 /**
  * Starts an engine whose HSMs run in other processes, which a client configuration names. Throws ALREADY_RUNNING,
  * BAD_CONFIGURATION, or START_FAILED when none of them can be reached.
+ * @param waiting where none of them runs yet
  */
 export async function startClient(
   home: Home,
   config: Config,
   clientConfig: string,
   progress: (step: string) => void,
+  waiting: NonNullable<RemoteClusterOptions['waiting']>,
 ): Promise<Engine> {
   const log = await takeHome(home, config);
   progress('connecting to the HSMs');
@@ -152,8 +154,16 @@ export async function startClient(
     for (const cluster of clusters) cluster.close();
   };
   const lists = readServers(clientConfig);
+  const logged = {
+    ms: waiting.ms,
+    began: (why: string): void => {
+      log.warn(`waiting for an HSM: ${why}`);
+      waiting.began(why);
+    },
+  };
   try {
-    for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log }));
+    for (const options of lists)
+      clusters.push(await RemoteCluster.open({ ...options, log, waiting: logged }));
   } catch (error) {
     // Connections to the others would keep the process.
     closeAll();

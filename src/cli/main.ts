@@ -1,4 +1,4 @@
-import { Argument, Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { asCommandFailure, commandFailures, describeError, Failure } from '../base/errors.js';
 import { watchOutput } from '../base/output.js';
 import { faultKinds } from '../hsm/faults.js';
@@ -21,6 +21,11 @@ const homeOption = (): Option =>
     '--home <dir>',
     'where this engine keeps everything (default: $CLOUDHSM_LOCAL_HOME, else the XDG state folder)',
   );
+
+function seconds(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It takes whole seconds.');
+  return Number(text);
+}
 
 const command = (name: string, description: string): Command =>
   program.command(name).description(description).addOption(homeOption());
@@ -113,6 +118,7 @@ command('client', 'run what programs connect to, beside HSMs in other processes,
     '--servers <file>',
     'cloudhsm-pkcs11.cfg or cloudhsm_client.cfg: where the HSMs are, and the certificates',
   )
+  .option('--wait <seconds>', 'for an HSM, where none listens yet', seconds, 60)
   .option('--config <file>', 'settings as JSON')
   .action(async (options) =>
     (await import('./commands/split.js')).clientCommand(findHome(options.home), options),

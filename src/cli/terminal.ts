@@ -1,7 +1,8 @@
-/** Progress on one line of a terminal; nothing where there is none. */
-export function progressLine(): { step(text: string): void; done(): void } {
+/** Progress on one line of a terminal; nothing where there is none. A note stays, and is there without one as well. */
+export function progressLine(): { step(text: string): void; note(text: string): void; done(): void } {
   const terminal = process.stderr.isTTY;
   return {
+    note: (text) => void process.stderr.write(`${terminal ? '\r\x1b[K' : ''}cloudhsm-local: ${text}\n`),
     step: (text) => {
       if (terminal) process.stderr.write(`\r\x1b[K${text} …`);
     },

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { commandFailure, describeError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import { NobodyListens } from '../hsm/unavailable.js';
 import type { UserInfo } from '../hsm/user-records.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import type { Member, Members } from '../wire/hsm-frames.js';
@@ -18,6 +19,8 @@ export interface RemoteClusterOptions {
   readonly log: Log;
   readonly client?: Omit<ClientOptions, 'allowed'>;
   readonly timeouts?: ReachTimeouts;
+  /** Where nobody listens yet it waits so long for somebody who does, and says so. */
+  readonly waiting?: { readonly ms: number; began(why: string): void };
 }
 
 const named = ({ id, eniIp: host, port }: Member): NamedHsm => ({ settings: { id, host, port } });
@@ -40,7 +43,8 @@ export class RemoteCluster implements ClusterView {
   /** It has no HSMs before it is told of some. */
   constructor(private readonly options: RemoteClusterOptions) {}
 
-  /** Resolves when one of the HSMs has said what cluster it is of. Rejects with START_FAILED when none can be reached. */
+  /** Resolves when one of the HSMs has said what cluster it is of. Rejects with START_FAILED when none can be reached, or is to be
+   * waited for. */
   static async open(options: RemoteClusterOptions): Promise<RemoteCluster> {
     const cluster = new RemoteCluster(options);
     const heard = new Promise<void>((resolve) => {
@@ -51,20 +55,34 @@ export class RemoteCluster implements ClusterView {
       };
       cluster.#watchers.add(listening);
     });
-    const attempts = options.servers.map((server) => cluster.#monitor(server));
     try {
-      await Promise.any(attempts);
+      await cluster.#begin(heard);
     } catch (error) {
       cluster.close();
-      const reasons =
-        error instanceof AggregateError ? error.errors.map(describeError) : [describeError(error)];
-      throw commandFailure(
-        'START_FAILED',
-        `no HSM can be reached: ${reasons.join('; ') || 'no server is enabled'}`,
-      );
+      throw error;
     }
     await heard;
     return cluster;
+  }
+
+  /** Resolves when there is an HSM to listen to. */
+  async #begin(heard: Promise<void>): Promise<void> {
+    const { servers, waiting } = this.options;
+    try {
+      await Promise.any(servers.map((server) => this.#monitor(server)));
+    } catch (error) {
+      const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+      const why = errors.map(describeError).join('; ') || 'no server is enabled';
+      const failure = commandFailure('START_FAILED', `no HSM can be reached: ${why}`);
+      const mayCome = errors.length > 0 && errors.every((one) => one instanceof NobodyListens);
+      if (!mayCome || waiting === undefined || waiting.ms === 0) throw failure;
+      waiting.began(why);
+      const givenUp = new AbortController();
+      const tooLong = sleep(waiting.ms, failure, { signal: givenUp.signal });
+      const late = await Promise.race([heard, tooLong]);
+      givenUp.abort();
+      if (late !== undefined) throw late;
+    }
   }
 
   get settings(): ClusterSettings {

@@ -6,7 +6,7 @@ import { forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Held, KeyMaker } from '../hsm/leases.js';
-import { HsmUnavailable } from '../hsm/unavailable.js';
+import { HsmUnavailable, NobodyListens } from '../hsm/unavailable.js';
 import { deviations } from '../objects/deviations.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -295,14 +295,18 @@ class TlsConnection implements HsmConnection {
 /** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
 export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
   const { endpoint, identity, timeouts = DEFAULT_TIMEOUTS } = options;
-  const unreachable = (why: string, cause?: unknown): HsmUnavailable =>
-    new HsmUnavailable('unreachable', `the HSM at ${endpoint.host}:${endpoint.port} ${why}`, { cause });
   return new Promise((resolve, reject) => {
     const { host, port } = endpoint;
     const context = tlsContext('client', identity);
     // Read by nobody but the TLS connection over it.
     const socket = connect({ host, port }).pause();
     let stream: TlsStream | undefined;
+    const unreachable = (why: string, cause?: unknown): HsmUnavailable => {
+      const text = `the HSM at ${host}:${port} ${why}`;
+      return stream === undefined
+        ? new NobodyListens(text, { cause })
+        : new HsmUnavailable('unreachable', text, { cause });
+    };
     const failed = (error: unknown): void => {
       clearTimeout(tooLong);
       reject(unreachable(`cannot be reached: ${describeError(error)}`));

@@ -30,6 +30,13 @@ export const isBusy = (error: unknown): boolean =>
 export const isLoss = (error: unknown): boolean =>
   error instanceof HsmUnavailable && error.reason !== 'throttled';
 
+/** Nobody listens where the HSM should be: it may not run yet. */
+export class NobodyListens extends HsmUnavailable {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('unreachable', message, options);
+  }
+}
+
 /** The HSM has nothing to do with a client that has no certificate of a registered trust anchor. */
 export class NotAdmitted extends HsmUnavailable {
   constructor(hsmId: string) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -121,10 +121,55 @@ describe('a home whose HSMs run in processes of their own', function () {
     const servers = join(split.clientHome, 'two.cfg');
     writeFileSync(servers, JSON.stringify({ clusters: [reached, { ...reached, cluster: nowhere }] }));
     const { code, stderr } = await cloudhsmLocal([
-      ...['client', '--servers', servers],
+      ...['client', '--servers', servers, '--wait', '1'],
       ...['--home', split.clientHome],
     ]);
     expect(code, stderr).to.equal(5);
+    expect(stderr).to.match(/no HSM listens yet, waiting 1 s at most: the HSM at 127\.0\.0\.1:1 cannot/);
+  });
+
+  it('has a client that waits for its first HSM', async () => {
+    for (const id of split.ids) await split.kill(id);
+    const started = split.startClient();
+    const log = join(split.clientHome, 'logs', 'engine.log');
+    await until(
+      () => existsSync(log) && readFileSync(log, 'utf8').includes('waiting for an HSM: the HSM at'),
+    );
+    for (const id of split.ids) await split.restart(id);
+    await started;
+    expect((await split.ask('/status')).clusters[0].id).to.equal(split.cluster.id);
+    await split.endClient();
+  });
+
+  it('has a client that waits for no HSM whose certificate it does not trust', async () => {
+    const identity = await (await TestAuthority.make()).identity('client');
+    const pem = (name: string, text: string): string => {
+      writeFileSync(join(split.clientHome, name), text);
+      return join(split.clientHome, name);
+    };
+    const [{ cluster }] = JSON.parse(
+      readFileSync(join(split.home, 'certificates', 'cloudhsm-pkcs11.cfg'), 'utf8'),
+    ).clusters;
+    const servers = pem(
+      'other.cfg',
+      JSON.stringify({
+        clusters: [
+          {
+            type: 'hsm1',
+            cluster: {
+              ...cluster,
+              hsm_ca_file: pem('ca.crt', identity.trustAnchor),
+              client_cert_path: pem('client.crt', identity.certificate),
+              client_key_path: pem('client.key', identity.privateKey),
+            },
+          },
+        ],
+      }),
+    );
+    const words = ['client', '--servers', servers, '--home', split.clientHome];
+    const { code, stderr } = await cloudhsmLocal(words);
+    expect(code, stderr).to.equal(5);
+    expect(stderr).to.include('no HSM can be reached').and.not.include('waiting');
   });
 
   it('says of an HSM that hangs that it does not answer, and of the others what they say', async () => {

@@ -66,11 +66,12 @@ export async function controlPlaneCommand(home: Home, { config: file }: ConfigOp
 
 export async function clientCommand(
   home: Home,
-  { servers, config: file }: ConfigOption & { servers: string },
+  { servers, config: file, wait }: ConfigOption & { servers: string; wait: number },
 ): Promise<void> {
   const progress = progressLine();
   const { config } = loadConfig(file, {});
-  const engine = await startClient(home, config, servers, progress.step);
+  const began = (why: string): void => progress.note(`no HSM listens yet, waiting ${wait} s at most: ${why}`);
+  const engine = await startClient(home, config, servers, progress.step, { ms: wait * 1000, began });
   progress.done();
   await untilStopped(engine, () => sayReady(async () => readyPage(home, await engine.status())));
 }
