@@ -8,6 +8,7 @@ import { HsmUnavailable, isBusy, isLoss } from '../hsm/unavailable.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
+import { Arrivals } from './arrivals.js';
 import type { HsmLinks } from './links.js';
 import { BUSY_TRIES, backoffMs, type Pause, systemPause } from './pause.js';
 import { isMissing, type Login, refusedBy, Seat } from './seat.js';
@@ -44,9 +45,8 @@ export class Seats {
   onChanged: (() => void) | undefined;
   /** Where nothing is spread, nobody keeps account of them. */
   readonly sessionKeys: SessionKeys;
-  readonly #waiting = new Set<() => void>();
   readonly #writing = new Set<Promise<unknown>>();
-  readonly #waitingForComing = new Set<() => void>();
+  readonly #arrivals: Arrivals;
   readonly #unwatch: () => void;
   #home: Seat | undefined;
   #spreads = false;
@@ -60,6 +60,7 @@ export class Seats {
     private readonly links: HsmLinks,
     private readonly options: SeatOptions = {},
   ) {
+    this.#arrivals = new Arrivals(this.#seats, this.#patienceMs);
     this.sessionKeys = new SessionKeys(
       options.log ?? silentLog,
       (tries) => this.#waitsForBusy(tries),
@@ -118,11 +119,10 @@ export class Seats {
     // It may be the only one that has heard of something, as that a key was destroyed.
     if (seat.isUp && seat.hasBeenAway) for (const other of this.#up) if (other !== seat) other.catchUp();
     this.onChanged?.();
-    for (const look of this.#waitingForComing) look();
+    this.#arrivals.changed();
     if (this.#up.length > 0) {
       clearTimeout(this.#giveUp);
       this.#giveUp = undefined;
-      for (const wake of this.#waiting) wake();
     } else if (!this.#closed) {
       this.#giveUp ??= setTimeout(() => this.#forgetLogin(), this.#patienceMs).unref();
     }
@@ -137,38 +137,9 @@ export class Seats {
     this.#credentials = undefined;
   }
 
-  /** Resolves when there is an HSM to rely on. Rejects with HsmUnavailable when none comes. */
-  async #whenUp(): Promise<void> {
-    if (this.#up.length > 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.delete(done);
-        reject(new HsmUnavailable('unreachable', 'no HSM of the cluster can be reached'));
-      }, this.#patienceMs);
-      this.#waiting.add(done);
-    });
-  }
-
-  /** Resolves when HSMs that have just come, or can be had now, are relied on, or are lost again; undefined when there are none. */
+  /** As Arrivals.coming. */
   whenCome(): Promise<void> | undefined {
-    for (const seat of this.#seats.values()) seat.hurry();
-    const isAnyComing = (): boolean => [...this.#seats.values()].some(({ isComing }) => isComing);
-    if (!isAnyComing()) return undefined;
-    return new Promise((resolve) => {
-      const look = (isLate = false): void => {
-        if (!isLate && isAnyComing()) return;
-        clearTimeout(timer);
-        this.#waitingForComing.delete(look);
-        resolve();
-      };
-      const timer = setTimeout(look, this.#patienceMs, true);
-      this.#waitingForComing.add(look);
-    });
+    return this.#arrivals.coming();
   }
 
   /** Gives a command to an HSM that can do it, and to another one if that is lost or has not got the key. */
@@ -220,7 +191,7 @@ export class Seats {
     if (seat !== undefined && isLoss(error)) seat.lose();
     if (isBusy(error)) this.sessionKeys.asksFirst = true;
     const handle = (request as { handle?: number } | undefined)?.handle;
-    const othersMayHaveIt = isMissing(error) && this.#up.length > 1 && !this.sessionKeys.has(handle ?? -1);
+    const othersMayHaveIt = isMissing(error) && this.#seats.size > 1 && !this.sessionKeys.has(handle ?? -1);
     const goesOn = seat === undefined || error instanceof HsmUnavailable || othersMayHaveIt;
     if (isBusy(error) && this.options.retries === false) throw error;
     // A busy HSM has done nothing.
@@ -240,16 +211,23 @@ export class Seats {
     let missing = isMissing(error) ? error : undefined;
     let busy = isBusy(error) ? error : undefined;
     let busyTries = 1;
+    let hasWaited = false;
     const isForHome = this.#isForHome(name, request);
     for (;;) {
       const home = isForHome && busy !== undefined ? this.#home : undefined;
       const next = (home === undefined ? this.#up : [home]).find((seat) => !tried.has(seat));
       if (next === undefined) {
-        // Who was too busy to say may have it.
-        if (busy === undefined && missing !== undefined) throw missing;
+        if (busy === undefined && missing !== undefined) {
+          // Another one may have it: who was too busy to say, or is away.
+          const coming = hasWaited ? undefined : this.#arrivals.coming();
+          if (coming === undefined) throw missing;
+          hasWaited = true;
+          await coming;
+          continue;
+        }
         if (busy !== undefined && !(await this.#waitsForBusy(busyTries++))) throw busy;
         busy = undefined;
-        await this.#whenUp();
+        await this.#arrivals.any();
         tried.clear();
         continue;
       }
@@ -279,7 +257,7 @@ export class Seats {
   async sendToAll<T>(
     command: (connection: HsmConnection) => Eventually<T>,
   ): Promise<PromiseSettledResult<T>[]> {
-    if (this.writable.length === 0) await this.#whenUp();
+    if (this.writable.length === 0) await this.#arrivals.any();
     const writing = Promise.allSettled(this.writable.map((seat, at) => this.#give(seat, command, at)));
     this.#writing.add(writing);
     return writing.finally(() => this.#writing.delete(writing));
@@ -337,7 +315,7 @@ export class Seats {
 
   /** The HSM that has the session keys. Rejects with HsmUnavailable. */
   home(): Eventually<HsmConnection> {
-    return this.#home?.connection ?? this.#whenUp().then(() => this.#home!.connection!);
+    return this.#home?.connection ?? this.#arrivals.any().then(() => this.#home!.connection!);
   }
 
   /** Commands go to all HSMs: they are elsewhere. */
@@ -349,7 +327,7 @@ export class Seats {
   async login(name: string, password: string, role: Role): Promise<void> {
     if (this.#credentials !== undefined)
       throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#credentials.name} is logged in`);
-    await this.#whenUp();
+    await this.#arrivals.any();
     // There are no session keys yet: not the one that happened to come first, but the cluster's first.
     this.#home = this.#up[0];
     const done: Seat[] = [];
@@ -392,7 +370,7 @@ export class Seats {
     clearTimeout(this.#giveUp);
     this.sessionKeys.letGo();
     for (const seat of this.#seats.values()) seat.close();
-    for (const look of this.#waitingForComing) look();
+    this.#arrivals.changed();
     this.#up = [];
     this.#home = undefined;
   }

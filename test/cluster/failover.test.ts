@@ -117,6 +117,25 @@ describe('a client of HSMs in other processes', function () {
     expect(await codeOf(() => encrypt(1))).to.equal('CKR_KEY_HANDLE_INVALID');
   });
 
+  it('finds a key on an HSM that is just coming back, when others lack it', async () => {
+    const [owner] = ids();
+    const only = network.cluster.connect({
+      uses: (hsm) => hsm.settings.id === owner,
+      keyAvailability: 'off',
+    });
+    await only.login('crypto_user', PASSWORD);
+    const handle = await only.generateKey(CKM.CKM_AES_KEY_GEN, aes(true));
+    expect(onEach(handle)).to.deep.equal([true, false, false]);
+    await network.cutOff(owner!);
+    await until(isDown(owner!));
+    expect(await codeOf(() => encrypt(handle))).to.equal('CKR_KEY_HANDLE_INVALID');
+    await network.comeBack(owner!);
+    expect(await codeOf(() => encrypt(handle))).to.equal('CKR_OK');
+    expect(await codeOf(() => client.send('getAttributes', { handle, types: [CKA.CKA_LABEL] }))).to.equal(
+      'CKR_OK',
+    );
+  });
+
   it('goes on with a key that was on two HSMs when one is left, which takes no new keys', async () => {
     const checked = remote.connect();
     await until(() => checked.up.length === 3);
