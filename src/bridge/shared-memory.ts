@@ -30,7 +30,7 @@ interface NativeTransport {
   operationsAsked(): number;
   lendReads(changes: Float64Array, uses: Float64Array): number;
   endReads(lease: number): void;
-  keep(owner: number, request: Buffer, answer: Buffer): void;
+  keep(owner: number, request: Buffer, answer: Buffer, changesAt: number): void;
 }
 
 /** Calls that are answered where nothing is left to be decided, by their numbers, and whether one that was not has come before. */
@@ -179,7 +179,7 @@ export const carrierOf = (owner: number): Repeater & SessionSharer & KeyCarrier 
   lend: ({ changes, uses }) => transport.lendReads(changes, uses),
   endLoan: (loan) => transport.endReads(loan),
   hasComeAgain: () => cameAgain[0] === 1,
-  keep: (frame, answer) => transport.keep(owner, frame, answer),
+  keep: (frame, answer, changesAt) => transport.keep(owner, frame, answer, changesAt),
 });
 
 /** The answer to a frame of an application that needs no JavaScript. */

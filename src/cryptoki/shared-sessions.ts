@@ -1,4 +1,4 @@
-import type { ReadLease } from '../hsm/read-lease.js';
+import { changesOf, type ReadLease } from '../hsm/read-lease.js';
 import { CKR } from '../pkcs11/ckr.js';
 import type { AnyOutput, CallInput } from '../wire/arguments.js';
 import { type CallName, type CallRow, calls, numberOfCall } from '../wire/calls.js';
@@ -21,8 +21,8 @@ export interface SessionSharer {
   endLoan(loan: number): void;
   /** The call under way, which reads, has come before in the same words, and what it is answered is worth keeping. */
   hasComeAgain(): boolean;
-  /** From now on gives the same answer, under the lease that the frame's session has. */
-  keep(frame: Buffer, answer: Buffer): void;
+  /** From now on gives the same answer, under the lease that the frame's session has and as long as its changes there are what they are. */
+  keep(frame: Buffer, answer: Buffer, changesAt: number): void;
 }
 
 const rowOf = (name: CallName): CallRow => calls[numberOfCall(name)]!;
@@ -62,7 +62,7 @@ export class SharedSessions {
     if (lease === undefined) return;
     if (session.stopSharing === undefined) this.#share(session);
     session.search.readLease = this.#loans.get(lease) ?? this.#lend(lease);
-    this.sharer.keep(frame, writeAnswer(readRow, CKR.CKR_OK, output));
+    this.sharer.keep(frame, writeAnswer(readRow, CKR.CKR_OK, output), changesOf(input.hObject));
   }
 
   #lend(lease: ReadLease): number {

@@ -14,8 +14,6 @@ constexpr std::size_t longestAnswerBytes = 2048;
 // A request must have come so often before its answer is kept; and twice as often after each time.
 constexpr unsigned firstWanted = 2;
 constexpr unsigned mostWanted = 64;
-// Of src/hsm/read-lease.ts: the objects that share a count.
-constexpr std::size_t shares = 64;
 
 std::uint64_t hashOf(std::uint32_t owner, const std::uint8_t* request, std::size_t length) {
   constexpr std::uint64_t factor = 0x9e3779b97f4a7c15;
@@ -34,14 +32,10 @@ std::size_t placeOf(std::uint64_t hash) { return static_cast<std::size_t>(hash >
 
 }  // namespace
 
-double Reads::Lease::changesOf(const std::uint8_t* request) const {
-  return changes[0] + changes[1 + read<std::uint64_t>(request) / 64 % shares];
-}
-
 std::uint32_t Reads::lease(Napi::Float64Array changes, Napi::Float64Array uses) {
-  if (changes.ElementLength() != 1 + shares || uses.ElementLength() < 1)
+  if (changes.ElementLength() < 1 || uses.ElementLength() < 1)
     throw Napi::RangeError::New(changes.Env(), "no lease on what was read");
-  Lease lease{changes.Data(), uses.Data(), Napi::Persistent(changes), Napi::Persistent(uses)};
+  Lease lease{changes.Data(), changes.ElementLength(), uses.Data(), Napi::Persistent(changes), Napi::Persistent(uses)};
   leases_.emplace(++lastLease_, std::make_shared<Lease>(std::move(lease)));
   return lastLease_;
 }
@@ -54,7 +48,7 @@ bool Reads::take(std::uint32_t owner, std::uint32_t lease, const std::uint8_t* r
   const Kept& kept = kept_[placeOf(hash)];
   const bool isKept = lease != 0 && kept.lease == lease && kept.request.size() == length &&
                       std::memcmp(kept.request.data(), request, length) == 0;
-  if (isKept && kept.changes == kept.holds->changesOf(request)) {
+  if (isKept && kept.changes == kept.holds->changesAt(kept.changesAt)) {
     *answer = kept.answer;
     kept.holds->uses[0]++;
     return true;
@@ -67,12 +61,14 @@ bool Reads::take(std::uint32_t owner, std::uint32_t lease, const std::uint8_t* r
   return false;
 }
 
-void Reads::keep(std::uint32_t owner, std::uint32_t lease, const std::uint8_t* request, std::size_t length,
-                 const Octets& answer) {
+void Reads::keep(std::uint32_t owner, std::uint32_t lease, std::size_t changesAt, const std::uint8_t* request,
+                 std::size_t length, const Octets& answer) {
   const auto found = leases_.find(lease);
-  if (found == leases_.end() || length < 8 || length > longestRequestBytes || answer.size() > longestAnswerBytes) return;
+  if (found == leases_.end() || changesAt >= found->second->places) return;
+  if (length < 8 || length > longestRequestBytes || answer.size() > longestAnswerBytes) return;
   Kept& kept = kept_[placeOf(hashOf(owner, request, length))];
-  kept = Kept{lease, found->second->changesOf(request), Octets(request, request + length), answer, found->second};
+  kept = Kept{lease, changesAt, found->second->changesAt(changesAt), Octets(request, request + length), answer,
+              found->second};
 }
 
 }  // namespace transport

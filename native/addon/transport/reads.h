@@ -24,20 +24,23 @@ class Reads {
   void end(std::uint32_t lease) { leases_.erase(lease); }
   // A request of an application is all that follows the session: the object's handle first. Lease 0 is none.
   bool take(std::uint32_t owner, std::uint32_t lease, const std::uint8_t* request, std::size_t length, Octets* answer);
-  // What has just been answered to such a request.
-  void keep(std::uint32_t owner, std::uint32_t lease, const std::uint8_t* request, std::size_t length,
-            const Octets& answer);
+  // What has just been answered to such a request, on an object whose changes are counted there.
+  void keep(std::uint32_t owner, std::uint32_t lease, std::size_t changesAt, const std::uint8_t* request,
+            std::size_t length, const Octets& answer);
 
  private:
   struct Lease {
     const double* changes;
+    std::size_t places;
     double* uses;
     Napi::Reference<Napi::Float64Array> keepsChanges;
     Napi::Reference<Napi::Float64Array> keepsUses;
-    double changesOf(const std::uint8_t* request) const;
+    // Those of all objects, and those at one place.
+    double changesAt(std::size_t at) const { return changes[0] + changes[at]; }
   };
   struct Kept {
     std::uint32_t lease = 0;
+    std::size_t changesAt = 0;
     double changes = 0;
     Octets request;
     Octets answer;

@@ -50,9 +50,11 @@ double* Sessions::wordsOf(std::uint32_t owner, const std::uint8_t* request) cons
   return found == sessions_.end() ? nullptr : found->second.words;
 }
 
-void Sessions::keep(std::uint32_t owner, const std::uint8_t* request, std::size_t length, const Octets& answer) {
+void Sessions::keep(std::uint32_t owner, const std::uint8_t* request, std::size_t length, std::size_t changesAt,
+                    const Octets& answer) {
   if (length < headBytes) return;
-  reads.keep(owner, leaseIn(wordsOf(owner, request)), request + headBytes, length - headBytes, answer);
+  const std::uint32_t lease = leaseIn(wordsOf(owner, request));
+  reads.keep(owner, lease, changesAt, request + headBytes, length - headBytes, answer);
 }
 
 bool Sessions::take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer) {

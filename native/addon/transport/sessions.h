@@ -25,7 +25,8 @@ class Sessions {
   // Answers a request, if it can. Of one that reads attributes `reads` knows then whether it came again.
   bool take(std::uint32_t owner, const std::uint8_t* request, std::size_t length, Octets* answer);
   // The answer to such a request that has just been given by JavaScript, under the lease that the session has.
-  void keep(std::uint32_t owner, const std::uint8_t* request, std::size_t length, const Octets& answer);
+  void keep(std::uint32_t owner, const std::uint8_t* request, std::size_t length, std::size_t changesAt,
+            const Octets& answer);
 
   Reads reads;
 

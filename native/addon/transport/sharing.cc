@@ -26,7 +26,7 @@ void Transport::keep(const Napi::CallbackInfo& info) {
   const auto request = info[1].As<Napi::Buffer<uint8_t>>();
   const auto answer = info[2].As<Napi::Buffer<uint8_t>>();
   sessions_.keep(info[0].As<Napi::Number>().Uint32Value(), request.Data(), request.Length(),
-                 Octets(answer.Data(), answer.Data() + answer.Length()));
+                 info[3].As<Napi::Number>().Uint32Value(), Octets(answer.Data(), answer.Data() + answer.Length()));
 }
 
 }  // namespace transport

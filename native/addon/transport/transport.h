@@ -101,7 +101,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value lendReads(const Napi::CallbackInfo& info);
   // endReads(lease)
   void endReads(const Napi::CallbackInfo& info);
-  // keep(owner, request, answer)
+  // keep(owner, request, answer, changesAt)
   void keep(const Napi::CallbackInfo& info);
 
  private:
