@@ -50,25 +50,28 @@ bool Stream::answered(const Answering::Found& found, bool isAlone) {
 bool Stream::deliver(size_t lengthBytes) {
   bool owed = false;
   size_t from = 0;
+  const auto handUpTo = [&](size_t end) {
+    owed = hand(from, end) || owed;
+    from = end;
+  };
   for (size_t at = 0; at < lengthBytes;) {
     const uint8_t* frame = inboxBytes_ + at;
     const size_t whole = answering_.empty() && asking_.empty() ? 0 : frames_.whole(frame, lengthBytes - at);
     if (whole > 0 && asking_.isAnswer(frame, whole)) {
-      owed = hand(from, at) || owed;
-      from = at;
+      handUpTo(at);
       if (tookAnswer(frame, whole)) from += whole;
     } else if (whole > 0) {
       auto found = answering_.find(frame, whole);
       if (found && from < at) {
-        owed = hand(from, at) || owed;
-        from = at;
+        handUpTo(at);
         found = answering_.find(frame, whole);
       }
       if (answered(found, whole == lengthBytes)) from += whole;
     }
     at += frames_.pass(frame, lengthBytes - at);
   }
-  return hand(from, lengthBytes) || owed || !asking_.empty();
+  handUpTo(lengthBytes);
+  return owed || !asking_.empty();
 }
 
 uint32_t Stream::ask(const std::shared_ptr<const Command>& command, crypto::View beside, crypto::View input,
