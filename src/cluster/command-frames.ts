@@ -7,6 +7,9 @@ import { causeShape, deviationList, frameKinds, outcomes, requestId } from '../w
 
 /* What is in the frames of commands and of their answers, behind their headers. */
 
+/** What a request's frame begins with: its kind and its id. */
+export const REQUEST_HEAD_BYTES = 1 + 4;
+
 export function writeRequestHead(writer: Writer, id: number): void {
   writer.u8(frameKinds.call);
   requestId.write(writer, id);

@@ -3,6 +3,7 @@ import type { CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Lease } from '../hsm/leases.js';
 import { changesOf } from '../hsm/read-lease.js';
+import { REQUEST_HEAD_BYTES } from './command-frames.js';
 import { bareAnswerOf, type DataCommand, dataCommands, isDataCommand } from './data-commands.js';
 import type { KeptAnswer, RepeatedOperation } from './tls-stream.js';
 
@@ -11,9 +12,6 @@ import type { KeptAnswer, RepeatedOperation } from './tls-stream.js';
  * and it asks for the same attributes again and again. When the HSM has done one of them twice, what carries the connection answers those that follow by itself,
  * under a lease that the HSM recalls before it does anything after which it might answer otherwise (src/hsm/leases.ts, read-lease.ts).
  */
-
-/** In front of a command in its frame: the frame's kind and the request's id. */
-const HEAD_BYTES = 1 + 4;
 
 /** Beyond it, the operation that was first repeated is one for the HSM again. */
 const MOST_OPERATIONS = 32;
@@ -74,7 +72,7 @@ export class RepeatedCommands {
 
   #operated(use: DataCommand, request: RequestOf<DataCommand>, frame: Buffer): void {
     const { handle, mechanism } = request;
-    const words = frame.subarray(HEAD_BYTES, frame.length - dataCommands[use].behindBytes(request));
+    const words = frame.subarray(REQUEST_HEAD_BYTES, frame.length - dataCommands[use].behindBytes(request));
     const key = this.#isAgain(words);
     if (key === undefined) return;
     const lease = lent(() => this.session.lease?.({ use, handle, mechanism, makesIv: false }));
@@ -103,7 +101,7 @@ export class RepeatedCommands {
   /** What of it has ended with a change, JavaScript does not hear of: it is looked at again when it has come twice. */
   #read({ handle, types }: RequestOf<'getAttributes'>, frame: Buffer, answer: Buffer): void {
     if (answer.length > LONGEST_KEPT) return;
-    const words = frame.subarray(HEAD_BYTES);
+    const words = frame.subarray(REQUEST_HEAD_BYTES);
     const key = this.#isAgain(words);
     if (key === undefined) return;
     this.#seen.delete(key);

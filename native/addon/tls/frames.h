@@ -8,7 +8,7 @@
 namespace tls {
 
 constexpr std::size_t frameHeaderBytes = 4;
-// What follows in a request and its answer (src/wire/hsm-frames.ts).
+// What follows in a request and its answer: u8 kind, u32 id (src/cluster/command-frames.ts).
 constexpr std::size_t kindAt = frameHeaderBytes;
 constexpr std::size_t idAt = kindAt + 1;
 constexpr std::size_t headBytes = idAt + 4;
