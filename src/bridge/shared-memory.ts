@@ -23,8 +23,9 @@ interface NativeTransport {
   share(owner: number, session: number, words: Float64Array): void;
   unshare(owner: number, session: number): void;
   makeKeys(terms: MakeTerms & { readonly owner: number }): number;
-  collectKeys(keys: number): MadeKeys | undefined;
-  endKeys(keys: number): void;
+  /** Numbers, and what was done of each, in turns. */
+  collectKeys(): (number | MadeKeys)[] | undefined;
+  endKeys(keys: number): MadeKeys | undefined;
   settle(): void;
   operationsOfThreads(): number;
   operationsAsked(): number;
@@ -155,6 +156,15 @@ const transport = new native.Transport(
   },
 );
 
+/** Who is to be told of keys that were made. */
+const making = new Map<number, (made: MadeKeys) => void>();
+
+function collectKeys(): void {
+  if (making.size === 0) return;
+  const all = transport.collectKeys() ?? [];
+  for (let at = 0; at < all.length; at += 2) making.get(all[at] as number)?.(all[at + 1] as MadeKeys);
+}
+
 /** Answers frames of an application by itself: those in memory, and others that `repeated` is asked about. */
 export const carrierOf = (owner: number): Repeater & SessionSharer & KeyCarrier => ({
   longestIvBytes: native.longestIvBytes,
@@ -168,10 +178,16 @@ export const carrierOf = (owner: number): Repeater & SessionSharer & KeyCarrier 
       return transport.endRepeat(repeat);
     };
   },
-  makeKeys: (terms) => {
+  makeKeys: (terms, told) => {
     const keys = transport.makeKeys({ ...terms, owner });
-    return { collect: () => transport.collectKeys(keys), end: () => transport.endKeys(keys) };
+    making.set(keys, told);
+    return () => {
+      making.delete(keys);
+      const made = transport.endKeys(keys);
+      if (made !== undefined) told(made);
+    };
   },
+  collectKeys,
   share: (session, words) => {
     transport.share(owner, session, words);
     return () => transport.unshare(owner, session);

@@ -65,10 +65,9 @@ export class AskedKeys {
 
   collected({ made, handles, leaving }: CollectedKeys): void {
     this.#asked.made(made);
-    // The keys of a lost connection are no more.
-    if (homeOf(this.seats) !== this.home) return;
     const { sessionKeys } = this.seats;
-    for (const handle of handles) sessionKeys.note(handle, true);
+    // The keys of a lost connection are no more.
+    if (homeOf(this.seats) === this.home) for (const handle of handles) sessionKeys.note(handle, true);
     for (let at = 0; at < leaving.length; at += 2)
       sessionKeys.leave(this.home, leaving[at + 1]!, () => this.#asked.destroyed(leaving[at]!));
   }

@@ -39,18 +39,30 @@ export interface MadeKeys extends CollectedKeys {
 
 /** What carries an application's frames, and can have keys made. */
 export interface KeyCarrier {
-  /** `end`: nothing is made any more; to be called after the last `collect`. */
-  makeKeys(terms: MakeTerms): { collect(): MadeKeys | undefined; end(): void };
+  /** Returns what ends it, and tells a last time what was made. */
+  makeKeys(terms: MakeTerms, told: (made: MadeKeys) => void): () => void;
+  /** Tells what was made since the last time. */
+  collectKeys(): void;
 }
 
 const rowOf = (name: 'C_GenerateKey' | 'C_DestroyObject'): CallRow => calls[numberOfCall(name)]!;
 const generateRow = rowOf('C_GenerateKey');
 const destroyRow = rowOf('C_DestroyObject');
 
+function termsOf(request: Buffer): Omit<MakeTerms, 'session' | 'maker'> {
+  const answer = Buffer.from(writeAnswer(generateRow, CKR.CKR_OK, { phKey: ANY_HANDLE }));
+  return {
+    request,
+    answer,
+    handleAt: handleIn(answer).at,
+    destroyCall: numberOfCall('C_DestroyObject'),
+    destroyed: Buffer.from(writeAnswer(destroyRow, CKR.CKR_OK)),
+    mostLeaving: MOST_LEAVING,
+  };
+}
+
 /** The keys that one application has made again and again. */
 export class RepeatedKeys {
-  readonly #running = new Set<() => void>();
-
   /** @param count is told of calls that were answered */
   constructor(
     private readonly carrier: KeyCarrier,
@@ -59,7 +71,7 @@ export class RepeatedKeys {
 
   /** Has sessions know of all their keys. */
   collect(): void {
-    for (const collect of this.#running) collect();
+    this.carrier.collectKeys();
   }
 
   /** A session has made a key. */
@@ -78,34 +90,22 @@ export class RepeatedKeys {
     const request = { mechanism: pMechanism!.type, template: pTemplate, access: undefined };
     const keys = session.client.makeAgain(request, 'C_GenerateKey', phKey);
     if (keys === undefined) return;
-    const answer = Buffer.from(writeAnswer(generateRow, CKR.CKR_OK, { phKey: ANY_HANDLE }));
-    const { collect, end } = this.carrier.makeKeys({
-      session: session.handle,
-      request: last.init,
-      answer,
-      handleAt: handleIn(answer).at,
-      destroyCall: numberOfCall('C_DestroyObject'),
-      destroyed: writeAnswer(destroyRow, CKR.CKR_OK),
-      mostLeaving: MOST_LEAVING,
-      maker: keys.maker,
-    });
-    const learn = (): void => {
-      const news = collect();
-      if (news === undefined) return;
-      this.count(generateRow, news.made);
-      this.count(destroyRow, news.destroyed);
-      session.hasMade(news.handles);
-      keys.collected(news);
-      if (news.isOver) last.stop?.();
+    const told = (made: MadeKeys): void => {
+      this.count(generateRow, made.made);
+      this.count(destroyRow, made.destroyed);
+      session.hasMade(made.handles);
+      keys.collected(made);
+      if (made.isOver) last.stop?.();
     };
-    const stopSettling = settleWhenAsked(learn);
-    this.#running.add(learn);
+    const end = this.carrier.makeKeys(
+      { ...termsOf(last.init), session: session.handle, maker: keys.maker },
+      told,
+    );
+    const stopSettling = settleWhenAsked(() => this.collect());
     last.stop = () => {
       last.stop = undefined;
-      learn();
       end();
       stopSettling();
-      this.#running.delete(learn);
       keys.end();
     };
     keys.onRecalled = () => last.stop?.();

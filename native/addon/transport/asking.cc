@@ -29,12 +29,15 @@ bool Transport::makeOrDestroy(Entry& entry, unsigned channel, size_t length) {
   if (keys->isMade(inboxBytes_, length)) {
     const auto ask = [&keys](Question question) { return keys->ask(std::move(question)); };
     std::memset(inboxBytes_, 0, length);
-    wait(entries_.at(entry.id), channel, 0, ask, [keys](const std::optional<crypto::View>& output, Octets* answer) {
-      return keys->conclude(output, answer);
+    wait(entries_.at(entry.id), channel, 0, ask, [this, keys](const std::optional<crypto::View>& output, Octets* answer) {
+      const bool isKey = keys->conclude(output, answer);
+      if (!keys->isEnded()) making_.changed(keys);
+      return isKey;
     });
     return true;
   }
   if (!keys->destroy(inboxBytes_, length, &repeated_)) return false;
+  making_.changed(keys);
   std::memset(inboxBytes_, 0, length);
   entry.group.answer(channel, repeated_.data(), repeated_.size());
   entry.lastAnswer = readClock();
@@ -101,12 +104,11 @@ Napi::Value Transport::makeKeys(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), making_.add(info[0].As<Napi::Object>()));
 }
 
-Napi::Value Transport::collectKeys(const Napi::CallbackInfo& info) {
-  const auto keys = making_.find(info[0].As<Napi::Number>().Uint32Value());
-  return keys == nullptr ? info.Env().Undefined() : keys->collect(info.Env());
-}
+Napi::Value Transport::collectKeys(const Napi::CallbackInfo& info) { return making_.collect(info.Env()); }
 
-void Transport::endKeys(const Napi::CallbackInfo& info) { making_.end(info[0].As<Napi::Number>().Uint32Value()); }
+Napi::Value Transport::endKeys(const Napi::CallbackInfo& info) {
+  return making_.end(info.Env(), info[0].As<Napi::Number>().Uint32Value());
+}
 
 Napi::Value Transport::operationsAsked(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(operationsAsked_));

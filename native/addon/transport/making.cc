@@ -12,8 +12,9 @@ constexpr std::uint64_t LAST_HANDLE = (std::uint64_t{1} << 53) - 1;
 
 }  // namespace
 
-MadeKeys::MadeKeys(const Napi::Object& said)
-    : request_(octetsOf(said.Get("request"))),
+MadeKeys::MadeKeys(const Napi::Object& said, std::uint32_t id)
+    : id_(id),
+      request_(octetsOf(said.Get("request"))),
       answer_(octetsOf(said.Get("answer"))),
       handleAt_(said.Get("handleAt").As<Napi::Number>().Uint32Value()),
       destroyCall_(static_cast<std::uint16_t>(said.Get("destroyCall").As<Napi::Number>().Uint32Value())),
@@ -56,9 +57,7 @@ bool MadeKeys::destroy(const std::uint8_t* request, std::size_t length, Octets* 
   return true;
 }
 
-Napi::Value MadeKeys::collect(Napi::Env env) {
-  const bool isNew = isOver_ || made_ > 0 || destroyedCount_ > 0 || !handles_.empty() || maker_->leaving() > 0;
-  if (!isNew) return env.Undefined();
+Napi::Object MadeKeys::collect(Napi::Env env) {
   const auto handles = Napi::Array::New(env, handles_.size());
   const auto leaving = Napi::Array::New(env);
   std::uint32_t at = 0;
@@ -82,15 +81,10 @@ Napi::Value MadeKeys::collect(Napi::Env env) {
 std::uint32_t Making::add(const Napi::Object& said) {
   const auto session = static_cast<std::uint64_t>(said.Get("session").As<Napi::Number>().Int64Value());
   const Place place{said.Get("owner").As<Napi::Number>().Uint32Value(), session};
-  if (!made_.emplace(place, std::make_shared<MadeKeys>(said)).second)
+  if (!made_.emplace(place, std::make_shared<MadeKeys>(said, lastId_ + 1)).second)
     throw Napi::Error::New(said.Env(), "the session makes keys already");
   places_.emplace(++lastId_, place);
   return lastId_;
-}
-
-std::shared_ptr<MadeKeys> Making::find(std::uint32_t id) const {
-  const auto place = places_.find(id);
-  return place == places_.end() ? nullptr : made_.at(place->second);
 }
 
 std::shared_ptr<MadeKeys> Making::find(std::uint32_t owner, const std::uint8_t* request, std::size_t length) const {
@@ -99,12 +93,27 @@ std::shared_ptr<MadeKeys> Making::find(std::uint32_t owner, const std::uint8_t* 
   return found == made_.end() ? nullptr : found->second;
 }
 
-void Making::end(std::uint32_t id) {
+Napi::Value Making::collect(Napi::Env env) {
+  if (changed_.empty()) return env.Undefined();
+  const auto all = Napi::Array::New(env);
+  std::uint32_t at = 0;
+  for (const auto& keys : changed_) {
+    all.Set(at++, Napi::Number::New(env, keys->id()));
+    all.Set(at++, keys->collect(env));
+  }
+  changed_.clear();
+  return all;
+}
+
+Napi::Value Making::end(Napi::Env env, std::uint32_t id) {
   const auto place = places_.find(id);
-  if (place == places_.end()) return;
-  made_.at(place->second)->end();
-  made_.erase(place->second);
+  if (place == places_.end()) return env.Undefined();
+  const auto found = made_.find(place->second);
+  const std::shared_ptr<MadeKeys> keys = found->second;
+  made_.erase(found);
   places_.erase(place);
+  keys->end();
+  return changed_.erase(keys) > 0 ? keys->collect(env) : env.Undefined();
 }
 
 }  // namespace transport

@@ -83,10 +83,10 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Napi::Value take(const Napi::CallbackInfo& info);
   // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
-  // makeKeys(terms) -> its number; collectKeys(number) -> what was done; endKeys(number), after the last collectKeys: see Making
+  // makeKeys(terms) -> its number; collectKeys() -> what was done of all; endKeys(number) -> of that: see Making
   Napi::Value makeKeys(const Napi::CallbackInfo& info);
   Napi::Value collectKeys(const Napi::CallbackInfo& info);
-  void endKeys(const Napi::CallbackInfo& info);
+  Napi::Value endKeys(const Napi::CallbackInfo& info);
   // settle(): has the uses of repeats counted up to now.
   void settle(const Napi::CallbackInfo&);
   // operationsOfThreads(): how many operations other threads have run.
