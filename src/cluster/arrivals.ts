@@ -42,11 +42,20 @@ export class Arrivals {
   /** Resolves when HSMs that have just come, or can be had now, are relied on, or are lost again; undefined when there are none. */
   coming(): Promise<void> | undefined {
     for (const seat of this.#seats) seat.hurry();
-    const isAnyComing = (): boolean => this.#seats.some(({ isComing }) => isComing);
-    if (!isAnyComing()) return undefined;
+    return this.#seats.some(({ isComing }) => isComing) ? this.#whileComing() : undefined;
+  }
+
+  /** The same of HSMs that take nothing of what is written yet, as those of a program that has just started; none is hurried. */
+  unheard(): Promise<void> | undefined {
+    return this.#seats.some(({ isComing, writable }) => isComing && !writable)
+      ? this.#whileComing()
+      : undefined;
+  }
+
+  #whileComing(): Promise<void> {
     return new Promise((resolve) => {
       const look = (isLate = false): void => {
-        if (!isLate && isAnyComing()) return;
+        if (!isLate && this.#seats.some(({ isComing }) => isComing)) return;
         clearTimeout(timer);
         this.#forComing.delete(look);
         resolve();

@@ -301,6 +301,9 @@ export class ClusterClient {
   }
 
   async #onAll(command: (connection: HsmConnection, first: boolean) => Eventually<void>): Promise<void> {
+    // An HSM that others use already would serve them as if nothing had changed until it has caught up.
+    const heard = this.#seats.whenHeard();
+    if (heard !== undefined) await heard;
     for (let again = false; ; again = true) {
       let first = true;
       const results = await this.#seats.sendToAll((connection) => {

@@ -142,6 +142,11 @@ export class Seats {
     return this.#arrivals.coming();
   }
 
+  /** As Arrivals.unheard. */
+  whenHeard(): Promise<void> | undefined {
+    return this.#arrivals.unheard();
+  }
+
   /** Gives a command to an HSM that can do it, and to another one if that is lost or has not got the key. */
   send<N extends CommandName>(name: N, request: RequestOf<N>, cause?: string): Eventually<AnswerOf<N>> {
     const first = this.sessionKeys.before(name, request);

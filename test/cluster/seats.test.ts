@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
+import { ClusterClient } from '../../src/cluster/cluster-client.js';
 import type { HsmLink } from '../../src/cluster/links.js';
 import { Seats } from '../../src/cluster/seats.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
@@ -19,12 +20,25 @@ class Elsewhere implements HsmLink {
     this.lose = lost;
     const send = (name: string): unknown => {
       this.sent.push(name);
+      if (name === 'locateObject') return Promise.resolve({ token: true });
       if (name !== 'insertMaskedObject') return Promise.resolve(undefined);
       return new Promise<void>((resolve) => {
         this.finishWrite = resolve;
       });
     };
     return { hsmId: this.hsmId, send, close: () => undefined } as unknown as HsmConnection;
+  }
+}
+
+/** One whose connection takes as long as it is told to. */
+class FarAway extends Elsewhere {
+  reached = (): void => undefined;
+
+  override async connect(...how: Parameters<HsmLink['connect']>): Promise<HsmConnection> {
+    await new Promise<void>((resolve) => {
+      this.reached = resolve;
+    });
+    return super.connect(...how);
   }
 }
 
@@ -161,4 +175,32 @@ describe('an HSM on which the user has another password', () => {
     await until(() => seats.up.length === 2);
     seats.close();
   });
+});
+
+describe('what a program that has just started changes', () => {
+  const changes: Record<string, (client: ClusterClient) => unknown> = {
+    destroyObject: (client) => client.destroyObject(64),
+    setAttributes: (client) => client.setAttributes(64, []),
+    shareKey: (client) => client.shareKey(64, 'other_user'),
+    unshareKey: (client) => client.unshareKey(64, 'other_user'),
+  };
+  for (const [name, change] of Object.entries(changes)) {
+    it(`reaches the HSMs that it is still connecting to: ${name}`, async () => {
+      const [near, far] = [new Elsewhere('hsm-1'), new FarAway('hsm-2')];
+      const client = new ClusterClient({ current: () => [near, far], watch: () => () => undefined });
+      await client.login('crypto_user', 'password');
+      let done = false;
+      const changed = Promise.resolve(change(client)).then(() => {
+        done = true;
+      });
+      for (let turns = 0; turns < 20; turns++) await turn();
+      expect(done).to.equal(false);
+      expect(near.sent).to.not.include(name);
+      far.reached();
+      await changed;
+      expect(near.sent).to.include(name);
+      expect(far.sent).to.deep.equal(['login', 'synchronize', name]);
+      client.close();
+    });
+  }
 });
