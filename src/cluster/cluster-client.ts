@@ -49,7 +49,7 @@ export class ClusterClient {
     this.#seats = new Seats(links, options);
     this.#availability = new AvailabilityCheck(this.#seats, options.keyAvailability);
     this.#askedKeys = new AllAskedKeys(this.#seats);
-    this.#newObjects = new NewObjects(this.#seats, this.#availability, options.minimumNodes);
+    this.#newObjects = new NewObjects(this.#seats, this.#availability, options);
     this.#seats.onChanged = () => {
       this.#asked.recall();
       this.#askedKeys.recall();

@@ -9,11 +9,11 @@ import type { Seats } from './seats.js';
 
 /** What one HSM has made, and the cluster has still to get: client-side synchronisation (reference section 7). */
 export class NewObjects {
-  /** @param minimumNodes on how many HSMs a new token object must be (create_object_minimum_nodes: reference 14.1) */
+  /** @param options on how many HSMs a new token object must be (create_object_minimum_nodes: reference 14.1), which tools change */
   constructor(
     private readonly seats: Seats,
     private readonly availability: AvailabilityCheck,
-    private readonly minimumNodes = 1,
+    private readonly options: { readonly minimumNodes?: number },
   ) {}
 
   /** Brings new token objects to every HSM, or, if one of them refuses or too few take them, to none. Answers the first
@@ -28,6 +28,10 @@ export class NewObjects {
     return isToken ? this.#insertOrGiveUp(created, cause).then(() => handle) : handle;
   }
 
+  get #minimumNodes(): number {
+    return this.options.minimumNodes ?? 1;
+  }
+
   async #insertOrGiveUp(created: readonly Created[], cause: string | undefined): Promise<void> {
     const key = created.find(({ masked, isKey }) => masked !== undefined && isKey);
     try {
@@ -35,7 +39,7 @@ export class NewObjects {
       const refuseKey = (): void => {
         if (key !== undefined) this.availability.refuse(key.handle, cause);
       };
-      const wanted = Math.max(this.minimumNodes, key === undefined ? 1 : this.availability.wanted);
+      const wanted = Math.max(this.#minimumNodes, key === undefined ? 1 : this.availability.wanted);
       if (this.seats.writable.length < wanted) await this.seats.whenCome();
       // With none at all it waits for those that come.
       const known = this.seats.writable.length;
@@ -66,9 +70,9 @@ export class NewObjects {
     const failures = reasonsOf(results);
     const refused = failures.find((reason) => !isLoss(reason));
     const taken = results.length - failures.length;
-    if (refused === undefined && taken >= this.minimumNodes) return taken;
+    if (refused === undefined && taken >= this.#minimumNodes) return taken;
     if (refused instanceof Failure) throw refused;
-    const text = `${taken} HSMs took the new object, and ${this.minimumNodes} must`;
+    const text = `${taken} HSMs took the new object, and ${this.#minimumNodes} must`;
     throw ckr('CKR_FUNCTION_FAILED', text, refused ?? failures[0]);
   }
 

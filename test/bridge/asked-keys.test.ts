@@ -222,7 +222,13 @@ describe('session keys that an HSM in another process makes again and again', fu
         expect(code).to.equal(fault === 'throttled' ? pkcs11js.CKR_FUNCTION_FAILED : undefined);
       }
       await succeeds('heal', home!.id);
-      await until(async () => (await hsms()).every(({ state }) => state === 'ACTIVE'));
+      // Until the client relies on it again, as searches ask all HSMs: that ends what is made again.
+      const ofHome = `cloudhsm_local_hsm_commands_total\\{.*HsmId="${home!.id}",command="findObjects"\\}`;
+      const [had] = (await counted(ofHome)) as [number];
+      await until(async () => {
+        find('again');
+        return ((await counted(ofHome))[0] ?? 0) > had;
+      });
       expect(codeOf(() => encrypted(key))).to.equal(pkcs11js.CKR_KEY_HANDLE_INVALID);
       for (let time = 0; time < SURELY; time++) destroy(make());
       await untilAsked();

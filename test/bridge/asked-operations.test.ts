@@ -265,7 +265,13 @@ describe('operations that HSMs in other processes are asked for again and again'
       expect(p11.C_Sign(session, DATA, Buffer.alloc(32)).toString('hex')).to.equal(macOf(DATA));
       for (let time = 0; time < 3; time++) expect(sign(key).toString('hex')).to.equal(macOf(DATA));
       await succeeds('heal', first!.id);
-      await until(async () => (await hsms()).every(({ state }) => state === 'ACTIVE'));
+      // Until the client relies on it again: that ends what is asked for once more.
+      const ofFirst = `cloudhsm_local_hsm_commands_total\\{.*HsmId="${first!.id}",command="sign"\\}`;
+      const [had] = (await counted(ofFirst)) as [number];
+      await until(async () => {
+        sign(key);
+        return (await counted(ofFirst))[0]! > had;
+      });
       for (let time = 0; time < SURELY; time++) expect(sign(key).toString('hex')).to.equal(macOf(DATA));
       await untilAsked(() => sign(key));
     });
