@@ -2,8 +2,7 @@ import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
-import { ApiOfHome } from '../support/api-of-home.js';
-import { cloudhsmLocal, type TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import { codeOf, type TestModule, useModule } from '../support/module.js';
 import { until } from '../support/network.js';
 import { seeded } from '../support/seeded.js';
@@ -40,32 +39,9 @@ describe('session keys that an HSM in another process makes again and again', fu
     await until(async () => (await left()) === 0);
   });
 
-  const succeeds = async (...words: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await cloudhsmLocal([...words, '--home', engine.home]);
-    expect(code, stderr).to.equal(0);
-    return stdout;
-  };
-  /** The sums of the metrics that match. */
-  async function counted(...patterns: string[]): Promise<number[]> {
-    const page = await succeeds('metrics');
-    return patterns.map((pattern) =>
-      [...page.matchAll(new RegExp(`^${pattern} (\\d+)$`, 'gm'))].reduce(
-        (sum, [, value]) => sum + Number(value),
-        0,
-      ),
-    );
-  }
-  const asked = async (): Promise<number> => (await counted(ASKED))[0]!;
+  const asked = async (): Promise<number> => (await engine.counted(ASKED))[0]!;
   /** Session keys in all HSMs. */
-  const left = async (): Promise<number> => (await counted(LEFT))[0]!;
-  async function hsms(): Promise<{ id: string; state: string }[]> {
-    const api = new ApiOfHome(engine.home);
-    try {
-      return (await api.status()).clusters[0].hsms;
-    } finally {
-      api.close();
-    }
-  }
+  const left = async (): Promise<number> => (await engine.counted(LEFT))[0]!;
 
   const aes = (label: string): pkcs11js.Template => [
     { type: pkcs11js.CKA_VALUE_LEN, value: 32 },
@@ -137,10 +113,10 @@ describe('session keys that an HSM in another process makes again and again', fu
       'cloudhsm_local_hsm_commands_total\\{.*command="destroyObject".*\\}',
       ASKED,
     ];
-    const before = await counted(...patterns);
+    const before = await engine.counted(...patterns);
     for (let time = 0; time < 100; time++) destroy(make());
     await until(async () => (await left()) === 0);
-    expect(await counted(...patterns)).to.deep.equal(before.map((count) => count + 100));
+    expect(await engine.counted(...patterns)).to.deep.equal(before.map((count) => count + 100));
   });
 
   it('are of the template that was asked for', async () => {
@@ -154,10 +130,10 @@ describe('session keys that an HSM in another process makes again and again', fu
   it('say what is allowed of each, and take what is allowed of one only', async () => {
     const readable = [...aes('readable'), { type: pkcs11js.CKA_SENSITIVE, value: false }];
     const readableKey = () => p11.C_GenerateKey(session, AES, readable);
-    await succeeds('report', '--clear');
+    await engine.succeeds('report', '--clear');
     for (let time = 0; time < 50; time++) destroy(readableKey());
     const times = async (id: string): Promise<number> => {
-      const { deviations } = JSON.parse(await succeeds('report', '--json'));
+      const { deviations } = JSON.parse(await engine.succeeds('report', '--json'));
       return deviations
         .filter((line: { id: string; call: string }) => line.id === id && line.call === 'C_GenerateKey')
         .reduce((sum: number, { count }: { count: number }) => sum + count, 0);
@@ -205,10 +181,10 @@ describe('session keys that an HSM in another process makes again and again', fu
 
   for (const fault of ['throttled', 'slow', 'unreachable'] as const) {
     it(`are as other session keys are while their HSM is ${fault}, and are made again when it is healed`, async () => {
-      const [home] = await hsms();
+      const [home] = await engine.hsms();
       await untilAsked();
       const key = make();
-      await succeeds('fault', home!.id, fault);
+      await engine.succeeds('fault', home!.id, fault);
       // Perhaps it has gone with the connection already.
       if (fault === 'unreachable') codeOf(() => destroy(key));
       else destroy(key);
@@ -221,13 +197,13 @@ describe('session keys that an HSM in another process makes again and again', fu
         });
         expect(code).to.equal(fault === 'throttled' ? pkcs11js.CKR_FUNCTION_FAILED : undefined);
       }
-      await succeeds('heal', home!.id);
+      await engine.succeeds('heal', home!.id);
       // Until the client relies on it again, as searches ask all HSMs: that ends what is made again.
       const ofHome = `cloudhsm_local_hsm_commands_total\\{.*HsmId="${home!.id}",command="findObjects"\\}`;
-      const [had] = (await counted(ofHome)) as [number];
+      const [had] = (await engine.counted(ofHome)) as [number];
       await until(async () => {
         find('again');
-        return ((await counted(ofHome))[0] ?? 0) > had;
+        return ((await engine.counted(ofHome))[0] ?? 0) > had;
       });
       expect(codeOf(() => encrypted(key))).to.equal(pkcs11js.CKR_KEY_HANDLE_INVALID);
       for (let time = 0; time < SURELY; time++) destroy(make());

@@ -1,8 +1,7 @@
 import { createHmac, createPublicKey, verify } from 'node:crypto';
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
-import { ApiOfHome } from '../support/api-of-home.js';
-import { cloudhsmLocal, modulePath, projectRoot, run, type TestEngine } from '../support/engine.js';
+import { modulePath, projectRoot, run, type TestEngine } from '../support/engine.js';
 import { generateEc, generateRsa, type Pair, publicKeyOf } from '../support/keys.js';
 import { codeOf, type TestModule, useModule } from '../support/module.js';
 import { until } from '../support/network.js';
@@ -35,32 +34,7 @@ describe('operations that HSMs in other processes are asked for again and again'
   });
   afterEach(() => p11.C_CloseAllSessions(module.slot));
 
-  const succeeds = async (...words: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await cloudhsmLocal([...words, '--home', engine.home]);
-    expect(code, stderr).to.equal(0);
-    return stdout;
-  };
-  /** The sum of the metrics that match. */
-  async function counted(...patterns: string[]): Promise<number[]> {
-    const page = await succeeds('metrics');
-    return patterns.map((pattern) =>
-      [...page.matchAll(new RegExp(`^${pattern} (\\d+)$`, 'gm'))].reduce(
-        (sum, [, value]) => sum + Number(value),
-        0,
-      ),
-    );
-  }
-  const asked = async (): Promise<number> => (await counted(ASKED))[0]!;
-  async function withApi<T>(work: (api: ApiOfHome) => Promise<T>): Promise<T> {
-    const api = new ApiOfHome(engine.home);
-    try {
-      return await work(api);
-    } finally {
-      api.close();
-    }
-  }
-  const hsms = () =>
-    withApi(async (api) => (await api.status()).clusters[0].hsms as { id: string; state: string }[]);
+  const asked = async (): Promise<number> => (await engine.counted(ASKED))[0]!;
 
   const macKey = (token = true): Buffer =>
     p11.C_CreateObject(session, [
@@ -161,16 +135,16 @@ describe('operations that HSMs in other processes are asked for again and again'
       'cloudhsm_local_calls_total\\{call="C_Sign"\\}',
       'cloudhsm_local_hsm_commands_total\\{.*command="sign".*\\}',
     ];
-    const before = await counted(...patterns);
+    const before = await engine.counted(...patterns);
     for (let time = 0; time < 100; time++) sign(key);
-    expect(await counted(...patterns)).to.deep.equal(before.map((count) => count + 100));
-    const [first, second] = await hsms();
+    expect(await engine.counted(...patterns)).to.deep.equal(before.map((count) => count + 100));
+    const [first, second] = await engine.hsms();
     const each = [first, second].map(
       (hsm) => `cloudhsm_local_hsm_commands_total\\{.*HsmId="${hsm!.id}",command="sign"\\}`,
     );
-    const [one, other] = (await counted(...each)) as [number, number];
+    const [one, other] = (await engine.counted(...each)) as [number, number];
     for (let time = 0; time < 40; time++) sign(key);
-    expect(await counted(...each)).to.deep.equal([one + 20, other + 20]);
+    expect(await engine.counted(...each)).to.deep.equal([one + 20, other + 20]);
   });
 
   it('are of the session that they were begun in', async () => {
@@ -259,18 +233,18 @@ describe('operations that HSMs in other processes are asked for again and again'
     it(`go on elsewhere, or later, while an HSM is ${fault}, and take turns again when it is healed`, async () => {
       const key = macKey();
       await untilAsked(() => sign(key));
-      const [first] = await hsms();
+      const [first] = await engine.hsms();
       p11.C_SignInit(session, HMAC, key);
-      await succeeds('fault', first!.id, fault);
+      await engine.succeeds('fault', first!.id, fault);
       expect(p11.C_Sign(session, DATA, Buffer.alloc(32)).toString('hex')).to.equal(macOf(DATA));
       for (let time = 0; time < 3; time++) expect(sign(key).toString('hex')).to.equal(macOf(DATA));
-      await succeeds('heal', first!.id);
+      await engine.succeeds('heal', first!.id);
       // Until the client relies on it again: that ends what is asked for once more.
       const ofFirst = `cloudhsm_local_hsm_commands_total\\{.*HsmId="${first!.id}",command="sign"\\}`;
-      const [had] = (await counted(ofFirst)) as [number];
+      const [had] = (await engine.counted(ofFirst)) as [number];
       await until(async () => {
         sign(key);
-        return (await counted(ofFirst))[0]! > had;
+        return (await engine.counted(ofFirst))[0]! > had;
       });
       for (let time = 0; time < SURELY; time++) expect(sign(key).toString('hex')).to.equal(macOf(DATA));
       await untilAsked(() => sign(key));

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { buildNative, modulePath, nativeProgram } from '../native/build-native.js';
-import { cloudhsmLocal, type TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import { generateEc, generateRsa, publicKeyOf } from '../support/keys.js';
 import { codeOf, type TestModule, useModule } from '../support/module.js';
 
@@ -86,12 +86,7 @@ describe('long operations that a program repeats', function () {
     return module.p11.C_Sign(session, input, Buffer.alloc(256));
   }
 
-  /** The sum of the metrics that match. */
-  async function counted(pattern: string): Promise<number> {
-    const { stdout } = await cloudhsmLocal(['metrics', '--home', engine.home]);
-    const found = [...stdout.matchAll(new RegExp(`^${pattern} (\\d+)$`, 'gm'))];
-    return found.reduce((sum, [, value]) => sum + Number(value), 0);
-  }
+  const counted = async (pattern: string): Promise<number> => (await engine.counted(pattern))[0]!;
 
   for (const [cases, generate, curve] of [
     [rsaCases, () => generateRsa(module, session), undefined],

@@ -121,6 +121,29 @@ export class TestEngine {
     return readFileSync(join(this.home, 'logs', 'engine.log'), 'utf8');
   }
 
+  /** What a command on its home prints, which must succeed. */
+  async succeeds(...words: string[]): Promise<string> {
+    const { code, stdout, stderr } = await cloudhsmLocal([...words, '--home', this.home]);
+    if (code !== 0) throw new Error(`cloudhsm-local ${words.join(' ')} ended with ${code}: ${stderr}`);
+    return stdout;
+  }
+
+  /** The sums of its metrics that match. */
+  async counted(...patterns: string[]): Promise<number[]> {
+    const page = await this.succeeds('metrics');
+    return patterns.map((pattern) =>
+      [...page.matchAll(new RegExp(`^${pattern} (\\d+)$`, 'gm'))].reduce(
+        (sum, [, value]) => sum + Number(value),
+        0,
+      ),
+    );
+  }
+
+  /** The HSMs of its first cluster. */
+  async hsms(): Promise<{ id: string; state: string }[]> {
+    return JSON.parse(await this.succeeds('status', '--json')).clusters[0].hsms;
+  }
+
   /** The environment that `cloudhsm-local env` gives a program. */
   get env(): NodeJS.ProcessEnv {
     return {
