@@ -32,10 +32,6 @@ class KeyMaker {
   virtual std::vector<Leaving> takeOver() = 0;
 };
 
-// How JavaScript carries one from tls to transport.
-using KeyMakerHandle = Napi::External<std::shared_ptr<KeyMaker>>;
+using KeyMakerHandle = HandleOf<KeyMaker>;
 
-inline Napi::Value handleOf(Napi::Env env, std::shared_ptr<KeyMaker> maker) {
-  return KeyMakerHandle::New(env, new std::shared_ptr<KeyMaker>(std::move(maker)),
-                             [](Napi::Env, std::shared_ptr<KeyMaker>* held) { delete held; });
-}
+inline Napi::Value handleOf(Napi::Env env, std::shared_ptr<KeyMaker> maker) { return carried(env, std::move(maker)); }

@@ -51,10 +51,18 @@ class Repeatable {
   virtual std::shared_ptr<Question> ask(crypto::View, crypto::View, Question) { return nullptr; }
 };
 
-// How JavaScript carries one from crypto to transport.
-using RepeatableHandle = Napi::External<std::shared_ptr<Repeatable>>;
+// How JavaScript carries what one room of the addon has made to another one.
+template <typename Shared>
+using HandleOf = Napi::External<std::shared_ptr<Shared>>;
+
+template <typename Shared>
+Napi::Value carried(Napi::Env env, std::shared_ptr<Shared> shared) {
+  return HandleOf<Shared>::New(env, new std::shared_ptr<Shared>(std::move(shared)),
+                               [](Napi::Env, std::shared_ptr<Shared>* held) { delete held; });
+}
+
+using RepeatableHandle = HandleOf<Repeatable>;
 
 inline Napi::Value handleOf(Napi::Env env, std::shared_ptr<Repeatable> repeatable) {
-  return RepeatableHandle::New(env, new std::shared_ptr<Repeatable>(std::move(repeatable)),
-                               [](Napi::Env, std::shared_ptr<Repeatable>* held) { delete held; });
+  return carried(env, std::move(repeatable));
 }

@@ -87,7 +87,7 @@ class AskedKeys : public KeyMaker, public std::enable_shared_from_this<AskedKeys
 }  // namespace
 
 Napi::Value askedKeys(const Napi::CallbackInfo& info) {
-  return handleOf(info.Env(), std::shared_ptr<KeyMaker>(std::make_shared<AskedKeys>(info[0].As<Napi::Object>())));
+  return handleOf(info.Env(), std::make_shared<AskedKeys>(info[0].As<Napi::Object>()));
 }
 
 }  // namespace tls

@@ -39,8 +39,7 @@ bool Transport::makeOrDestroy(Entry& entry, unsigned channel, size_t length) {
   if (!keys->destroy(inboxBytes_, length, &repeated_)) return false;
   making_.changed(keys);
   std::memset(inboxBytes_, 0, length);
-  entry.group.answer(channel, repeated_.data(), repeated_.size());
-  entry.lastAnswer = readClock();
+  answerWithRepeated(entry, channel);
   return true;
 }
 

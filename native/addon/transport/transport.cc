@@ -253,11 +253,15 @@ bool Transport::answerRepeated(Entry& entry, unsigned channel, size_t length) {
     handOver(entry, channel, std::move(*job));
     return true;
   }
+  answerWithRepeated(entry, channel);
+  if (taken == Repeats::Taken::Begun) entry.expectsUntil = now_ + EXPECTED_NS;
+  return true;
+}
+
+void Transport::answerWithRepeated(Entry& entry, unsigned channel) {
   entry.group.answer(channel, repeated_.data(), repeated_.size());
   std::memset(repeated_.data(), 0, repeated_.size());
   entry.lastAnswer = readClock();
-  if (taken == Repeats::Taken::Begun) entry.expectsUntil = now_ + EXPECTED_NS;
-  return true;
 }
 
 void Transport::deliver(Entry& entry, unsigned channel, size_t length) {

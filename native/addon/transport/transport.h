@@ -145,6 +145,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   Repeats::Taken takeRepeated(From from, const Request& request, Help help, std::optional<Job>* job);
   void goAhead(Entry& entry, unsigned channel);
   bool answerRepeated(Entry& entry, unsigned channel, size_t length);
+  void answerWithRepeated(Entry& entry, unsigned channel);
   void deliver(Entry& entry, unsigned channel, size_t length);
   bool isOneOfSeveral(const Entry& entry, unsigned channel);
   Help helpFor(Entry& entry, unsigned channel);
