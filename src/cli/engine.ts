@@ -154,16 +154,8 @@ export async function startClient(
     for (const cluster of clusters) cluster.close();
   };
   const lists = readServers(clientConfig);
-  const logged = {
-    ms: waiting.ms,
-    began: (why: string): void => {
-      log.warn(`waiting for an HSM: ${why}`);
-      waiting.began(why);
-    },
-  };
   try {
-    for (const options of lists)
-      clusters.push(await RemoteCluster.open({ ...options, log, waiting: logged }));
+    for (const options of lists) clusters.push(await RemoteCluster.open({ ...options, log, waiting }));
   } catch (error) {
     // Connections to the others would keep the process.
     closeAll();

@@ -67,7 +67,7 @@ export class RemoteCluster implements ClusterView {
 
   /** Resolves when there is an HSM to listen to. */
   async #begin(heard: Promise<void>): Promise<void> {
-    const { servers, waiting } = this.options;
+    const { servers, waiting, log } = this.options;
     try {
       await Promise.any(servers.map((server) => this.#monitor(server)));
     } catch (error) {
@@ -76,6 +76,7 @@ export class RemoteCluster implements ClusterView {
       const failure = commandFailure('START_FAILED', `no HSM can be reached: ${why}`);
       const mayCome = errors.length > 0 && errors.every((one) => one instanceof NobodyListens);
       if (!mayCome || waiting === undefined || waiting.ms === 0) throw failure;
+      log.warn(`waiting for an HSM: ${why}`);
       waiting.began(why);
       const givenUp = new AbortController();
       const tooLong = sleep(waiting.ms, failure, { signal: givenUp.signal });
