@@ -302,7 +302,7 @@ export class ClusterClient {
 
   async #onAll(command: (connection: HsmConnection, first: boolean) => Eventually<void>): Promise<void> {
     // An HSM that others use already would serve them as if nothing had changed until it has caught up.
-    const heard = this.#seats.whenHeard();
+    const heard = this.#seats.arrivals.unheard();
     if (heard !== undefined) await heard;
     for (let again = false; ; again = true) {
       let first = true;

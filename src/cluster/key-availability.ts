@@ -39,7 +39,7 @@ export class AvailabilityCheck {
   require(handle: number, cause: string | undefined, waits = true): Eventually<void> {
     return andThen(this.seats.isOn(handle, HSMS_WITH_KEY), (found) => {
       if (found) return this.note(handle);
-      const come = waits ? this.seats.whenCome() : undefined;
+      const come = waits ? this.seats.arrivals.coming() : undefined;
       if (come === undefined) return this.refuse(handle, cause);
       return come.then(() => this.require(handle, cause, false));
     });

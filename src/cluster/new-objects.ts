@@ -40,7 +40,7 @@ export class NewObjects {
         if (key !== undefined) this.availability.refuse(key.handle, cause);
       };
       const wanted = Math.max(this.#minimumNodes, key === undefined ? 1 : this.availability.wanted);
-      if (this.seats.writable.length < wanted) await this.seats.whenCome();
+      if (this.seats.writable.length < wanted) await this.seats.arrivals.coming();
       // With none at all it waits for those that come.
       const known = this.seats.writable.length;
       const tooFew = known > 0 && known < HSMS_WITH_KEY;
@@ -64,7 +64,7 @@ export class NewObjects {
     while (reasonsOf(results).filter(isLoss).length === results.length) results = await insert();
     // One left meanwhile, and another one may have come.
     if (results.length - reasonsOf(results).length < wanted) {
-      await this.seats.whenCome();
+      await this.seats.arrivals.coming();
       if (this.seats.writable.length >= wanted) results = await insert();
     }
     const failures = reasonsOf(results);

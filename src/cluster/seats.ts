@@ -46,7 +46,7 @@ export class Seats {
   /** Where nothing is spread, nobody keeps account of them. */
   readonly sessionKeys: SessionKeys;
   readonly #writing = new Set<Promise<unknown>>();
-  readonly #arrivals: Arrivals;
+  readonly arrivals: Arrivals;
   readonly #unwatch: () => void;
   #home: Seat | undefined;
   #spreads = false;
@@ -60,7 +60,7 @@ export class Seats {
     private readonly links: HsmLinks,
     private readonly options: SeatOptions = {},
   ) {
-    this.#arrivals = new Arrivals(this.#seats, this.#patienceMs);
+    this.arrivals = new Arrivals(this.#seats, this.#patienceMs);
     this.sessionKeys = new SessionKeys(
       options.log ?? silentLog,
       (tries) => this.#waitsForBusy(tries),
@@ -119,7 +119,7 @@ export class Seats {
     // It may be the only one that has heard of something, as that a key was destroyed.
     if (seat.isUp && seat.hasBeenAway) for (const other of this.#up) if (other !== seat) other.catchUp();
     this.onChanged?.();
-    this.#arrivals.changed();
+    this.arrivals.changed();
     if (this.#up.length > 0) {
       clearTimeout(this.#giveUp);
       this.#giveUp = undefined;
@@ -135,16 +135,6 @@ export class Seats {
   #forgetLogin(): void {
     this.#credentials?.password.fill(0);
     this.#credentials = undefined;
-  }
-
-  /** As Arrivals.coming. */
-  whenCome(): Promise<void> | undefined {
-    return this.#arrivals.coming();
-  }
-
-  /** As Arrivals.unheard. */
-  whenHeard(): Promise<void> | undefined {
-    return this.#arrivals.unheard();
   }
 
   /** Gives a command to an HSM that can do it, and to another one if that is lost or has not got the key. */
@@ -224,7 +214,7 @@ export class Seats {
       if (next === undefined) {
         if (busy === undefined && missing !== undefined) {
           // Another one may have it: who was too busy to say, or is away.
-          const coming = hasWaited ? undefined : this.#arrivals.coming();
+          const coming = hasWaited ? undefined : this.arrivals.coming();
           if (coming === undefined) throw missing;
           hasWaited = true;
           await coming;
@@ -232,7 +222,7 @@ export class Seats {
         }
         if (busy !== undefined && !(await this.#waitsForBusy(busyTries++))) throw busy;
         busy = undefined;
-        await this.#arrivals.any();
+        await this.arrivals.any();
         tried.clear();
         continue;
       }
@@ -262,7 +252,7 @@ export class Seats {
   async sendToAll<T>(
     command: (connection: HsmConnection) => Eventually<T>,
   ): Promise<PromiseSettledResult<T>[]> {
-    if (this.writable.length === 0) await this.#arrivals.any();
+    if (this.writable.length === 0) await this.arrivals.any();
     const writing = Promise.allSettled(this.writable.map((seat, at) => this.#give(seat, command, at)));
     this.#writing.add(writing);
     return writing.finally(() => this.#writing.delete(writing));
@@ -320,7 +310,7 @@ export class Seats {
 
   /** The HSM that has the session keys. Rejects with HsmUnavailable. */
   home(): Eventually<HsmConnection> {
-    return this.#home?.connection ?? this.#arrivals.any().then(() => this.#home!.connection!);
+    return this.#home?.connection ?? this.arrivals.any().then(() => this.#home!.connection!);
   }
 
   /** Commands go to all HSMs: they are elsewhere. */
@@ -332,7 +322,7 @@ export class Seats {
   async login(name: string, password: string, role: Role): Promise<void> {
     if (this.#credentials !== undefined)
       throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#credentials.name} is logged in`);
-    await this.#arrivals.any();
+    await this.arrivals.any();
     // There are no session keys yet: not the one that happened to come first, but the cluster's first.
     this.#home = this.#up[0];
     const done: Seat[] = [];
@@ -375,7 +365,7 @@ export class Seats {
     clearTimeout(this.#giveUp);
     this.sessionKeys.letGo();
     for (const seat of this.#seats.values()) seat.close();
-    this.#arrivals.changed();
+    this.arrivals.changed();
     this.#up = [];
     this.#home = undefined;
   }
