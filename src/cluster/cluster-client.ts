@@ -61,6 +61,11 @@ export class ClusterClient {
     return this.#seats.up;
   }
 
+  /** HSMs are elsewhere. */
+  get spreads(): boolean {
+    return this.#seats.spreads;
+  }
+
   /** Logs in on every HSM, and on those that come later. */
   async login(name: string, password: string, role: Role = 'CU'): Promise<void> {
     await this.#seats.login(name, password, role);
@@ -109,7 +114,7 @@ export class ClusterClient {
 
   /** Has the home make more session keys like one that it has just made, without JavaScript. */
   makeAgain(request: RequestOf<'generateKey'>, cause: string, made: number): AskedKeys | undefined {
-    return this.#seats.spreads ? this.#askedKeys.begin(request, cause, made) : undefined;
+    return this.#askedKeys.begin(request, cause, made);
   }
 
   /** Has what was just read answered again without a command, if the HSM allows that. */

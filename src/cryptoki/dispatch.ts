@@ -54,25 +54,39 @@ type Done = (
   output: AnyOutput | undefined,
 ) => void;
 
-function doneOf({ name }: CallRow): Done | undefined {
-  const step = repeatSteps.get(name);
-  if (step !== undefined)
-    return ({ repeats }, session, _input, frame, output) => repeats?.done(step, session, frame, output);
-  if (name === 'C_GenerateKey')
-    return ({ keys }, session, input, frame, output) =>
-      keys?.done(session, input as CallInput<typeof name>, frame, output as CallOutput<typeof name>);
-  if (name !== 'C_GetAttributeValue') return undefined;
-  return ({ shared }, session, input, frame, output) =>
-    shared?.wasRead(session, input as CallInput<typeof name>, frame, output!);
-}
-
-/** Where a call goes, looked up once. */
-interface Route {
-  readonly handler: AnyHandler | undefined;
-  readonly hasSession: boolean;
+/** Who is told that a call has succeeded. */
+interface Told {
   readonly done: Done | undefined;
   /** Is told as well where the answer comes later. */
   readonly isLong: boolean;
+}
+
+function toldOf({ name }: CallRow): Told {
+  const step = repeatSteps.get(name);
+  if (step !== undefined)
+    return {
+      done: ({ repeats }, session, _input, frame, output) => repeats?.done(step, session, frame, output),
+      isLong: step.step === 'run',
+    };
+  if (name === 'C_GenerateKey')
+    return {
+      done: ({ keys }, session, input, frame, output) =>
+        keys?.done(session, input as CallInput<typeof name>, frame, output as CallOutput<typeof name>),
+      isLong: true,
+    };
+  if (name === 'C_GetAttributeValue')
+    return {
+      done: ({ shared }, session, input, frame, output) =>
+        shared?.wasRead(session, input as CallInput<typeof name>, frame, output!),
+      isLong: false,
+    };
+  return { done: undefined, isLong: false };
+}
+
+/** Where a call goes, looked up once. */
+interface Route extends Told {
+  readonly handler: AnyHandler | undefined;
+  readonly hasSession: boolean;
   count: number;
   failures: number;
 }
@@ -83,8 +97,7 @@ const routes: ReadonlyMap<CallRow, Route> = new Map(
     {
       handler: handlers[call.name as keyof Handlers] as AnyHandler | undefined,
       hasSession: call.arguments[0]?.kind === 'session',
-      done: doneOf(call),
-      isLong: call.name === 'C_GenerateKey' || repeatSteps.get(call.name)?.step === 'run',
+      ...toldOf(call),
       count: 0,
       failures: 0,
     },

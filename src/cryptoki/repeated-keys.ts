@@ -81,8 +81,9 @@ export class RepeatedKeys {
     frame: Buffer,
     { phKey }: CallOutput<'C_GenerateKey'>,
   ): void {
+    // Where HSMs are in this process nothing is gained: they make each key in JavaScript.
+    if (session.closed || !session.client.spreads) return;
     const last = session.lastGenerated;
-    if (session.closed) return;
     last.begun(frame, NO_IV, undefined, undefined);
     if (!last.isRepeated()) return;
     // It has made others until now.
