@@ -325,31 +325,39 @@ export class Seats {
     await this.arrivals.any();
     // There are no session keys yet: not the one that happened to come first, but the cluster's first.
     this.#home = this.#up[0];
-    const done: Seat[] = [];
-    let lost: unknown;
-    const tried = new Set<HsmConnection | undefined>();
-    // Also those that are connected meanwhile: they do not know of the login yet.
-    const next = (): Seat | undefined =>
-      [...this.#seats.values()].find((seat) => seat.needsLogin && !tried.has(seat.connection));
-    for (let seat = next(); seat !== undefined; seat = next()) {
-      tried.add(seat.connection);
-      try {
-        await seat.login({ name, password, role });
-        done.push(seat);
-      } catch (error) {
-        if (error instanceof HsmUnavailable) {
-          if (isLoss(error)) seat.lose();
-          lost = error;
-          continue;
-        }
-        for (const other of done) void other.logout();
-        throw done.length > 0 ? refusedBy(seat, error) : error;
-      }
-    }
-    if (done.length === 0) throw lost;
+    await this.#loginEverywhere({ name, password, role });
     this.#forgetLogin();
     for (const seat of this.#seats.values()) seat.forgetRefusal();
     this.#credentials = { name, password: Buffer.from(password), role };
+  }
+
+  async #loginEverywhere(login: Login): Promise<void> {
+    const done: Seat[] = [];
+    let lost: unknown;
+    const tried = new Set<HsmConnection | undefined>();
+    // One alone until one has taken it: there a wrong password counts. And those that are connected meanwhile: they do not know of it yet.
+    const next = (): Seat[] => {
+      const seats = [...this.#seats.values()].filter(
+        (seat) => seat.needsLogin && !tried.has(seat.connection),
+      );
+      return done.length === 0 ? seats.slice(0, 1) : seats;
+    };
+    for (let seats = next(); seats.length > 0; seats = next()) {
+      for (const { connection } of seats) tried.add(connection);
+      const results = await Promise.allSettled(seats.map((seat) => seat.login(login)));
+      const isFirst = done.length === 0;
+      done.push(...seats.filter((_, at) => results[at]!.status === 'fulfilled'));
+      for (const [at, result] of results.entries()) {
+        if (result.status === 'fulfilled') continue;
+        const seat = seats[at]!;
+        if (isLoss(result.reason)) seat.lose();
+        lost = result.reason;
+        if (lost instanceof HsmUnavailable) continue;
+        for (const other of done) void other.logout();
+        throw isFirst ? lost : refusedBy(seat, lost);
+      }
+    }
+    if (done.length === 0) throw lost;
   }
 
   async logout(): Promise<void> {

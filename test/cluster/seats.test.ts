@@ -5,6 +5,7 @@ import type { HsmLink } from '../../src/cluster/links.js';
 import { Seats } from '../../src/cluster/seats.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
 import { ckr } from '../../src/pkcs11/ckr.js';
+import { codeOf } from '../support/codes.js';
 import { until } from '../support/network.js';
 
 /** An HSM elsewhere that remembers what it is sent, and answers a write when it is told to. */
@@ -39,6 +40,25 @@ class FarAway extends Elsewhere {
       this.reached = resolve;
     });
     return super.connect(...how);
+  }
+}
+
+/** It counts wrong passwords, as HSMs do, until somebody sets the password of the others. */
+class Refusing extends Elsewhere {
+  wrongPasswords = 0;
+  isRepaired = false;
+
+  override async connect(): Promise<HsmConnection> {
+    const send = async (name: string): Promise<unknown> => {
+      this.sent.push(name);
+      if (name === 'getUserInfo') return { wrongPasswords: this.wrongPasswords };
+      if (name === 'login' && !this.isRepaired) {
+        this.wrongPasswords++;
+        throw ckr('CKR_PIN_INCORRECT', 'wrong password');
+      }
+      return undefined;
+    };
+    return { hsmId: this.hsmId, send, close: () => undefined } as unknown as HsmConnection;
   }
 }
 
@@ -128,26 +148,48 @@ describe('a write to HSMs of this process', () => {
   });
 });
 
-describe('an HSM on which the user has another password', () => {
-  /** It counts wrong passwords, as HSMs do, until somebody sets the password of the others. */
-  class Refusing extends Elsewhere {
-    wrongPasswords = 0;
-    isRepaired = false;
+describe('a login', () => {
+  it('goes to all HSMs at once when one has taken it', async () => {
+    class Slow extends Elsewhere {
+      answer = (): void => undefined;
 
-    override async connect(): Promise<HsmConnection> {
-      const send = async (name: string): Promise<unknown> => {
-        this.sent.push(name);
-        if (name === 'getUserInfo') return { wrongPasswords: this.wrongPasswords };
-        if (name === 'login' && !this.isRepaired) {
-          this.wrongPasswords++;
-          throw ckr('CKR_PIN_INCORRECT', 'wrong password');
-        }
-        return undefined;
-      };
-      return { hsmId: this.hsmId, send, close: () => undefined } as unknown as HsmConnection;
+      override async connect(): Promise<HsmConnection> {
+        const send = (name: string): Promise<void> => {
+          this.sent.push(name);
+          if (name !== 'login') return Promise.resolve();
+          return new Promise((resolve) => {
+            this.answer = resolve;
+          });
+        };
+        return { hsmId: this.hsmId, send, close: () => undefined } as unknown as HsmConnection;
+      }
     }
-  }
+    const hsms = ['hsm-1', 'hsm-2', 'hsm-3'].map((hsmId) => new Slow(hsmId));
+    const { seats } = seatsAt(...hsms);
+    await until(() => seats.up.length === 3);
+    const login = seats.login('crypto_user', 'password', 'CU');
+    const asked = (): string[] => hsms.flatMap(({ hsmId, sent }) => (sent.includes('login') ? [hsmId] : []));
+    await until(() => asked().length > 0);
+    await turn();
+    expect(asked()).to.deep.equal(['hsm-1']);
+    hsms[0]!.answer();
+    await until(() => asked().length === 3);
+    for (const hsm of hsms) hsm.answer();
+    await login;
+    seats.close();
+  });
 
+  it('that is wrong is a wrong password on one HSM', async () => {
+    const hsms = [new Refusing('hsm-1'), new Refusing('hsm-2')];
+    const { seats } = seatsAt(...hsms);
+    await until(() => seats.up.length === 2);
+    expect(await codeOf(() => seats.login('crypto_user', 'wrong', 'CU'))).to.equal('CKR_PIN_INCORRECT');
+    expect(hsms.map(({ wrongPasswords }) => wrongPasswords)).to.deep.equal([1, 0]);
+    seats.close();
+  });
+});
+
+describe('an HSM on which the user has another password', () => {
   it('is not told the password that it has refused again and again, which would lock the user there', async () => {
     const [first, second] = [new Elsewhere('hsm-1'), new Refusing('hsm-2')];
     const { seats, become } = seatsAt(first);
