@@ -28,6 +28,7 @@ class OpenSslCertificate implements Certificate {
   readonly notAfterMs: number;
   readonly keyKind: string;
   readonly isAuthority: boolean;
+  #subject: { readonly commonName: string | undefined } | undefined;
 
   constructor(encoded: string | Buffer) {
     this.#x509 = new X509Certificate(encoded);
@@ -42,8 +43,11 @@ class OpenSslCertificate implements Certificate {
   }
 
   get commonName(): string | undefined {
-    const name: unknown = this.#x509.toLegacyObject().subject?.CN;
-    return typeof name === 'string' ? name : undefined;
+    if (this.#subject === undefined) {
+      const name: unknown = this.#x509.toLegacyObject().subject?.CN;
+      this.#subject = { commonName: typeof name === 'string' ? name : undefined };
+    }
+    return this.#subject.commonName;
   }
 
   get extendedKeyUsages(): readonly string[] {

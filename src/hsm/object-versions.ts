@@ -273,6 +273,7 @@ export class ObjectVersions {
 
 /** The buckets that differ between two HSMs. */
 export function differingBuckets(own: Buffer, other: Buffer): number[] {
+  if (own.equals(other)) return [];
   const at = (digests: Buffer, bucket: number): Buffer =>
     digests.subarray(bucket * OBJECT_DIGEST_BYTES, (bucket + 1) * OBJECT_DIGEST_BYTES);
   return Array.from({ length: BUCKETS }, (_, bucket) => bucket).filter(
