@@ -33,6 +33,7 @@
         "native/addon/tls/context.cc",
         "native/addon/tls/delivering.cc",
         "native/addon/tls/lookout.cc",
+        "native/addon/tls/peer-chain.cc",
         "native/addon/tls/stream.cc",
         "native/addon/transport/ahead.cc",
         "native/addon/transport/asking.cc",

@@ -12,7 +12,12 @@ import { type PeerTimeouts, ServedConnection } from './served-connection.js';
 import { hsmIdOf, type TlsIdentity } from './tls.js';
 import { type TlsContext, TlsStream, tlsContext } from './tls-stream.js';
 
-const DEFAULT_TIMEOUTS: PeerTimeouts = { handshakeMs: 10_000, helloMs: 10_000, frameMs: 30_000 };
+const DEFAULT_TIMEOUTS: PeerTimeouts = {
+  handshakeMs: 10_000,
+  helloMs: 10_000,
+  frameMs: 30_000,
+  idleMs: 120_000,
+};
 /** Beyond the clients there are the other HSMs, and those who are still to be refused. */
 const MOST_CONNECTIONS = limits.applications + 1024;
 /** Who has still to show who they are: beyond it the one that has taken longest makes room, so that nobody who says nothing keeps
@@ -85,13 +90,14 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     throw commandFailure('START_FAILED', `${hsmId} cannot use its certificate`, error);
   }
 
-  const accept = (stream: TlsStream): void => {
+  /** @param wasUsed an application has left it */
+  const accept = (stream: TlsStream, wasUsed = false): void => {
     if (hsm.condition === 'unreachable') {
       stream.destroy();
       return;
     }
     const { presented } = stream;
-    const isPeer = isMember(hsmIdOf(stream.certificate)) && isOfCluster(presented);
+    const isPeer = !wasUsed && isMember(hsmIdOf(stream.certificate)) && isOfCluster(presented);
     if (dismissed && !isPeer) {
       stream.destroy();
       return;
@@ -99,6 +105,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     const served = {
       hsmId,
       isPeer,
+      wasUsed,
       timeouts,
       members,
       connect: (switches: ClientSwitches, allowed: (deviation: string, cause: string) => void) =>
@@ -113,9 +120,15 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
       watchObjects: (changed: (handle: number) => void) => hsm.objects.watch(changed),
       admit: () => isPeer || clients() < mostClients,
     };
-    const connection = new ServedConnection(stream, served, log, () => {
-      connections.delete(connection);
-      hsm.traffic.remove(stream);
+    const connection = new ServedConnection(stream, served, log, {
+      closed: () => {
+        connections.delete(connection);
+        hsm.traffic.remove(stream);
+      },
+      left: () => {
+        connections.delete(connection);
+        accept(stream, true);
+      },
     });
     connections.add(connection);
     hsm.traffic.add(stream);
@@ -168,6 +181,8 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const servers: Server[] = [];
   const unwatch = hsm.mutualTls.watch(() => {
     context = newContext();
+    // Whoever comes next must be somebody who is let in now.
+    for (const connection of connections) if (connection.isIdle) connection.end();
   });
   const close = async (): Promise<void> => {
     unwatch();

@@ -8,6 +8,7 @@ import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table
 import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterSettings, ClusterView, ConnectOptions, NamedHsm } from './cluster.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
+import { IdleStreams } from './idle-streams.js';
 import type { HsmLink } from './links.js';
 import type { TlsIdentity } from './tls.js';
 import { connectToHsm, type HsmEndpoint, type ReachTimeouts } from './tls-connection.js';
@@ -23,6 +24,12 @@ export interface RemoteClusterOptions {
   readonly waiting?: { readonly ms: number; began(why: string): void };
 }
 
+interface LinkedHsm {
+  readonly member: Member;
+  readonly link: HsmLink;
+  readonly idle: IdleStreams;
+}
+
 const named = ({ id, eniIp: host, port }: Member): NamedHsm => ({ settings: { id, host, port } });
 
 const RETRY_MS = 1_000;
@@ -35,7 +42,7 @@ const USERS_TIMEOUT_MS = 2_000;
 export class RemoteCluster implements ClusterView {
   readonly #watchers = new Set<() => void>();
   readonly #monitors = new Map<string, HsmConnection | 'connecting' | 'away'>();
-  readonly #links = new Map<string, { readonly member: Member; readonly link: HsmLink }>();
+  readonly #links = new Map<string, LinkedHsm>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #members: Members | undefined;
   #closed = false;
@@ -176,11 +183,10 @@ export class RemoteCluster implements ClusterView {
     this.#members = members;
     const attempts: Promise<void>[] = [];
     const ids = new Set(members.hsms.map(({ id }) => id));
-    for (const id of this.#links.keys()) if (!ids.has(id)) this.#links.delete(id);
+    for (const id of this.#links.keys()) if (!ids.has(id)) this.#unlink(id);
     for (const member of members.hsms) {
       const present = this.#links.get(member.id)?.member;
-      if (present?.eniIp !== member.eniIp || present.port !== member.port)
-        this.#links.set(member.id, { member, link: this.#linkTo(member) });
+      if (present?.eniIp !== member.eniIp || present.port !== member.port) this.#link(member);
       const { eniIp: host, port } = member;
       if (!this.#monitors.has(`${host}:${port}`)) attempts.push(this.#monitor({ host, port }));
     }
@@ -192,10 +198,17 @@ export class RemoteCluster implements ClusterView {
     await Promise.allSettled(attempts);
   }
 
-  #linkTo({ id, eniIp: host, port }: Member): HsmLink {
+  #unlink(id: string): void {
+    this.#links.get(id)?.idle.close();
+    this.#links.delete(id);
+  }
+
+  #link(member: Member): void {
     const { identity, timeouts } = this.options;
-    return {
-      hsmId: id,
+    const { id: hsmId, eniIp: host, port } = member;
+    const idle = new IdleStreams();
+    const link: HsmLink = {
+      hsmId,
       direct: false,
       connect: (allowed, switches, onLost) =>
         connectToHsm({
@@ -204,14 +217,18 @@ export class RemoteCluster implements ClusterView {
           allowed,
           switches,
           onLost,
+          idle,
           ...(timeouts && { timeouts }),
         }),
     };
+    this.#unlink(hsmId);
+    this.#links.set(hsmId, { member, link, idle });
   }
 
   close(): void {
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
+    for (const { idle } of this.#links.values()) idle.close();
     for (const monitor of this.#monitors.values()) if (typeof monitor === 'object') monitor.close();
   }
 }

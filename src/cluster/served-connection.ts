@@ -15,6 +15,7 @@ import {
   fitting,
   frameKinds,
   type HsmWelcome,
+  leave,
   type Members,
   outcomes,
   readHsmHello,
@@ -34,12 +35,16 @@ export interface PeerTimeouts {
   readonly handshakeMs: number;
   readonly helloMs: number;
   readonly frameMs: number;
+  /** For the hello of another application, when one has left. */
+  readonly idleMs: number;
 }
 
 export interface Served {
   readonly hsmId: string;
   /** It is another HSM of the cluster. */
   readonly isPeer: boolean;
+  /** The connection was another application's before. */
+  readonly wasUsed: boolean;
   readonly timeouts: PeerTimeouts;
   /** A session in the HSM; `allowed` learns of its deviations. */
   connect(switches: ClientSwitches, allowed: (deviation: string, cause: string) => void): HsmConnection;
@@ -57,7 +62,14 @@ const NO_DEVIATIONS: readonly string[] = [];
 
 const answers = new Writer(64 * 1024, limits.hsmFrameBytes + HEADER_BYTES);
 
-/** One TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. `closed` is told of its end. */
+/** How an application's use of a connection ends. */
+export interface ServedEnds {
+  closed(): void;
+  /** The connection may be another application's now. */
+  left(): void;
+}
+
+/** One application's use of a TLS connection to an HSM, from the HSM's side. Whatever arrives ends this connection at most. */
 export class ServedConnection {
   readonly #splitter = new FrameSplitter(limits.hsmStrangerFrameBytes);
   readonly #deviations = new Map<string, string[]>();
@@ -75,9 +87,9 @@ export class ServedConnection {
     private readonly stream: TlsStream,
     private readonly served: Served,
     private readonly log: Log,
-    closed: () => void,
+    private readonly ends: ServedEnds,
   ) {
-    this.#wait(served.timeouts.helloMs);
+    this.#wait(served.wasUsed ? served.timeouts.idleMs : served.timeouts.helloMs);
     this.#unwatch = served.watchObjects((handle) => {
       if (this.#described.delete(handle)) this.#send(framed(writeChanged(handle)));
     });
@@ -87,7 +99,7 @@ export class ServedConnection {
       closed: (why) => {
         if (why !== undefined) log.debug({ hsm: served.hsmId }, `a client is lost: ${why}`);
         this.#closed();
-        closed();
+        ends.closed();
       },
     };
   }
@@ -99,6 +111,11 @@ export class ServedConnection {
   /** Whether it counts among the clients. */
   get isClient(): boolean {
     return this.#admitted && !this.#watches;
+  }
+
+  /** Whether nobody has come after an application that has left. */
+  get isIdle(): boolean {
+    return this.served.wasUsed && !this.#admitted;
   }
 
   announce(members: Members): void {
@@ -165,9 +182,12 @@ export class ServedConnection {
           this.#deviations.get(cause)?.push(deviation),
         );
       } catch (error) {
-        if (!(error instanceof NotAdmitted)) throw error;
-        welcome('notAdmitted', error.message);
-        this.stream.end();
+        if (error instanceof NotAdmitted) {
+          welcome('notAdmitted', error.message);
+          this.stream.end();
+          // Who cannot be reached says nothing.
+        } else if (error instanceof HsmUnavailable) this.stream.destroy();
+        else throw error;
         return;
       }
       this.#repeated = new RepeatedCommands(this.#session, this.stream);
@@ -184,6 +204,11 @@ export class ServedConnection {
     if (kind === frameKinds.beat) {
       reader.end();
       this.#send(framed(beat));
+      return;
+    }
+    if (kind === frameKinds.leave) {
+      reader.end();
+      this.#leave();
       return;
     }
     if (kind !== frameKinds.call) throw new MalformedFrame(`a frame of kind ${kind}`);
@@ -211,6 +236,15 @@ export class ServedConnection {
     }
     cleanse();
     this.#send(done);
+  }
+
+  #leave(): void {
+    if (!this.isClient || this.isPeer || this.#underWay > 0 || this.#splitter.holdsPart)
+      throw new MalformedFrame('it leaves, and is no client that has nothing under way');
+    this.#closed();
+    this.stream.startAfresh();
+    this.#send(framed(leave));
+    this.ends.left();
   }
 
   #goOn(): void {
@@ -248,7 +282,6 @@ export class ServedConnection {
         });
       },
       (error) => {
-        // Who cannot be reached says nothing.
         if (error instanceof HsmUnavailable && error.reason === 'unreachable') this.stream.destroy();
         return this.#written(cause, id, (writer) => this.#writeFailure(writer, name, error));
       },

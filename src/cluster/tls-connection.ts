@@ -30,9 +30,10 @@ import {
 } from '../wire/hsm-frames.js';
 import { AnsweringAhead } from './answering-ahead.js';
 import { writeCommand, writeRequestHead } from './command-frames.js';
+import type { IdleStreams } from './idle-streams.js';
 import { AnticipatedKeys, keyCommands } from './key-commands.js';
 import { hsmIdOf, isClusterCertificate, type TlsIdentity } from './tls.js';
-import { TlsStream, tlsContext } from './tls-stream.js';
+import { type TlsContext, TlsStream, tlsContext } from './tls-stream.js';
 
 /** How long the way to an HSM may take, and how long it may be silent while it owes an answer. */
 export interface ReachTimeouts {
@@ -57,6 +58,8 @@ export interface TlsConnectionOptions {
   readonly allowed?: DeviationListener;
   /** Learns of the cluster's HSMs, and whenever they change. */
   readonly onMembers?: (members: Members) => void;
+  /** Where connections are kept for the next application. */
+  readonly idle?: IdleStreams;
   /** The HSM is lost, unless it was closed. */
   readonly onLost?: () => void;
   readonly timeouts?: ReachTimeouts;
@@ -272,32 +275,53 @@ class TlsConnection implements HsmConnection {
     }
   }
 
-  #lose(why: string, cause?: unknown): void {
+  /** @param end of the connection itself */
+  #lose(why: string, cause?: unknown, end = () => this.stream.destroy()): void {
     if (this.#lost !== undefined) return;
     const { host, port } = this.options.endpoint;
     const text = `${this.hsmId || 'an HSM'} at ${host}:${port}: ${why}`;
     this.#lost = new HsmUnavailable('unreachable', text, { cause });
     clearInterval(this.#timer);
     this.#ahead.close();
-    this.stream.destroy();
+    end();
     for (const { reject } of this.#pending.values()) reject(this.#lost);
     this.#pending.clear();
     if (this.hsmId !== '') this.options.onLost?.();
   }
 
+  /** Nothing is under way, either way. */
+  get #owesNothing(): boolean {
+    const isGreeted = this.#greeted === undefined && !this.#splitter.holdsPart;
+    return isGreeted && this.#pending.size === 0 && this.stream.asked[0] === 0 && !this.stream.needsDrain;
+  }
+
   close(): void {
     if (this.#lost !== undefined) return;
     this.hsmId = '';
-    this.#lose('the client closed the connection');
+    const { idle } = this.options;
+    const mayRest = idle !== undefined && this.#owesNothing;
+    this.#lose(
+      'the client closed the connection',
+      undefined,
+      mayRest ? () => idle.add(this.stream) : undefined,
+    );
   }
 }
 
-/** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
-export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
+/** Of an identity: to read a private key costs more than to use it. */
+const contexts = new WeakMap<TlsIdentity, TlsContext>();
+
+function contextOf(identity: TlsIdentity): TlsContext {
+  const context = contexts.get(identity) ?? tlsContext('client', identity);
+  contexts.set(identity, context);
+  return context;
+}
+
+function connectAnew(options: TlsConnectionOptions): Promise<HsmConnection> {
   const { endpoint, identity, timeouts = DEFAULT_TIMEOUTS } = options;
   return new Promise((resolve, reject) => {
     const { host, port } = endpoint;
-    const context = tlsContext('client', identity);
+    const context = contextOf(identity);
     // Read by nobody but the TLS connection over it.
     const socket = connect({ host, port }).pause();
     let stream: TlsStream | undefined;
@@ -337,4 +361,27 @@ export function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnecti
       }
     });
   });
+}
+
+/** Over a connection that another application has left. That it was lost meanwhile, shows only when it is used. */
+async function connectOverIdle(options: TlsConnectionOptions): Promise<HsmConnection | undefined> {
+  const { idle, timeouts = DEFAULT_TIMEOUTS } = options;
+  const stream = idle?.take();
+  if (stream === undefined) return undefined;
+  const tooLong = setTimeout(() => stream.destroy(), timeouts.connectMs);
+  try {
+    const connection = new TlsConnection(stream, options, timeouts.silenceMs);
+    await connection.greet();
+    return connection;
+  } catch {
+    idle?.clear();
+    return undefined;
+  } finally {
+    clearTimeout(tooLong);
+  }
+}
+
+/** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
+export async function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
+  return (await connectOverIdle(options)) ?? connectAnew(options);
 }

@@ -18,6 +18,7 @@ interface NativeStream {
   endOperation(operation: number): void;
   keepAnswer(terms: KeptAnswer): void;
   asked(): [count: number, unansweredMs: number];
+  startAfresh(): void;
 }
 
 /** An operation on data, which ends a frame, perhaps with a signature behind it, that the peer asks for again in the same words
@@ -161,6 +162,8 @@ export class TlsStream implements CountsBytes {
   #needsDrain = false;
   #paused = false;
   #tooLong: NodeJS.Timeout | undefined;
+  #presented: readonly Buffer[] | undefined;
+  #certificate: Certificate | undefined;
 
   /** Throws where the socket is gone already. */
   constructor(
@@ -242,6 +245,11 @@ export class TlsStream implements CountsBytes {
     return native.askedKeys({ ...terms, stream: this.#native });
   }
 
+  /** From now on it is another application's: nothing is asked or answered any more that was arranged for the one before. */
+  startAfresh(): void {
+    this.#native.startAfresh();
+  }
+
   /** What has arrived already is received all the same. */
   pause(): void {
     if (this.#paused) return;
@@ -269,13 +277,15 @@ export class TlsStream implements CountsBytes {
   }
 
   /** The certificates that the peer presents and those that they lead to, DER, its own first. Since it was opened. */
-  get presented(): Buffer[] {
-    return this.#native.peerChain();
+  get presented(): readonly Buffer[] {
+    this.#presented ??= this.#native.peerChain();
+    return this.#presented;
   }
 
   /** The peer's own. */
   get certificate(): Certificate {
-    return parseCertificate(this.presented[0]!);
+    this.#certificate ??= parseCertificate(this.presented[0]!);
+    return this.#certificate;
   }
 
   get bytesRead(): number {

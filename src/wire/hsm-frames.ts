@@ -9,6 +9,7 @@ import { flag, list, oneOf, optional, record, type Shape, text, u32, u64 } from 
  *
  *   client  request  u8 1, u32 id, u16 command, cause?, the request as the command's row says
  *           ping     u8 2
+ *           leave    u8 5, when no request is under way: its application has ended, and with it what the HSM had of it
  *   HSM     answer   u8 1, u32 id, deviations that were allowed, u8 outcome, then by the outcome:
  *                    0 done     the answer as the command's row says
  *                    1 refused  code, text
@@ -16,6 +17,7 @@ import { flag, list, oneOf, optional, record, type Shape, text, u32, u64 } from 
  *           pong     u8 2
  *           members  u8 3, the cluster's HSMs: once after the welcome, and whenever they change
  *           changed  u8 4, u64 handle of a token object that it has described on this connection; 0: of any
+ *           left     u8 5, the last one: what follows begins with another application's hello
  *
  * Requests are answered as they are done, not in their order: the id, which the client chooses, tells whose an answer is.
  */
@@ -24,7 +26,7 @@ const HELLO_MAGIC = Buffer.from('CHSMHSM\0', 'latin1');
 const text4096 = text(limits.failureTextBytes);
 const name = text(limits.nameBytes);
 
-export const frameKinds = { call: 1, beat: 2, members: 3, changed: 4 } as const;
+export const frameKinds = { call: 1, beat: 2, members: 3, changed: 4, leave: 5 } as const;
 export const outcomes = ['done', 'refused', 'unavailable'] as const;
 export type Outcome = (typeof outcomes)[number];
 
@@ -110,6 +112,8 @@ export const readMembers = (reader: Reader): Members => readRest(members, reader
 export const changedHandle = u64;
 export const writeChanged = (handle: number): Buffer => written(changedHandle, handle, frameKinds.changed);
 export const beat: Buffer = Buffer.from([frameKinds.beat]);
+/** Both ways. */
+export const leave: Buffer = Buffer.from([frameKinds.leave]);
 
 /** Cuts a text so that it fits: it is for people. */
 export const fitting = (value: string): string => value.slice(0, limits.failureTextBytes / 4);

@@ -13,7 +13,13 @@ import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { Writer } from '../../src/wire/bytes.js';
 import { framed } from '../../src/wire/frames.js';
-import { type ClientSwitches, causeShape, frameKinds, writeHsmHello } from '../../src/wire/hsm-frames.js';
+import {
+  type ClientSwitches,
+  causeShape,
+  frameKinds,
+  leave,
+  writeHsmHello,
+} from '../../src/wire/hsm-frames.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
 import { TestAuthority } from '../support/tls.js';
@@ -54,7 +60,7 @@ describe('an HSM on the network', () => {
       ports: [0],
       members: () => ({ ...facts, hsms: [member()] }),
       log: silentLog,
-      timeouts: { handshakeMs: 2_000, helloMs: 150, frameMs: 150 },
+      timeouts: { handshakeMs: 2_000, helloMs: 150, frameMs: 150, idleMs: 150 },
       mostClients: 20,
       mostStrangers: 30,
     });
@@ -266,6 +272,11 @@ describe('an HSM on the network', () => {
       ['an unknown command', [hello, framed(Buffer.from([1, 1, 0, 0, 0, 0xff, 0xff, 0]))]],
       ['bytes behind the end', [hello, framed(Buffer.concat([request, Buffer.alloc(1)]))]],
       ['half a request', [hello, framed(request.subarray(0, -1))]],
+      ['leave with something behind it', [hello, framed(Buffer.from([5, 0]))]],
+      ['another hello before it is told that the first has left', [hello, framed(leave), hello]],
+      ['leave twice', [hello, framed(leave), framed(leave)]],
+      ['nobody, when one has left', [hello, framed(leave)]],
+      ['leave of who only watches', [framed(writeHsmHello(formsHash, {}, true)), framed(leave)]],
       ['a frame that stops half way', [hello, framed(request).subarray(0, -1)]],
     ];
     for (const [what, parts] of malformed) {

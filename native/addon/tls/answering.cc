@@ -64,6 +64,11 @@ void Answering::end(std::uint32_t id) {
   operations_.erase(std::remove_if(operations_.begin(), operations_.end(), isIt), operations_.end());
 }
 
+void Answering::endAll() {
+  operations_.clear();
+  kept_.clear();
+}
+
 void Answering::keep(const Napi::Object& said) {
   Kept made{};
   made.words = transport::octetsOf(said.Get("words"));

@@ -29,6 +29,7 @@ class Answering {
   // is right; uses[1] counts what is answered here.
   std::uint32_t operation(const Napi::Object& said);
   void end(std::uint32_t id);
+  void endAll();
   // keep({words, answer, changes, changesAt, uses}): the answer holds while changes[0] + changes[changesAt] is what it is now; uses[0]
   // counts how often it is given.
   void keep(const Napi::Object& said);

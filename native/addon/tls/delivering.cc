@@ -110,4 +110,11 @@ void Stream::endOperation(const Napi::CallbackInfo& info) {
 
 void Stream::keepAnswer(const Napi::CallbackInfo& info) { answering_.keep(info[0].As<Napi::Object>()); }
 
+void Stream::startAfresh(const Napi::CallbackInfo&) {
+  line_->stream = nullptr;
+  line_ = std::make_shared<Line>(Line{closed_ ? nullptr : this});
+  answering_.endAll();
+  asking_.end();
+}
+
 }  // namespace tls

@@ -31,16 +31,6 @@ void clearErrors() {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
 
-void addDer(const Napi::Array& chain, X509* certificate) {
-  const Napi::Env env = chain.Env();
-  const int length = i2d_X509(certificate, nullptr);
-  if (length <= 0) throw Napi::Error::New(env, lastComplaint());
-  const auto der = Napi::Buffer<uint8_t>::New(env, static_cast<size_t>(length));
-  uint8_t* end = der.Data();
-  i2d_X509(certificate, &end);
-  chain.Set(chain.Length(), der);
-}
-
 }  // namespace
 
 Stream::Stream(const Napi::CallbackInfo& info)
@@ -353,21 +343,6 @@ Napi::Value Stream::call(const Napi::FunctionReference& function, std::initializ
   return function.MakeCallback(Value(), arguments, context_);
 }
 
-Napi::Value Stream::peerChain(const Napi::CallbackInfo& info) {
-  const Napi::Array chain = Napi::Array::New(info.Env());
-  const STACK_OF(X509)* verified = SSL_get0_verified_chain(ssl_.get());
-  for (int at = 0; at < sk_X509_num(verified); at++) addDer(chain, sk_X509_value(verified, at));
-  const STACK_OF(X509)* presented = SSL_get_peer_cert_chain(ssl_.get());
-  for (int at = 0; at < sk_X509_num(presented); at++) {
-    X509* certificate = sk_X509_value(presented, at);
-    bool known = false;
-    for (int other = 0; other < sk_X509_num(verified); other++)
-      known = known || X509_cmp(certificate, sk_X509_value(verified, other)) == 0;
-    if (!known) addDer(chain, certificate);
-  }
-  return chain;
-}
-
 Napi::Value Stream::traffic(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Napi::Array both = Napi::Array::New(env, 2);
@@ -384,7 +359,8 @@ Napi::Function Stream::define(Napi::Env env) {
                       InstanceMethod<&Stream::traffic>("traffic"),
                       InstanceMethod<&Stream::answerOperation>("answerOperation"),
                       InstanceMethod<&Stream::endOperation>("endOperation"),
-                      InstanceMethod<&Stream::keepAnswer>("keepAnswer"), InstanceMethod<&Stream::asked>("asked")});
+                      InstanceMethod<&Stream::keepAnswer>("keepAnswer"), InstanceMethod<&Stream::asked>("asked"),
+                      InstanceMethod<&Stream::startAfresh>("startAfresh")});
 }
 
 Napi::Object exportTls(Napi::Env env) {

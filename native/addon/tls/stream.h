@@ -66,6 +66,8 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   Napi::Value answerOperation(const Napi::CallbackInfo& info);
   void endOperation(const Napi::CallbackInfo& info);
   void keepAnswer(const Napi::CallbackInfo& info);
+  // startAfresh(): nobody asks any more through what was made for this connection, and nothing is answered that JavaScript has not seen.
+  void startAfresh(const Napi::CallbackInfo& info);
   // asked() -> [how many requests of askedOperation are not answered, for how many ms the peer has answered none of them].
   Napi::Value asked(const Napi::CallbackInfo& info);
 
@@ -130,7 +132,7 @@ class Stream : public Napi::ObjectWrap<Stream>, private LookedAt {
   Octets answer_;
   Asking asking_;
   uint64_t heardNs_ = 0;  // when an answer to those came last, or the first of them was asked
-  const std::shared_ptr<Line> line_ = std::make_shared<Line>(Line{this});
+  std::shared_ptr<Line> line_ = std::make_shared<Line>(Line{this});
   std::string why_;
   bool opened_ = false;
   bool paused_ = false;
