@@ -142,9 +142,9 @@ export class Hsm {
   ) {
     this.mechanisms = mechanismsOf(settings);
     this.#lastingWrites = new LastingWrites(settings.id);
-    // Whoever made it so has the answer first.
     objects.watch((handle) => this.leases.recall(handle));
-    mutualTls.watch(() => setImmediate(() => this.#dropUnadmitted()));
+    // Whoever made it so has the answer first.
+    mutualTls.watch(() => setImmediate(() => this.dropUnadmitted()));
     this.#openSessions = new OpenSessions(audit);
   }
 
@@ -280,8 +280,10 @@ export class Hsm {
   }
 
   /** Under enforcement, connections that are none of mutual TLS end. */
-  #dropUnadmitted(): void {
-    this.#openSessions.dropClients(({ presented }) => !this.mutualTls.admits(presented));
+  dropUnadmitted(except?: HsmSession): void {
+    this.#openSessions.dropClients(
+      (session) => session !== except && !this.mutualTls.admits(session.presented),
+    );
   }
 
   /** Catches up with the other HSMs, if it has been told how to and has not been tampered with. */

@@ -26,7 +26,11 @@ export const listTrustAnchors: Command<void, readonly TrustAnchor[]> = {
 /** CKR_ARGUMENTS_BAD, CKR_ACTION_PROHIBITED. */
 export const deregisterTrustAnchor: Command<{ readonly reference: number }, void> = {
   login: 'CO',
-  run: ({ hsm }, { reference }, _cause, write) => mutualTlsOf(hsm).deregister(reference, write),
+  run: async (session, { reference }, _cause, write) => {
+    const { hsm } = session;
+    await mutualTlsOf(hsm).deregister(reference, write);
+    hsm.dropUnadmitted(session);
+  },
 };
 
 /** "User `admin`, connected by mTLS": CKR_ACTION_PROHIBITED for others. From then on nobody else connects, and who is
@@ -44,6 +48,7 @@ export const setMtlsEnforcement: Command<{ readonly level: EnforcementLevel }, v
         'the connection is none of mutual TLS: register a trust anchor, and connect with a certificate of it',
       );
     await mutualTls.enforce(level, write);
+    hsm.dropUnadmitted(session);
   },
 };
 
