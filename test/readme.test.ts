@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -67,6 +76,22 @@ describe('the README', () => {
     }
     const last = await inFolder('bash', ['-euc', shell.at(-1)!]);
     expect(last.stdout).to.contain('ACTIVE').and.to.contain('has ended');
+  });
+
+  /** What `npx cloudhsm-local` runs in a checkout, with an npm that has never run it and reaches no registry. */
+  it('has commands that npx finds in the checkout, and builds nothing for', async () => {
+    const cache = join(folder, 'npm-cache');
+    const env = { npm_config_cache: cache, npm_config_offline: 'true' };
+    const built = statSync(modulePath).ino;
+    for (const words of [['cloudhsm-local'], ['--no-install', 'cloudhsm-local']]) {
+      const { code, stdout, stderr } = await engine.run('npx', [...words, '--version'], {
+        cwd: projectRoot,
+        env,
+      });
+      expect(code, stderr).to.equal(0);
+      expect(stdout.trim()).to.match(/^\d+\.\d+\.\d+$/);
+    }
+    expect(statSync(modulePath).ino).to.equal(built);
   });
 
   it('names files that exist', () => {
