@@ -1,4 +1,5 @@
-import { andThen, type Eventually, orElse, reasonsOf } from '../base/eventually.js';
+import { andThen, type Eventually, orElse } from '../base/eventually.js';
+import { silentLog } from '../base/log.js';
 import type { Created } from '../hsm/commands/create.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
@@ -6,17 +7,16 @@ import type { KeyAccess } from '../hsm/key-access.js';
 import type { Lease, LeaseRequest } from '../hsm/leases.js';
 import type { ReadLease, ReadRequest } from '../hsm/read-lease.js';
 import type { Role } from '../hsm/roles.js';
-import { isLoss } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import type { Mechanism } from '../pkcs11/layouts.js';
 import type { Attribute, Template } from '../pkcs11/template.js';
 import { AllAskedKeys, type AskedKeys } from './asked-keys.js';
 import { type AskedOperation, AskedOperations, type AskedRequest } from './asked-operation.js';
+import { type ChangeCommand, Changes } from './changes.js';
 import { findOnAll } from './finding.js';
 import { AvailabilityCheck, type KeyAvailability } from './key-availability.js';
 import type { HsmLinks } from './links.js';
 import { NewObjects } from './new-objects.js';
-import { isNoObject } from './seat.js';
 import { type SeatOptions, Seats } from './seats.js';
 
 export interface ClientOptions extends SeatOptions {
@@ -42,6 +42,7 @@ export class ClusterClient {
   readonly #asked = new AskedOperations();
   readonly #askedKeys: AllAskedKeys;
   readonly #newObjects: NewObjects;
+  readonly #changes: Changes;
   #role: Role = 'CU';
 
   constructor(links: HsmLinks, options: ClientOptions = {}) {
@@ -50,6 +51,7 @@ export class ClusterClient {
     this.#availability = new AvailabilityCheck(this.#seats, options.keyAvailability);
     this.#askedKeys = new AllAskedKeys(this.#seats);
     this.#newObjects = new NewObjects(this.#seats, this.#availability, options);
+    this.#changes = new Changes(this.#seats, options.log ?? silentLog);
     this.#seats.onChanged = () => {
       this.#asked.recall();
       this.#askedKeys.recall();
@@ -241,7 +243,8 @@ export class ClusterClient {
     const onOne = (connection: HsmConnection): Eventually<Created | undefined> =>
       connection.send('setKeyAttribute', { handle, attribute });
     // An admin has no session keys, and no other HSM knows of a session key.
-    if (this.#role === 'CO') return this.#onAll((connection) => andThen(onOne(connection), () => undefined));
+    if (this.#role === 'CO')
+      return this.#changes.onAll(handle, (connection) => andThen(onOne(connection), () => undefined));
     return this.#whereItIs(handle, (connection) =>
       andThen(
         onOne(connection),
@@ -257,11 +260,11 @@ export class ClusterClient {
 
   /** Lets another crypto user use a token key, on every HSM. */
   shareKey(handle: number, user: string): Promise<void> {
-    return this.#onAll((connection) => connection.send('shareKey', { handle, user }));
+    return this.#changes.onAll(handle, (connection) => connection.send('shareKey', { handle, user }));
   }
 
   unshareKey(handle: number, user: string): Promise<void> {
-    return this.#onAll((connection) => connection.send('unshareKey', { handle, user }));
+    return this.#changes.onAll(handle, (connection) => connection.send('unshareKey', { handle, user }));
   }
 
   /** Removes an object from every HSM that has it; `accept` as for `setAttributes`. Who destroys a session key need not wait for an
@@ -294,38 +297,15 @@ export class ClusterClient {
    * not have it is no failure as long as another one had. */
   #whereItIs(
     handle: number,
-    command: (connection: HsmConnection, first: boolean) => Eventually<void>,
+    command: ChangeCommand,
     accept: (token: boolean) => void = () => undefined,
   ): Eventually<void> {
     return andThen(this.locate(handle), ({ token }) => {
       accept(token);
-      if (token) return this.#onAll(command);
+      if (token) return this.#changes.onAll(handle, command);
       this.#seats.sessionKeys.changes(handle);
       return andThen(this.#seats.home(), (connection) => command(connection, true));
     });
-  }
-
-  async #onAll(command: (connection: HsmConnection, first: boolean) => Eventually<void>): Promise<void> {
-    // An HSM that others use already would serve them as if nothing had changed until it has caught up.
-    const heard = this.#seats.arrivals.unheard();
-    if (heard !== undefined) await heard;
-    for (let again = false; ; again = true) {
-      let first = true;
-      const results = await this.#seats.sendToAll((connection) => {
-        const isFirst = first;
-        first = false;
-        return command(connection, isFirst);
-      });
-      const failures = reasonsOf(results);
-      const refused = failures.find((error) => !isNoObject(error) && !isLoss(error));
-      if (refused !== undefined) throw refused;
-      if (failures.length < results.length) return;
-      const missing = failures.find(isNoObject);
-      // An HSM that was lost before it answered may have done it, and told the others.
-      if (missing !== undefined && again) return;
-      if (missing !== undefined) throw missing;
-      // All of them were lost: the next ones will do it, and doing it twice changes nothing.
-    }
   }
 
   close(): void {
