@@ -31,6 +31,8 @@ export const limits = {
   userNameMaxCharacters: 31,
   /** "Users: hsm2m 1,024" (hsm1 has fewer): so many a key can be shared with. */
   usersPerHsm: 1024,
+  /** Of so many users a key remembers when it was shared with them last, or no longer. */
+  markedUsers: 256,
   /** A public key that a user registers: RSA-2048 has 294. */
   publicKeyBytes: 1024,
   /** A trust anchor for mutual TLS with its chain: somewhat more than an HSM registers, which says so. */

@@ -25,15 +25,29 @@ function whyNoOwner(users: Hsm['users'], identity: string): string {
     : `it belongs to another user of the name ${name}, which was deleted and made again on one of the HSMs`;
 }
 
+/** Whether an earlier state of an object, on another HSM, may have changes that the later one here lacks (src/objects/change-marks.ts). */
+const mayHaveOther = (entry: ObjectVersion, own: ObjectVersion | undefined): boolean =>
+  own !== undefined &&
+  own.version !== DESTROYED &&
+  entry.version > 1 &&
+  !isWithdrawal(own) &&
+  !isWithdrawal(entry) &&
+  !entry.digest.equals(own.digest) &&
+  isNewer(own, entry);
+
+const nameOfState = ({ handle, digest }: ObjectVersion): string => `${handle} ${digest.toString('hex')}`;
+
 /** Objects on their way at a time: they share the syncs of the disk. */
 const OBJECTS_UNDER_WAY = 32;
 
 /**
  * Server-side synchronisation: repairs what client-side synchronisation missed, a client that died half way or an HSM that was
- * away. Each HSM takes from every other one what is later there (object-versions.ts); nobody pushes.
+ * away. Each HSM takes from every other one what is later there (object-versions.ts), or was changed only there; nobody pushes.
  */
 export class Synchronizer {
   readonly #connections = new Map<string, HsmConnection>();
+  /** By HSM: earlier states of objects there that were looked at, and have nothing that is not here. */
+  readonly #seenThrough = new Map<string, ReadonlySet<string>>();
   #round: Promise<void> | undefined;
   #nextRound: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -107,7 +121,7 @@ export class Synchronizer {
         return true;
       }
       this.#connections.set(peer.hsmId, connection);
-      const taken = await this.#take(connection);
+      const taken = await this.#take(peer.hsmId, connection);
       if (taken > 0) {
         this.log.info(
           { hsm: this.hsm.settings.id, from: peer.hsmId, objects: taken },
@@ -126,41 +140,52 @@ export class Synchronizer {
     }
   }
 
-  /** How many objects differed. */
-  async #take(peer: HsmConnection): Promise<number> {
+  /** How many objects have changed here. */
+  async #take(hsmId: string, peer: HsmConnection): Promise<number> {
     const { versions } = this.hsm.objects;
     const buckets = differingBuckets(versions.digests(), await peer.send('objectDigests', undefined));
-    if (buckets.length === 0) return 0;
+    if (buckets.length === 0) {
+      this.#seenThrough.delete(hsmId);
+      return 0;
+    }
     const own = new Map(versions.entries(buckets).map((entry) => [entry.handle, entry]));
     const theirs = await peer.send('objectVersions', { buckets });
-    const later = theirs.filter((entry) => isNewer(entry, own.get(entry.handle)));
-    for (let at = 0; at < later.length; at += OBJECTS_UNDER_WAY) {
-      await Promise.all(later.slice(at, at + OBJECTS_UNDER_WAY).map((entry) => this.#takeOne(peer, entry)));
+    const wanted = theirs.filter((entry) => isNewer(entry, own.get(entry.handle)));
+    const changed = theirs.filter((entry) => mayHaveOther(entry, own.get(entry.handle)));
+    const seen = this.#seenThrough.get(hsmId) ?? new Set();
+    wanted.push(...changed.filter((entry) => !seen.has(nameOfState(entry))));
+    let taken = 0;
+    for (let at = 0; at < wanted.length; at += OBJECTS_UNDER_WAY) {
+      const some = wanted.slice(at, at + OBJECTS_UNDER_WAY);
+      const results = await Promise.all(some.map((entry) => this.#takeOne(peer, entry)));
+      taken += results.filter(Boolean).length;
     }
-    return later.length;
+    this.#seenThrough.set(hsmId, new Set(changed.map(nameOfState)));
+    return taken;
   }
 
-  async #takeOne(peer: HsmConnection, entry: ObjectVersion): Promise<void> {
+  /** Whether there was anything to take. */
+  async #takeOne(peer: HsmConnection, entry: ObjectVersion): Promise<boolean> {
     const { handle, version } = entry;
     const { objects, maskingKey, users, settings, handles } = this.hsm;
     handles.passBy(handle);
     if (version === DESTROYED) {
       await objects.bury(handle);
-      return;
+      return true;
     }
     if (isWithdrawal(entry)) {
       await objects.withdraw(handle, version);
-      return;
+      return true;
     }
     try {
       const object = maskingKey.unmask(await peer.send('extractMaskedObject', { handle }));
       // "A key whose owner is missing on an HSM cannot be synced there" (tools reference, section 7).
-      if (users.owner(object.owner) === undefined)
-        this.log.warn({ hsm: settings.id, handle }, `not synchronised: ${whyNoOwner(users, object.owner)}`);
-      else await objects.adopt(object);
+      if (users.owner(object.owner) !== undefined) return await objects.adopt(object);
+      this.log.warn({ hsm: settings.id, handle }, `not synchronised: ${whyNoOwner(users, object.owner)}`);
     } catch (error) {
       // Destroyed meanwhile: the next round brings its tombstone.
       if (!(error instanceof Failure) || error.code !== 'CKR_OBJECT_HANDLE_INVALID') throw error;
     }
+    return false;
   }
 }

@@ -1,5 +1,6 @@
 import { ClockCache } from '../base/clock-cache.js';
 import { Turns } from '../base/turns.js';
+import { marked, merged } from '../objects/change-marks.js';
 import { type HsmObject, kindOf, type VisibleObject } from '../objects/hsm-object.js';
 import { classOf, kindRows, type ObjectKind } from '../objects/kinds.js';
 import { matches } from '../objects/matching.js';
@@ -32,6 +33,12 @@ const idOf = (object: HsmObject): Buffer | undefined => object.attributes.get(CK
 export interface SeenObject {
   readonly object: VisibleObject;
   readonly kind: ObjectKind;
+}
+
+/** What comes of an object and another HSM's state of it: one of the two, or a new object. */
+function withBoth(present: HsmObject, other: HsmObject, otherIsNewer: boolean): HsmObject {
+  const next = otherIsNewer ? merged(other, present) : merged(present, other);
+  return next === other || next === present ? next : { ...next, material: Buffer.from(present.material) };
 }
 
 /** What of an object can be replaced; its handle, its owner and its key never are. */
@@ -236,7 +243,8 @@ export class TokenObjects {
     return this.#turn(handle, async () => {
       const { object } = this.#require(handle);
       const material = Buffer.from(object.material);
-      const changed = { ...object, ...change(object), version: object.version + 1, material };
+      const next = { ...object, ...change(object), version: object.version + 1, material };
+      const changed = marked(object, next);
       const sameId = idOf(changed)?.equals(idOf(object) ?? NOTHING) ?? true;
       await this.#withOwnId(changed, uniqueIds && !sameId, () => this.#write(object, changed, write));
     });
@@ -291,17 +299,21 @@ export class TokenObjects {
     });
   }
 
-  /** Takes over what another HSM has of an object, if it is later than what is here. What it was allowed to become there it is
-   * here: neither quotas nor unique ids are looked at. */
-  adopt(object: HsmObject): Promise<void> {
+  /** Takes over what another HSM has of an object and this one has not: whether there was any. What it was allowed to become there it
+   * is here: neither quotas nor unique ids are looked at. */
+  adopt(object: HsmObject): Promise<boolean> {
     return this.#turn(object.handle, async () => {
-      if (!this.versions.isNewer(object)) return;
-      const present = this.get(object.handle);
-      await this.#write(present?.object, object);
-      if (present !== undefined) return;
+      const isNewer = this.versions.isNewer(object);
+      const present = this.get(object.handle)?.object;
+      const next = present === undefined ? isNewer && object : withBoth(present, object, isNewer);
+      if (next !== object) object.material.fill(0);
+      if (next === false || next === present) return false;
+      await this.#write(present, next);
+      if (present !== undefined) return true;
       const kind = kindOf(object);
       this.counts.start(kind, 1);
       this.#counted(kind, 1);
+      return true;
     });
   }
 

@@ -42,6 +42,18 @@ const certificateChanges: ReadonlyMap<number, Way> = new Map(
   [...changeableOfCertificates].map((type) => [type, 'both']),
 );
 
+/** Attributes of objects that exist which somebody can change: an admin CKA_TRUSTED. */
+export const changeableAttributes: ReadonlySet<number> = new Set([
+  ...rules.change.keys(),
+  ...certificateChanges.keys(),
+  CKA.CKA_TRUSTED,
+]);
+
+/** Attributes that never go back from a value once they have it, with that value. */
+export const finalValues: readonly (readonly [type: number, value: boolean])[] = [...rules.change].flatMap(
+  ([type, way]) => (way === 'both' ? [] : [[type, way === 'toTrue'] as const]),
+);
+
 const hasAttribute = (kind: ObjectKind, type: number): boolean =>
   readRule(kind, type) !== '.' || (kind !== 'certificate' && descriptiveAttributes.has(type));
 

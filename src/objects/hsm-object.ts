@@ -1,5 +1,6 @@
 import { CKA } from '../pkcs11/attributes.js';
 import { ulongOf } from '../pkcs11/template.js';
+import type { ChangeMarks } from './change-marks.js';
 import type { KeyQuorum } from './key-quorum.js';
 import { type ObjectKind, objectKind } from './kinds.js';
 import type { Attributes } from './template-validator.js';
@@ -16,6 +17,8 @@ export interface HsmObject {
   readonly sharedWith: readonly string[];
   /** How many of them must approve what is done with it; none: nobody. It never changes. */
   readonly quorum?: KeyQuorum | undefined;
+  /** What was changed of it when; none: nothing yet, or not since there are marks. */
+  readonly marks?: ChangeMarks | undefined;
   /** Everything a program may ask for, except what is secret. */
   readonly attributes: Attributes;
   /** The key itself: a secret key's bytes, PKCS#8 of a private key, SubjectPublicKeyInfo of a public one. Empty for

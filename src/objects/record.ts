@@ -1,6 +1,7 @@
 import { limits } from '../base/limits.js';
 import { boolBytes, keptUlong } from '../pkcs11/template.js';
 import { MalformedFrame, Reader, Writer } from '../wire/bytes.js';
+import { type ChangeMarks, readMarks, writeMarks } from './change-marks.js';
 import type { HsmObject, VisibleObject } from './hsm-object.js';
 import { isKeyQuorum, type KeyQuorum, NO_KEY_QUORUM } from './key-quorum.js';
 import { readAttributes, StoredAttributes, writeAttributes } from './stored-attributes.js';
@@ -39,11 +40,30 @@ interface RecordForm {
   head(reader: Reader): Head;
   attributes(reader: Reader): Attributes;
   lengthBytes(reader: Reader, bound: number, what: string): number;
+  /** Behind the key, of an object that has any. */
+  readonly hasMarks?: true;
+}
+
+/** With a quorum, or without. */
+function headWithQuorum(handle: number, version: number, quorum: KeyQuorum): Head {
+  if (quorum.manage === 0 && quorum.use === 0) return { handle, version };
+  if (!isKeyQuorum(quorum)) throw new MalformedFrame('a quorum that no key has');
+  return { handle, version, quorum };
 }
 
 const wide = {
   attributes: readWideAttributes,
   lengthBytes: (reader: Reader, bound: number, what: string) => reader.count(bound, what),
+};
+
+const narrow = {
+  attributes: readAttributes,
+  lengthBytes: (reader: Reader, bound: number, what: string) => reader.varint(bound, what),
+  head: (reader: Reader) => {
+    const handle = reader.varint(Number.MAX_SAFE_INTEGER, 'as a handle');
+    const version = reader.varint(0xffff_ffff, 'as a version');
+    return headWithQuorum(handle, version, readQuorum(reader));
+  },
 };
 
 /** THE row per version of the record. docs/STORAGE.md describes them byte by byte. */
@@ -61,21 +81,26 @@ const forms = {
       return head;
     },
   },
-  stored: {
-    version: 4,
-    attributes: readAttributes,
-    lengthBytes: (reader, bound, what) => reader.varint(bound, what),
-    head: (reader) => {
-      const handle = reader.varint(Number.MAX_SAFE_INTEGER, 'as a handle');
-      const version = reader.varint(0xffff_ffff, 'as a version');
-      const quorum = readQuorum(reader);
-      if (quorum.manage === 0 && quorum.use === 0) return { handle, version };
-      if (!isKeyQuorum(quorum)) throw new MalformedFrame('a quorum that no key has');
-      return { handle, version, quorum };
-    },
+  stored: { version: 4, ...narrow },
+  /** Only of an object that was changed, for the same reason. */
+  withMarks: {
+    version: 5,
+    ...wide,
+    hasMarks: true,
+    head: (reader) => headWithQuorum(reader.u64(), reader.u32(), readQuorum(reader)),
   },
+  storedWithMarks: { version: 6, ...narrow, hasMarks: true },
 } as const satisfies Record<string, RecordForm>;
 const formOf = new Map<number, RecordForm>(Object.values(forms).map((form) => [form.version, form]));
+
+/** Of records that HSMs send each other. */
+export const travellingVersions = [forms.plain, forms.withQuorum, forms.withMarks].map(
+  ({ version }) => version,
+);
+
+/** Without decoding it, whether a record is one of those that an HSM stores now. */
+const isStored = (record: Buffer): boolean =>
+  record[0] === forms.stored.version || record[0] === forms.storedWithMarks.version;
 
 /** For all records: asking for memory costs as much as filling it. */
 const writer = new Writer();
@@ -89,13 +114,14 @@ function writeNames(names: readonly string[]): void {
   writer.u8(0);
 }
 
-/** An object as bytes, as it travels in masked objects and backups, which HSMs of earlier builds read as well, and as its digest is
- * made: the same bytes for the same object, in whatever order its attributes and its users came. It holds the key in the clear: seal
+/** An object as bytes, as it travels in masked objects and backups, and as its digest is made; HSMs of earlier builds read those of objects that were not
+ * changed since they were made: the same bytes for the same object, in whatever order its attributes and its users came. It holds the key in the clear: seal
  * it, and cleanse it. */
 export function encodeObject(object: HsmObject): Buffer {
-  const { quorum, attributes } = object;
+  const { attributes, marks } = object;
+  const { quorum = marks && NO_KEY_QUORUM } = object;
   writer.discard();
-  writer.u8(quorum === undefined ? forms.plain.version : forms.withQuorum.version);
+  writer.u8((marks ? forms.withMarks : quorum ? forms.withQuorum : forms.plain).version);
   writer.u64(object.handle);
   writer.u32(object.version);
   if (quorum !== undefined) {
@@ -112,6 +138,7 @@ export function encodeObject(object: HsmObject): Buffer {
   }
   writer.u32(object.material.length);
   writer.bytes(object.material);
+  if (marks !== undefined) writeMarks(writer, marks);
   return writer.finish();
 }
 
@@ -119,7 +146,7 @@ export function encodeObject(object: HsmObject): Buffer {
 export function encodeStored(object: HsmObject): Buffer {
   const { manage, use } = object.quorum ?? NO_KEY_QUORUM;
   writer.discard();
-  writer.u8(forms.stored.version);
+  writer.u8((object.marks ? forms.storedWithMarks : forms.stored).version);
   writer.varint(object.handle);
   writer.varint(object.version);
   writer.u8(manage);
@@ -128,6 +155,7 @@ export function encodeStored(object: HsmObject): Buffer {
   writeAttributes(writer, object.attributes);
   writer.varint(object.material.length);
   writer.bytes(object.material);
+  if (object.marks !== undefined) writeMarks(writer, object.marks);
   return writer.finish();
 }
 
@@ -155,9 +183,11 @@ export function decodeObject(record: Buffer): HsmObject {
   const attributes = form.attributes(reader);
   const materialBytes = form.lengthBytes(reader, limits.attributeBytes, 'bytes of key material');
   const material = Buffer.from(reader.bytes(materialBytes));
+  const marks: ChangeMarks | undefined = form.hasMarks && readMarks(reader, version);
   reader.end();
   const object = { handle, version, owner, sharedWith, attributes, material };
-  return quorum === undefined ? object : { ...object, quorum };
+  if (quorum === undefined && marks === undefined) return object;
+  return { ...object, ...(quorum && { quorum }), ...(marks && { marks }) };
 }
 
 /** Whether these are the bytes that `encodeObject` makes of the object in them; false also of some that are. The record must be whole. */
@@ -191,7 +221,7 @@ export interface ObjectView extends VisibleObject {
 /** The object in a record or its visible part, which has to stay as it is, for somebody who looks at little of it. Undefined of records of
  * earlier builds. Throws MalformedFrame, or later, for what is none. */
 export function viewOf(record: Buffer): ObjectView | undefined {
-  if (record[0] !== forms.stored.version) return undefined;
+  if (!isStored(record)) return undefined;
   const reader = new Reader(record, 1);
   const { handle } = forms.stored.head(reader);
   const { owner, sharedWith } = readNames(reader);
@@ -204,7 +234,7 @@ export const visiblePart = (record: Buffer, { attributes }: ObjectView): Buffer 
 
 /** The record as `encodeObject` makes it, of a record of any version. */
 export function travellingRecord(record: Buffer): Buffer {
-  if (record[0] !== forms.stored.version) return record;
+  if (!isStored(record)) return record;
   const object = decodeObject(record);
   const travelling = encodeObject(object);
   object.material.fill(0);

@@ -9,6 +9,7 @@ import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { attribute } from '../../src/pkcs11/template.js';
 import { codeOf } from '../support/codes.js';
 import { memoryCluster, PASSWORD } from '../support/in-process.js';
+import { seeded } from '../support/seeded.js';
 
 const template = (label: string) => [
   attribute(CKA.CKA_VALUE_LEN, 32),
@@ -131,12 +132,108 @@ describe('HSMs that missed something', () => {
     expect(new Set(digests()).size).to.equal(1);
   });
 
-  it('agree on one of two changes that were made without knowing of each other', async () => {
+  const second = async () => {
+    const client = cluster.connect({ uses: (hsm) => hsm === cluster.hsms[1], keyAvailability: 'off' });
+    await client.login('crypto_user', PASSWORD);
+    return client;
+  };
+
+  it('get what was changed apart, on whichever HSM that was: of attributes and users', async () => {
+    const other = await second();
+    const set = (client: ClusterClient, handle: number, type: number, value: string | boolean) =>
+      client.setKeyAttribute(handle, attribute(type, value));
+    for (const [one, two] of [
+      [first, other],
+      [other, first],
+    ] as const) {
+      const handle = await generate(all, 'old');
+      await all.shareKey(handle, 'other_user');
+      await one.unshareKey(handle, 'other_user');
+      await set(one, handle, CKA.CKA_ENCRYPT, false);
+      // As often as that, so that this is the later state in either case.
+      for (const label of ['one', 'two', 'three', 'new']) await set(two, handle, CKA.CKA_LABEL, label);
+      await catchUp();
+      await catchUp();
+      const objects = cluster.hsms.map((hsm) => hsm.objects.get(handle)!.object);
+      for (const { attributes, sharedWith } of objects) {
+        expect(attributes.get(CKA.CKA_LABEL)!.toString()).to.equal('new');
+        expect(attributes.get(CKA.CKA_ENCRYPT)).to.deep.equal(Buffer.from([0]));
+        expect(sharedWith).to.deep.equal([]);
+      }
+      for (const object of objects) expect(object).to.deep.equal(objects[0]);
+      expect(new Set(digests()).size).to.equal(1);
+    }
+    other.close();
+  });
+
+  it('have both of two changes once they have caught up, without waiting for the others', async () => {
+    const other = await second();
+    for (let times = 0; times < 8; times++) {
+      const handle = await generate(all, 'old');
+      await all.shareKey(handle, 'other_user');
+      await first.unshareKey(handle, 'other_user');
+      await other.setAttributes(handle, [attribute(CKA.CKA_LABEL, `new ${times}`)]);
+      const [one, two] = cluster.hsms;
+      await two!.synchronize();
+      expect(two!.objects.get(handle)!.object.sharedWith).to.deep.equal([]);
+      expect(labels(handle)[1]).to.equal(`new ${times}`);
+      await one!.synchronize();
+      expect(labels(handle)[0]).to.equal(`new ${times}`);
+    }
+    other.close();
+  });
+
+  it('look at an earlier state that has nothing new once only', async () => {
+    const handle = await generate(all, 'old');
+    await all.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'both')]);
+    await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'later')]);
+    const [one, two] = cluster.hsms;
+    const asked = () => two!.commandCounts().find(([name]) => name === 'extractMaskedObject')?.[1] ?? 0;
+    const before = asked();
+    for (let rounds = 0; rounds < 3; rounds++) await one!.synchronize();
+    expect(asked() - before).to.equal(1);
+    expect(labels(handle)).to.deep.equal(['later', 'both', 'both']);
+  });
+
+  it('agree in the end, whatever was changed where and in whichever order they have met', async () => {
+    const below = seeded(7);
+    const clients = await Promise.all(
+      cluster.hsms.map(async (hsm) => {
+        const client = cluster.connect({ uses: (one) => one === hsm, keyAvailability: 'off' });
+        await client.login('crypto_user', PASSWORD);
+        return client;
+      }),
+    );
+    const flags = [CKA.CKA_ENCRYPT, CKA.CKA_DECRYPT, CKA.CKA_WRAP];
+    for (let keys = 0; keys < 20; keys++) {
+      const handle = await generate(all, 'old');
+      const last = new Map<number, boolean>();
+      for (let steps = 0; steps < 12; steps++) {
+        const at = below(3);
+        const client = clients[at]!;
+        if (below(4) === 0) await cluster.hsms[at]!.synchronize();
+        else if (below(3) === 0) await client.setAttributes(handle, [attribute(CKA.CKA_LABEL, `${steps}`)]);
+        else if (below(2) === 0) {
+          // What only one of them changes is as that one had it last.
+          last.set(flags[at]!, below(2) === 0);
+          await client.setKeyAttribute(handle, attribute(flags[at]!, last.get(flags[at]!)!));
+        } else await client[below(2) === 0 ? 'shareKey' : 'unshareKey'](handle, 'other_user');
+      }
+      for (let rounds = 0; rounds < 4; rounds++) await catchUp();
+      expect(new Set(digests()).size).to.equal(1);
+      const [one, ...others] = cluster.hsms.map((hsm) => hsm.objects.get(handle)!.object);
+      for (const other of others) expect(other).to.deep.equal(one);
+      for (const [type, value] of last)
+        expect(one!.attributes.get(type)).to.deep.equal(Buffer.from([value ? 1 : 0]));
+    }
+    for (const client of clients) client.close();
+  });
+
+  it('agree on one of two changes that were made of the same attribute without knowing of each other', async () => {
     const handle = await generate(all, 'both');
-    const second = cluster.connect({ uses: (hsm) => hsm === cluster.hsms[1], keyAvailability: 'off' });
-    await second.login('crypto_user', PASSWORD);
+    const other = await second();
     await first.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'one')]);
-    await second.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'two')]);
+    await other.setAttributes(handle, [attribute(CKA.CKA_LABEL, 'two')]);
     await catchUp();
     await catchUp();
     expect(new Set(labels(handle)).size).to.equal(1);

@@ -67,19 +67,21 @@ describe('a store of an earlier build', () => {
           expect(hsm.objects.versions.has(hsm.objects.get(handle)!.object)).to.equal(true);
       });
 
-      it('has a record of version 4 when a key is changed', async () => {
+      it('has a record of version 6 when a key is changed, which says what was', async () => {
         const [first, second] = handles as [number, number];
         const user = await loggedIn(hsm, 'crypto_user', 'CU');
         const template = [attribute(CKA.CKA_LABEL, 'changed')];
         await user.send('setAttributes', { handle: first, template });
-        expect(recordOf(store, first)[0]).to.equal(4);
-        expect(decodeObject(recordOf(store, first)).version).to.equal(2);
+        expect(recordOf(store, first)[0]).to.equal(6);
+        const { version: changes, marks } = decodeObject(recordOf(store, first));
+        expect(changes).to.equal(2);
+        expect(marks!.attributes).to.deep.equal(new Map([[CKA.CKA_LABEL, 2]]));
         expect(recordOf(store, second)[0]).to.equal(Number(version));
       });
     });
   }
 
-  it('is what backups are read by: records in them are of no later version than 3', async () => {
+  it('is what backups are read by: those of keys that nobody has changed are of no later version than 3', async () => {
     const store = openMemoryStore();
     await manyKeys(await newHsm({}, store), KEYS);
     let objects = 0;

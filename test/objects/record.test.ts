@@ -52,6 +52,41 @@ describe('the record of an object', () => {
     expect(decodeObject(record('03', '070000000201'))).to.deep.equal({ ...object, quorum });
   });
 
+  const marks = {
+    attributes: new Map([
+      [0x102, 7],
+      [3, 2],
+    ]),
+    users: new Map([
+      ['dan', 300],
+      ['bob', 3],
+    ]),
+  };
+  /** Marks are numbers and names, in order. */
+  const tail = '02 03 02 8202 07 02 03626f62 03 0364616e ac02'.replaceAll(' ', '');
+
+  it('is of version 5 once it was changed, with what was changed when behind the key', () => {
+    const changed = { ...object, version: 300, marks };
+    const bytes = (quorums: string) =>
+      Buffer.concat([record('05', `2c010000${quorums}`), Buffer.from(tail, 'hex')]);
+    for (const [quorums, one] of [
+      ['0000', changed],
+      ['0201', { ...changed, quorum }],
+    ] as const) {
+      expect(encodeObject(one).toString('hex')).to.equal(bytes(quorums).toString('hex'));
+      expect(decodeObject(bytes(quorums))).to.deep.equal(one);
+      expect(decodeObject(encodeStored(one))).to.deep.equal(one);
+      expect(encodeStored(one)[0]).to.equal(6);
+      expect(travellingRecord(encodeStored(one))).to.deep.equal(encodeObject(one));
+    }
+    // Later than the object itself, none at all, or not all of them.
+    const hostile = [bytes('0000').subarray(0, -1), bytes('0900')];
+    for (const marksOf of ['0000', tail.replace('ac02', 'ad02'), '8102'])
+      hostile.push(Buffer.concat([record('05', '2c0100000000'), Buffer.from(marksOf, 'hex')]));
+    for (const wrong of hostile)
+      expect(() => decodeObject(wrong), wrong.toString('hex')).to.throw(MalformedFrame);
+  });
+
   it('is the same in whatever order its attributes and its users came: its digest is made of it', () => {
     const pairs = [...Array(9)].map((_, at): [number, Buffer] => [
       2 ** (4 * (at % 8)) + at,
@@ -176,7 +211,13 @@ describe('the record of an object', () => {
         attributes,
         material: anyBytes(200),
       };
-      return below(3) === 0 ? { ...made, quorum: { manage: 2, use: below(9) } } : made;
+      const version = () => 1 + below(Math.min(made.version, 2 ** 30));
+      const marked = {
+        attributes: new Map([...attributes.keys()].slice(0, 1 + below(5)).map((type) => [type, version()])),
+        users: new Map([...Array(1 + below(5)).keys()].map((at) => [`other${at}`, version()])),
+      };
+      const one = below(3) === 0 ? { ...made, marks: marked } : made;
+      return below(3) === 0 ? { ...one, quorum: { manage: 2, use: below(9) } } : one;
     };
 
     it('is read as it was written, and has the same digest', () => {
@@ -188,7 +229,8 @@ describe('the record of an object', () => {
           expect(encodeObject(read).equals(encodeObject(written)), `round ${round}`).to.equal(true);
           expect(read.sharedWith).to.deep.equal(written.sharedWith);
         }
-        if (written.sharedWith.length <= 1) expect(isAsEncoded(encodeObject(written))).to.equal(true);
+        if (written.sharedWith.length <= 1 && written.marks === undefined)
+          expect(isAsEncoded(encodeObject(written))).to.equal(true);
         expect(encodeStored(stored).equals(encodeStored(written)), `round ${round}`).to.equal(true);
       }
     });
@@ -198,7 +240,8 @@ describe('the record of an object', () => {
         const written = { ...anyObject(), material: Buffer.alloc(40, 0xa5) };
         const record = encodeStored(written);
         const visible = visiblePart(record, viewOf(record)!);
-        expect(visible.length).to.be.equal(record.length - written.material.length - 1);
+        const before = encodeStored({ ...written, marks: undefined });
+        expect(visible.length).to.be.equal(before.length - written.material.length - 1);
         const view = viewOf(visible)!;
         expect([view.handle, view.owner, view.sharedWith]).to.deep.equal([
           written.handle,

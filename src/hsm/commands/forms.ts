@@ -2,6 +2,7 @@ import { clusterModes, hsmTypes } from '../../base/cluster-kind.js';
 import { limits } from '../../base/limits.js';
 import { curves, messageAlgorithms } from '../../crypto/index.js';
 import type { ReadResult } from '../../objects/reading.js';
+import { travellingVersions } from '../../objects/record.js';
 import {
   bytes,
   flag,
@@ -287,14 +288,15 @@ export const commandNumbers: ReadonlyMap<CommandName, number> = new Map(
   commandNames.map((name, number) => [name, number]),
 );
 
-/** What a client and an HSM must agree on to understand each other. */
+/** What a client and an HSM, or two HSMs, must agree on to understand each other. */
 export const formsHash: bigint = fingerprint(
-  JSON.stringify(
+  JSON.stringify([
+    travellingVersions,
     commandNames.map((command) => [
       command,
       commands[command].login,
       forms[command].request.form,
       forms[command].answer.form,
     ]),
-  ),
+  ]),
 );
