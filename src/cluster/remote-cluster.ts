@@ -8,6 +8,7 @@ import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table
 import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterSettings, ClusterView, ConnectOptions, NamedHsm } from './cluster.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
+import { Complaints } from './complaints.js';
 import { IdleStreams } from './idle-streams.js';
 import type { HsmLink } from './links.js';
 import type { TlsIdentity } from './tls.js';
@@ -44,11 +45,14 @@ export class RemoteCluster implements ClusterView {
   readonly #monitors = new Map<string, HsmConnection | 'connecting' | 'away'>();
   readonly #links = new Map<string, LinkedHsm>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #complaints: Complaints;
   #members: Members | undefined;
   #closed = false;
 
   /** It has no HSMs before it is told of some. */
-  constructor(private readonly options: RemoteClusterOptions) {}
+  constructor(private readonly options: RemoteClusterOptions) {
+    this.#complaints = new Complaints(options.log, 'connected', (hsm) => ({ hsm }));
+  }
 
   /** Resolves when one of the HSMs has said what cluster it is of. Rejects with START_FAILED when none can be reached, or is to be
    * waited for. */
@@ -142,7 +146,7 @@ export class RemoteCluster implements ClusterView {
   async #monitor({ host, port }: HsmEndpoint): Promise<void> {
     const key = `${host}:${port}`;
     this.#monitors.set(key, 'connecting');
-    const { identity, timeouts, log } = this.options;
+    const { identity, timeouts } = this.options;
     try {
       const connection = await connectToHsm({
         endpoint: { host, port },
@@ -154,8 +158,9 @@ export class RemoteCluster implements ClusterView {
       });
       if (this.#closed) connection.close();
       else this.#monitors.set(key, connection);
+      this.#complaints.worked(key);
     } catch (error) {
-      log.debug({ hsm: key }, describeError(error));
+      this.#complaints.failed(key, error);
       this.#monitorLater({ host, port });
       throw error;
     }
@@ -170,7 +175,10 @@ export class RemoteCluster implements ClusterView {
       const isMember = this.members.some((member) => member.eniIp === host && member.port === port);
       const isServer = this.options.servers.some((server) => server.host === host && server.port === port);
       if (isMember || isServer) this.#monitor({ host, port }).catch(() => undefined);
-      else this.#monitors.delete(key);
+      else {
+        this.#monitors.delete(key);
+        this.#complaints.forget(key);
+      }
     }, RETRY_MS).unref();
     this.#timers.add(timer);
   }

@@ -1,4 +1,4 @@
-import { describeError, Failure } from '../base/errors.js';
+import { Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { Hsm, HsmConnection } from '../hsm/hsm.js';
@@ -10,6 +10,7 @@ import {
   type ObjectVersion,
 } from '../hsm/object-versions.js';
 import { nameOf } from '../hsm/user-identity.js';
+import { Complaints } from './complaints.js';
 
 /** How an HSM gets to another one of its cluster, as an HSM. */
 export interface Peer {
@@ -48,6 +49,7 @@ export class Synchronizer {
   readonly #connections = new Map<string, HsmConnection>();
   /** By HSM: earlier states of objects there that were looked at, and have nothing that is not here. */
   readonly #seenThrough = new Map<string, ReadonlySet<string>>();
+  readonly #complaints: Complaints;
   #round: Promise<void> | undefined;
   #nextRound: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -60,6 +62,7 @@ export class Synchronizer {
     private readonly log: Log = hsm.log,
   ) {
     hsm.catchUp = () => this.catchUp();
+    this.#complaints = new Complaints(log, 'synchronised', (from) => ({ hsm: hsm.settings.id, from }));
   }
 
   /** A round every so often, from now on. */
@@ -107,18 +110,24 @@ export class Synchronizer {
 
   async #from(peer: Peer): Promise<void> {
     const known = this.#connections.has(peer.hsmId);
-    if (await this.#tryFrom(peer)) return;
-    // Of a connection that has lasted since the round before, the peer may have lost its end.
-    if (known && !this.#stopped) await this.#tryFrom(peer);
+    try {
+      // Of a connection that has lasted since the round before, the peer may have lost its end.
+      await this.#tryFrom(peer).catch((error: unknown) => {
+        if (!known || this.#stopped) throw error;
+        return this.#tryFrom(peer);
+      });
+      this.#complaints.worked(peer.hsmId);
+    } catch (error) {
+      if (!this.#stopped) this.#complaints.failed(peer.hsmId, error);
+    }
   }
 
-  /** Whether it worked. */
-  async #tryFrom(peer: Peer): Promise<boolean> {
+  async #tryFrom(peer: Peer): Promise<void> {
     try {
       const connection = this.#connections.get(peer.hsmId) ?? (await peer.connect());
       if (this.#stopped) {
         connection.close();
-        return true;
+        return;
       }
       this.#connections.set(peer.hsmId, connection);
       const taken = await this.#take(peer.hsmId, connection);
@@ -128,15 +137,10 @@ export class Synchronizer {
           'took over what was later there',
         );
       }
-      return true;
     } catch (error) {
       this.#connections.get(peer.hsmId)?.close();
       this.#connections.delete(peer.hsmId);
-      this.log.debug(
-        { hsm: this.hsm.settings.id, from: peer.hsmId },
-        `not synchronised: ${describeError(error)}`,
-      );
-      return false;
+      throw error;
     }
   }
 

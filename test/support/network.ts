@@ -79,11 +79,12 @@ export class NetworkCluster {
     this.#servers.delete(id);
   }
 
-  async comeBack(id: string): Promise<void> {
+  /** @param identity instead of its own */
+  async comeBack(id: string, identity = this.#identities.get(id)!): Promise<void> {
     const hsm = this.cluster.hsms.find(({ settings }) => settings.id === id)!;
     const server = await serveHsm({
       hsm,
-      identity: this.#identities.get(id)!,
+      identity,
       eniIp: '127.0.0.1',
       ports: [this.#ports.get(id) ?? 0],
       members: this.#members,
@@ -101,9 +102,9 @@ export class NetworkCluster {
     for (const server of this.#servers.values()) server.announce();
   }
 
-  async open(client: RemoteClusterOptions['client'] = {}): Promise<RemoteCluster> {
+  async open(client: RemoteClusterOptions['client'] = {}, log = silentLog): Promise<RemoteCluster> {
     const servers = this.endpoints;
-    const remote = await RemoteCluster.open({ servers, identity: this.client, log: silentLog, client });
+    const remote = await RemoteCluster.open({ servers, identity: this.client, log, client });
     this.#remote.push(remote);
     return remote;
   }
