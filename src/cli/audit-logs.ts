@@ -49,13 +49,14 @@ export async function openAuditLogs(home: Home): Promise<AuditLogs> {
     return new Map<string | undefined, Ask>();
   });
   const ofEngine = answered.get(undefined);
-  if (ofEngine !== undefined) return logsBy(ofEngine, async () => undefined);
+  if (ofEngine === undefined) lockHome(home);
+  // A client has no HSMs; those of its home are asked themselves.
+  else if ((await ofEngine<string[]>('/logs')).length > 0) return logsBy(ofEngine, async () => undefined);
   return logsOfHsms(home, answered);
 }
 
 /** Asks the processes of HSMs that run, and reads what the others have left. */
 function logsOfHsms(home: Home, running: ReadonlyMap<string | undefined, Ask>): AuditLogs {
-  lockHome(home);
   const here = hsmsHere(home);
   const stopped = here.filter((id) => !running.has(id));
   for (const id of stopped) lockHsm(home, id);

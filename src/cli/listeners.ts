@@ -9,7 +9,8 @@ import { askEngine, type Listening } from './control.js';
 import type { Home } from './home.js';
 
 /*
- * What may run on a home: one engine, or a process for each of its HSMs. Each has a control socket and a lock.
+ * What may run on a home: one engine, or a process for each of its HSMs, and a client beside them. Each has a control socket and a
+ * lock.
  */
 
 const STOP_TIMEOUT_MS = 15_000;
@@ -62,29 +63,30 @@ export const isNotRunning = (error: unknown): boolean =>
 /** It runs, and does not answer: it hangs, or has much to do. */
 const isSilent = (error: unknown): boolean => error instanceof Failure && error.code === 'ALREADY_RUNNING';
 
-/** Asks what runs on the home: the engine or, where there is none, the processes of its HSMs. By HSM the answers of those that are
- * there; the engine's is for all of them, under no id. Throws NOT_RUNNING when nobody answers. */
+/** Asks what runs on the home: the engine, and the processes of its HSMs, which may stand beside a client. By HSM the answers of those
+ * that are there, and the engine's under no id. Throws NOT_RUNNING when nobody answers. */
 export async function askRunning<T>(
   home: Home,
   ask: (listener: Listener) => Promise<T>,
 ): Promise<Map<string | undefined, T>> {
+  const answers = new Map<string | undefined, T>();
+  let failed: unknown;
   try {
-    return new Map([[undefined, await ask(home)]]);
+    answers.set(undefined, await ask(home));
   } catch (error) {
     if (!isNotRunning(error)) throw error;
-    const answers = new Map<string, T>();
-    let failed = error;
-    for (const id of hsmsHere(home)) {
-      try {
-        answers.set(id, await ask(hsmListener(home, id)));
-      } catch (failure) {
-        if (isSilent(failure)) failed = failure;
-        else if (!isNotRunning(failure)) throw failure;
-      }
-    }
-    if (answers.size === 0) throw failed;
-    return answers;
+    failed = error;
   }
+  for (const id of hsmsHere(home)) {
+    try {
+      answers.set(id, await ask(hsmListener(home, id)));
+    } catch (failure) {
+      if (isSilent(failure)) failed = failure;
+      else if (!isNotRunning(failure)) throw failure;
+    }
+  }
+  if (answers.size === 0) throw failed;
+  return answers;
 }
 
 /** Asks whoever has the HSM: a process of its own, or the engine. Throws NOT_RUNNING, and BAD_CONFIGURATION for an HSM that is not here. */

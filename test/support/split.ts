@@ -93,10 +93,11 @@ export class SplitCluster {
     return file;
   }
 
-  async startClient(settings: ConfigInput = {}, where: Prefix = []): Promise<void> {
+  /** In a home of its own, as on another machine, unless `home` says otherwise. */
+  async startClient(settings: ConfigInput = {}, where: Prefix = [], home = this.clientHome): Promise<void> {
     const servers = join(this.home, 'certificates', 'cloudhsm-pkcs11.cfg');
-    const options = ['--servers', servers, '--config', this.#settingsFile(this.clientHome, settings)];
-    this.#client = new Member(['client', '--home', this.clientHome, ...options], where);
+    const options = ['--servers', servers, '--config', this.#settingsFile(home, settings)];
+    this.#client = new Member(['client', '--home', home, ...options], where);
     await this.#client.start();
   }
 
