@@ -6,7 +6,7 @@ import { type AuditCheck, AuditTrail } from '../hsm/audit/trail.js';
 import { type AuditPage, auditAnswer } from './audit-answer.js';
 import { askEngine } from './control.js';
 import type { Home } from './home.js';
-import { askRunning, hsmsHere, isNotRunning, lockHome, lockHsm } from './listeners.js';
+import { askRunning, hsmsHere, isClient, isNotRunning, lockHome, lockHsm } from './listeners.js';
 
 /** A long log is read as a whole. */
 const CHECK_TIMEOUT_MS = 120_000;
@@ -50,8 +50,7 @@ export async function openAuditLogs(home: Home): Promise<AuditLogs> {
   });
   const ofEngine = answered.get(undefined);
   if (ofEngine === undefined) lockHome(home);
-  // A client has no HSMs; those of its home are asked themselves.
-  else if ((await ofEngine<string[]>('/logs')).length > 0) return logsBy(ofEngine, async () => undefined);
+  else if (!(await isClient(home))) return logsBy(ofEngine, async () => undefined);
   return logsOfHsms(home, answered);
 }
 

@@ -11,6 +11,8 @@ export interface Home {
   readonly controlSocket: string;
   /** Locked while an engine runs. */
   readonly lockFile: string;
+  /** Of whoever changes which HSMs there are. */
+  readonly membershipLockFile: string;
   readonly logFile: string;
   readonly credentialsFile: string;
   /** The library's log, of applications whose cloudhsm-pkcs11.cfg names no other file. */
@@ -55,6 +57,7 @@ export function findHome(option: string | undefined, env: NodeJS.ProcessEnv = pr
     engineSocket: join(directory, 'run', 'engine.sock'),
     controlSocket: join(directory, 'run', 'control.sock'),
     lockFile: join(directory, 'run', 'engine.lock'),
+    membershipLockFile: join(directory, 'run', 'membership.lock'),
     logFile: join(directory, 'logs', 'engine.log'),
     credentialsFile: join(directory, 'credentials.json'),
     libraryLogFile: join(directory, 'run', 'cloudhsm-pkcs11.log'),

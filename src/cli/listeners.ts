@@ -57,6 +57,10 @@ export function lockHsm(home: Home, hsmId: string): void {
     throw commandFailure('ALREADY_RUNNING', `${hsmId} of ${home.directory} already runs in another process`);
 }
 
+/** Whether it has no HSMs of its own: those of its home run elsewhere. */
+export const isClient = async (listener: Listener): Promise<boolean> =>
+  (await askEngine<string[]>(listener, 'GET', '/logs')).length === 0;
+
 export const isNotRunning = (error: unknown): boolean =>
   error instanceof Failure && error.code === 'NOT_RUNNING';
 

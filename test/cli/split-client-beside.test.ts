@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { cloudhsmLocal } from '../support/engine.js';
+import { until } from '../support/network.js';
 import { SplitCluster } from '../support/split.js';
 
 describe('a client in the home of its HSMs', function () {
@@ -33,6 +34,18 @@ describe('a client in the home of its HSMs', function () {
     const page = await succeeds('metrics');
     expect(page).to.contain('cloudhsm_local_clients');
     for (const id of split.ids) expect(page).to.match(new RegExp(`^HsmUnhealthy\\{.*${id}"\\} 0$`, 'm'));
+  });
+
+  it('goes on while an HSM comes and another one leaves', async () => {
+    const [first] = split.ids;
+    await succeeds('add-hsm');
+    const added = await split.startNew();
+    await succeeds('remove-hsm', first!);
+    await until(async () => {
+      const { clusters } = JSON.parse(await succeeds('status', '--json'));
+      const ids = clusters[0].hsms.map(({ id }: { id: string }) => id);
+      return ids.includes(added) && !ids.includes(first);
+    });
   });
 
   it('ends with them', async () => {

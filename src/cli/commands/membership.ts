@@ -1,7 +1,9 @@
 import { loadConfig } from '../../base/config.js';
+import { commandFailure } from '../../base/errors.js';
 import { requireOwnCluster } from '../cluster-file.js';
 import { takeLock } from '../engine.js';
 import type { Home } from '../home.js';
+import { isClient, tryLock } from '../listeners.js';
 import { addHsm, removeHsm } from '../membership.js';
 import { membersOf } from '../network.js';
 import { shellWord } from '../shell.js';
@@ -11,12 +13,23 @@ interface Options {
   readonly config?: string;
 }
 
+/** Nobody else may change the cluster meanwhile, and no engine may have its HSMs; a client of theirs goes on. Throws ALREADY_RUNNING. */
+async function lockMembership(home: Home): Promise<void> {
+  const lockFile = home.membershipLockFile;
+  if (!tryLock({ ...home, lockFile }))
+    throw commandFailure(
+      'ALREADY_RUNNING',
+      `HSMs of ${home.directory} are being added or removed: try again`,
+    );
+  if (!(await isClient(home).catch(() => false))) await takeLock(home);
+}
+
 /** Makes one HSM more, and says how to run it. */
 export async function addHsmCommand(home: Home, { config: file }: Options): Promise<void> {
   const progress = progressLine();
   const { config } = loadConfig(file, {});
   requireOwnCluster(home);
-  await takeLock(home);
+  await lockMembership(home);
   const { file: cluster, member } = await addHsm(home, config, progress.step);
   progress.done();
   const { eniIp, port } = membersOf(cluster, config).hsms.find(({ id }) => id === member.id)!;
@@ -32,7 +45,7 @@ export async function addHsmCommand(home: Home, { config: file }: Options): Prom
 export async function removeHsmCommand(home: Home, hsm: string, { config: file }: Options): Promise<void> {
   const { config } = loadConfig(file, {});
   requireOwnCluster(home);
-  await takeLock(home);
+  await lockMembership(home);
   const { file: cluster, member, kept } = await removeHsm(home, config, hsm);
   console.log(`${cluster.id} has ${cluster.hsms.length} HSMs: ${member.id} is one of them no longer`);
   if (kept !== undefined) console.log(`What it had is in ${kept}, which nothing needs any more.`);
