@@ -23,7 +23,10 @@ export async function faultRoute(
   const [, id, kind] = PATH.exec(url) ?? [];
   if (id === undefined) return undefined;
   const hsm = hsms.find(({ settings }) => settings.id === id);
-  if (hsm === undefined) return { code: 404, body: { error: `there is no HSM ${id} in this process` } };
+  if (hsm === undefined) {
+    const error = `there is no HSM ${id} in this process; one that was tampered with may have been replaced`;
+    return { code: 404, body: { error } };
+  }
   try {
     if (method === 'DELETE' && kind === undefined) await hsm.heal();
     else if (method === 'POST' && (faultKinds as readonly string[]).includes(kind ?? ''))

@@ -13,7 +13,9 @@ async function ask(home: Home, method: 'POST' | 'DELETE', hsmId: string, path: s
 
 export async function faultCommand(home: Home, hsmId: string, kind: keyof typeof faults): Promise<void> {
   await ask(home, 'POST', hsmId, `/${kind}`);
-  console.log(`${hsmId} ${faults[kind]}. \`cloudhsm-local heal ${hsmId}\` ends it.`);
+  // The API's are replaced at once (docs/CONTROL-PLANE.md, "HSMs that fail").
+  const unless = kind === 'tamper' ? ', unless a new HSM takes its place: see `cloudhsm-local status`' : '';
+  console.log(`${hsmId} ${faults[kind]}. \`cloudhsm-local heal ${hsmId}\` ends it${unless}.`);
 }
 
 export async function healCommand(home: Home, hsmId: string): Promise<void> {
