@@ -9,10 +9,11 @@ import type { Member, Members } from '../wire/hsm-frames.js';
 import type { ClusterSettings, ClusterView, ConnectOptions, NamedHsm } from './cluster.js';
 import { type ClientOptions, ClusterClient } from './cluster-client.js';
 import { Complaints } from './complaints.js';
+import { connectToHsm, type ReachTimeouts } from './connect-to-hsm.js';
 import { IdleStreams } from './idle-streams.js';
 import type { HsmLink } from './links.js';
 import type { TlsIdentity } from './tls.js';
-import { connectToHsm, type HsmEndpoint, type ReachTimeouts } from './tls-connection.js';
+import type { HsmEndpoint } from './tls-connection.js';
 
 export interface RemoteClusterOptions {
   /** HSMs to begin with: they name the others. */

@@ -1,12 +1,11 @@
-import { connect } from 'node:net';
-import { describeError, Failure } from '../base/errors.js';
+import { Failure } from '../base/errors.js';
 import type { Eventually } from '../base/eventually.js';
 import { limits } from '../base/limits.js';
 import { forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Held, KeyMaker } from '../hsm/leases.js';
-import { HsmUnavailable, NobodyListens } from '../hsm/unavailable.js';
+import { HsmUnavailable } from '../hsm/unavailable.js';
 import { deviations } from '../objects/deviations.js';
 import type { DeviationListener } from '../objects/gate.js';
 import { ckr } from '../pkcs11/ckr.js';
@@ -32,25 +31,17 @@ import { AnsweringAhead } from './answering-ahead.js';
 import { writeCommand, writeRequestHead } from './command-frames.js';
 import type { IdleStreams } from './idle-streams.js';
 import { AnticipatedKeys, keyCommands } from './key-commands.js';
-import { hsmIdOf, isClusterCertificate, type TlsIdentity } from './tls.js';
-import { type TlsContext, TlsStream, tlsContext } from './tls-stream.js';
-
-/** How long the way to an HSM may take, and how long it may be silent while it owes an answer. */
-export interface ReachTimeouts {
-  readonly connectMs: number;
-  readonly silenceMs: number;
-}
-
-const DEFAULT_TIMEOUTS: ReachTimeouts = { connectMs: 3_000, silenceMs: 6_000 };
+import { hsmIdOf, isClusterCertificate } from './tls.js';
+import type { TlsStream } from './tls-stream.js';
 
 export interface HsmEndpoint {
   readonly host: string;
   readonly port: number;
 }
 
+/** What a connection is for, and who learns of what comes of it. */
 export interface TlsConnectionOptions {
   readonly endpoint: HsmEndpoint;
-  readonly identity: TlsIdentity;
   readonly switches?: ClientSwitches;
   /** Nobody will log in: it only learns of the cluster's HSMs. */
   readonly watches?: boolean;
@@ -62,7 +53,6 @@ export interface TlsConnectionOptions {
   readonly idle?: IdleStreams;
   /** The HSM is lost, unless it was closed. */
   readonly onLost?: () => void;
-  readonly timeouts?: ReachTimeouts;
 }
 
 /** Those above are the addon's (native/addon/tls/asking.h). */
@@ -76,7 +66,7 @@ interface Pending {
 }
 
 /** A client's connection to an HSM in another process. */
-class TlsConnection implements HsmConnection {
+export class TlsConnection implements HsmConnection {
   readonly #pending = new Map<number, Pending>();
   readonly #ahead = new AnsweringAhead((name, request, cause) => this.#ask(name, request, cause));
   readonly #splitter = new FrameSplitter(limits.hsmFrameBytes);
@@ -306,82 +296,4 @@ class TlsConnection implements HsmConnection {
       mayRest ? () => idle.add(this.stream) : undefined,
     );
   }
-}
-
-/** Of an identity: to read a private key costs more than to use it. */
-const contexts = new WeakMap<TlsIdentity, TlsContext>();
-
-function contextOf(identity: TlsIdentity): TlsContext {
-  const context = contexts.get(identity) ?? tlsContext('client', identity);
-  contexts.set(identity, context);
-  return context;
-}
-
-function connectAnew(options: TlsConnectionOptions): Promise<HsmConnection> {
-  const { endpoint, identity, timeouts = DEFAULT_TIMEOUTS } = options;
-  return new Promise((resolve, reject) => {
-    const { host, port } = endpoint;
-    const context = contextOf(identity);
-    // Read by nobody but the TLS connection over it.
-    const socket = connect({ host, port }).pause();
-    let stream: TlsStream | undefined;
-    const unreachable = (why: string, cause?: unknown): HsmUnavailable => {
-      const text = `the HSM at ${host}:${port} ${why}`;
-      return stream === undefined
-        ? new NobodyListens(text, { cause })
-        : new HsmUnavailable('unreachable', text, { cause });
-    };
-    const failed = (error: unknown): void => {
-      clearTimeout(tooLong);
-      reject(unreachable(`cannot be reached: ${describeError(error)}`));
-    };
-    const tooLong = setTimeout(() => {
-      if (stream === undefined) socket.destroy();
-      else stream.destroy();
-      reject(unreachable(`did not answer within ${timeouts.connectMs} ms`));
-    }, timeouts.connectMs);
-    const opened = (over: TlsStream): void => {
-      const made = new TlsConnection(over, options, timeouts.silenceMs);
-      made
-        .greet()
-        .then(() => resolve(made), reject)
-        .finally(() => clearTimeout(tooLong));
-    };
-    socket.once('error', failed);
-    socket.once('connect', () => {
-      try {
-        const over = new TlsStream(context, socket, {
-          opened: () => opened(over),
-          closed: (why = 'the HSM closed the connection') => failed(why),
-        });
-        stream = over;
-      } catch (error) {
-        socket.destroy();
-        failed(error);
-      }
-    });
-  });
-}
-
-/** Over a connection that another application has left. That it was lost meanwhile, shows only when it is used. */
-async function connectOverIdle(options: TlsConnectionOptions): Promise<HsmConnection | undefined> {
-  const { idle, timeouts = DEFAULT_TIMEOUTS } = options;
-  const stream = idle?.take();
-  if (stream === undefined) return undefined;
-  const tooLong = setTimeout(() => stream.destroy(), timeouts.connectMs);
-  try {
-    const connection = new TlsConnection(stream, options, timeouts.silenceMs);
-    await connection.greet();
-    return connection;
-  } catch {
-    idle?.clear();
-    return undefined;
-  } finally {
-    clearTimeout(tooLong);
-  }
-}
-
-/** Connects to an HSM in another process, over mutual TLS. Rejects with HsmUnavailable. */
-export async function connectToHsm(options: TlsConnectionOptions): Promise<HsmConnection> {
-  return (await connectOverIdle(options)) ?? connectAnew(options);
 }

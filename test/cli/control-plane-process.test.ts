@@ -14,7 +14,7 @@ import {
 import { expect } from 'chai';
 import type { ConfigInput } from '../../src/base/config.js';
 import { newIdentity, newStandInAuthority } from '../../src/cli/stand-in-authority.js';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
 import { subnets } from '../support/control-plane.js';
 import { binary, cloudhsmLocal, TestEngine } from '../support/engine.js';
 

@@ -17,9 +17,9 @@ import {
 import { expect } from 'chai';
 import { silentLog } from '../../src/base/log.js';
 import type { ReadinessReport } from '../../src/cli/report.js';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
 import { RemoteCluster } from '../../src/cluster/remote-cluster.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKK, CKO } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';

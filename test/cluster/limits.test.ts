@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
 import { limits } from '../../src/base/limits.js';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { modulePath } from '../support/engine.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
 import { seeded } from '../support/seeded.js';
 import { SplitCluster } from '../support/split.js';
 import { wrongKeys } from '../support/split-check.js';

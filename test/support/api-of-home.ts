@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CloudHSMV2Client, type Cluster, DescribeClustersCommand } from '@aws-sdk/client-cloudhsm-v2';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import { cloudhsmLocal } from './engine.js';
 
 const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'x' };

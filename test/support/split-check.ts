@@ -2,8 +2,8 @@
  * stdin: where the HSMs are, there may be no way from here. */
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
 import type { TlsIdentity } from '../../src/cluster/tls.js';
-import { connectToHsm } from '../../src/cluster/tls-connection.js';
 import type { HsmConnection } from '../../src/hsm/hsm.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';

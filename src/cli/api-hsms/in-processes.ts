@@ -5,7 +5,7 @@ import type { Config, ConfigInput } from '../../base/config.js';
 import { makeFolder } from '../../base/files.js';
 import type { Log } from '../../base/log.js';
 import type { ClusterView } from '../../cluster/cluster.js';
-import { connectToHsm } from '../../cluster/tls-connection.js';
+import { connectToHsm } from '../../cluster/connect-to-hsm.js';
 import type { Patience } from '../../control-plane/hosting/hsm-process.js';
 import { ProcessHsms } from '../../control-plane/hosting/process-hsms.js';
 import { askOfHsms } from '../control.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { silentLog } from '../../../src/base/log.js';
 import { newIdentity } from '../../../src/cli/stand-in-authority.js';
+import { connectToHsm } from '../../../src/cluster/connect-to-hsm.js';
 import type { TlsIdentity } from '../../../src/cluster/tls.js';
-import { connectToHsm } from '../../../src/cluster/tls-connection.js';
 import { Hsm } from '../../../src/hsm/hsm.js';
 import { ANCHOR_BYTES } from '../../../src/hsm/mutual-tls.js';
 import { type CliOptions, dataOf, runCli } from '../../support/cli.js';
