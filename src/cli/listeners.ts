@@ -67,21 +67,24 @@ export const isNotRunning = (error: unknown): boolean =>
 /** It runs, and does not answer: it hangs, or has much to do. */
 const isSilent = (error: unknown): boolean => error instanceof Failure && error.code === 'ALREADY_RUNNING';
 
-/** Asks what runs on the home: the engine, and the processes of its HSMs, which may stand beside a client. By HSM the answers of those
- * that are there, and the engine's under no id. Throws NOT_RUNNING when nobody answers. */
+/** Asks what runs on the home: the engine, which answers for its HSMs wherever they are, or the processes of HSMs and a client beside
+ * them. By HSM the answers of those that are there, and the engine's or the client's under no id. Throws NOT_RUNNING when nobody
+ * answers. */
 export async function askRunning<T>(
   home: Home,
   ask: (listener: Listener) => Promise<T>,
 ): Promise<Map<string | undefined, T>> {
   const answers = new Map<string | undefined, T>();
   let failed: unknown;
+  let answersForHsms = false;
   try {
+    answersForHsms = !(await isClient(home));
     answers.set(undefined, await ask(home));
   } catch (error) {
     if (!isNotRunning(error)) throw error;
     failed = error;
   }
-  for (const id of hsmsHere(home)) {
+  for (const id of answersForHsms ? [] : hsmsHere(home)) {
     try {
       answers.set(id, await ask(hsmListener(home, id)));
     } catch (failure) {
