@@ -237,7 +237,8 @@ export class Hsm {
     switches: ClientSwitches = {},
     presented?: readonly Buffer[],
   ): HsmSession {
-    const { hsmType, profile } = this.settings;
+    const { hsmType } = this.settings;
+    const profile = switches.strict === true ? 'strict' : this.settings.profile;
     const certificateStorage =
       switches.certificateStorage === undefined
         ? this.settings.certificateStorage

@@ -40,7 +40,8 @@ export class GroupMember {
       const connection = await connectToHsm({
         endpoint: this.server,
         identity: this.identity,
-        switches: this.switches,
+        // What only the profile `compatible` lets pass is for programs of others, and in their engine's report: nobody would hear of it here.
+        switches: { ...this.switches, strict: true },
         onLost: () => {
           if (this.#connection === connection) this.#connection = undefined;
           this.#failure = 'the connection is lost';

@@ -41,6 +41,18 @@ describe('cloudhsm-cli: keys', () => {
       `key generate-asymmetric-pair rsa --public-label ${label} --private-label ${label} --modulus-size-bits 2048 --public-exponent 65537${more}`,
     );
 
+  // Programs of others get a report of what CloudHSM refuses; nobody would write one for a tool.
+  it('are made as CloudHSM makes them, whatever the profile lets programs do', async () => {
+    const failed = async (made: Promise<unknown>, because: string) => expect(await made).to.contain(because);
+    await aes('unlike', ' --attributes id=0xaa');
+    await failed(aes('unlike', ' --attributes id=0xaa'), 'duplicate-id');
+    await failed(aes('unlike', ' --attributes private=false'), 'private-false');
+    await failed(aes('unlike', ' --attributes sensitive=false'), 'sensitive-false');
+    await failed(rsa('unlike', ' --public-attributes sign=true'), 'flag-without-use');
+    const { total_key_count: count } = await run('key list --filter attr.label=unlike');
+    expect(count).to.equal(1);
+  });
+
   it('are generated with the documented attributes, in the documented order', async () => {
     const { key } = await aes('k1', ' --attributes encrypt=true id=0x0102');
     expect(key['key-reference']).to.match(/^0x[0-9a-f]{16}$/);
