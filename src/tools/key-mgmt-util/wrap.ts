@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { hashRows } from '../../mechanisms/hashes.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { CKO, CKZ } from '../../pkcs11/constants.js';
@@ -93,6 +94,9 @@ const GCM_MECHANISMS = [AES_GCM, 11];
 const IV_MECHANISMS = [4, 5, 6];
 const HASH_MECHANISMS = [7, 8];
 const GCM_TAG_MIN_BYTES = 8;
+/** Of aesWrapUnwrap; what was wrapped has up to two blocks more, and must come back. */
+const MOST_TO_WRAP_BYTES = 4095;
+const MOST_TO_UNWRAP_BYTES = MOST_TO_WRAP_BYTES + 16;
 
 const flags = {
   '-w': { kind: 'number', required: true, help: 'handle of the wrapping key' },
@@ -136,9 +140,14 @@ function requireFlags(given: Given): void {
     throw refused('Error: -i goes with -noheader and the mechanisms 4, 5 and 6');
   if (given.has('-iv_file') && !(given.has('-noheader') && mechanism === AES_GCM))
     throw refused('Error: -iv_file goes with -noheader and AES_GCM');
+  // The one would be written over the other, and the key could not be unwrapped.
+  if (given.has('-iv_file') && given.has('-out') && isSameFile(given.text('-iv_file'), given.text('-out')))
+    throw refused('Error: -iv_file and -out name the same file');
   if (mechanism === AES_GCM && given.has('-noheader') && !given.has('-iv_file'))
     throw refused('Error: -iv_file is missing: without a header the IV has a file of its own');
 }
+
+const isSameFile = (one: string, other: string): boolean => resolve(one) === resolve(other);
 
 const text = (value: Buffer | undefined): string => value?.toString('utf8') ?? '';
 
@@ -307,7 +316,7 @@ const aesWrapUnwrap: KeyCommandRow = {
   },
   run: async (session, given) => {
     const wraps = given.number('-m') === 1;
-    const input = readGivenFile(given.text('-f'), 4095);
+    const input = readGivenFile(given.text('-f'), wraps ? MOST_TO_WRAP_BYTES : MOST_TO_UNWRAP_BYTES);
     const handle = given.number('-w');
     const mechanism = { type: CKM.CKM_CLOUDHSM_AES_KEY_WRAP_PKCS5_PAD, parameter: givenIv(given) };
     if (!given.has('-i'))
