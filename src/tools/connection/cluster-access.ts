@@ -115,10 +115,11 @@ export interface ManagedServer extends NamedServer {
   readonly identity: IdentityFiles;
 }
 
-/** The servers of cloudhsm_mgmt_util.cfg or SyncClusters.cfg, by their ids; what is not enabled is left out. Throws REFUSED. */
+/** The servers of cloudhsm_mgmt_util.cfg or SyncClusters.cfg, by their ids; what is not enabled is left out. Throws REFUSED, also where
+ * none is left: commands to no HSM would be done at once. */
 export function readManagedServers(file: string): ManagedServer[] {
   const packaged = packagedFiles(file);
-  return readJson(file, managementSchema)
+  const servers = readJson(file, managementSchema)
     .servers.filter(({ enable }) => enable !== 'no')
     .map((server) => ({
       name: server.name ?? server.hostname,
@@ -130,6 +131,8 @@ export function readManagedServers(file: string): ManagedServer[] {
         trustAnchor: server.e2e_encryption?.owner_cert_path ?? packaged.trustAnchor,
       },
     }));
+  if (servers.length === 0) throw refused(`${file} names no HSM that is enabled`);
+  return servers;
 }
 
 /** The cluster of cloudhsm_client.cfg, and on how many HSMs a new key must be. Throws REFUSED. */

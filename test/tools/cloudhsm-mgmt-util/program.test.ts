@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { runManagementTool } from '../../../src/tools/cloudhsm-mgmt-util/tool.js';
@@ -51,6 +52,15 @@ describe('the program cloudhsm_mgmt_util', () => {
     expect(output).to.match(/disconnecting from servers, please wait...\n$/);
     expect(status).to.equal(0);
   };
+
+  it('does not start without HSMs: commands to none would seem to be done', async () => {
+    const none = prefix.path('etc/none.cfg');
+    writeFileSync(none, '{"servers":[{"hostname":"10.0.0.1","enable":"no"}]}');
+    const { output, errors, status } = await run([none], 'loginHSM CO admin x\n');
+    expect(errors).to.contain('names no HSM that is enabled');
+    expect(output).to.equal('');
+    expect(status).to.equal(1);
+  });
 
   it('starts with a configuration file, with the packaged one, and with servers', async () => {
     listsBoth(await run([prefix.path('etc/cloudhsm_mgmt_util.cfg')], 'listUsers\nquit\n'));
