@@ -66,14 +66,33 @@ export interface InstalledCluster {
   readonly servers: readonly { readonly hostname: string; readonly port: number }[];
 }
 
-/** Writes a file of `etc` that is not there yet: what somebody has configured stays. */
-function keep(path: string, contents: string, mode = 0o644): boolean {
-  if (readFileIfPresent(path) !== undefined) return false;
-  writeWholeFile(path, contents, mode);
+/** Writes a file of `etc` that is not there yet, or that says `nothing` yet: what somebody has configured stays. */
+function keep(path: string, contents: string, nothing?: string, mode = 0o644): boolean {
+  const present = readFileIfPresent(path)?.toString('utf8');
+  if (present !== undefined && present !== nothing) return false;
+  if (present !== contents) writeWholeFile(path, contents, mode);
   return true;
 }
 
 const json = (fields: object): string => `${JSON.stringify(fields, null, 2)}\n`;
+
+/** The configuration files of `etc`. */
+function configurations({ socket, servers }: Omit<InstalledCluster, 'identity'>): Record<string, string> {
+  const hostnames = servers.map(({ hostname }) => hostname);
+  const [first] = servers;
+  return {
+    ...Object.fromEntries(
+      (['cli', 'dyn', 'jce'] as const).map((component) => [
+        `cloudhsm-${component}.cfg`,
+        json(packagedConfig(servers)),
+      ]),
+    ),
+    // The module reads where its engine is; the engine knows its clusters.
+    'cloudhsm-pkcs11.cfg': json({ socket }),
+    'cloudhsm_client.cfg': json({ ...packagedDaemonConfig(), ...(first && { server: first }) }),
+    'cloudhsm_mgmt_util.cfg': json(packagedManagementConfig(hostnames)),
+  };
+}
 
 /** Lays the tree out below an absolute path. Answers which files of `etc` were left as they were. */
 export function layOut(prefix: string, { socket, identity, servers }: InstalledCluster): string[] {
@@ -90,24 +109,18 @@ export function layOut(prefix: string, { socket, identity, servers }: InstalledC
     writeFileSync(at('bin', program), launcher(prefix, program));
     chmodSync(at('bin', program), 0o755);
   }
-  const hostnames = servers.map(({ hostname }) => hostname);
-  const [first] = servers;
-  const etc: [string, string, number?][] = [
-    ...(['cli', 'dyn', 'jce'] as const).map((component): [string, string] => [
-      `cloudhsm-${component}.cfg`,
-      json(packagedConfig(servers)),
-    ]),
-    // The module reads where its engine is; the engine knows its clusters.
-    ['cloudhsm-pkcs11.cfg', json({ socket })],
-    ['cloudhsm_client.cfg', json({ ...packagedDaemonConfig(), ...(first && { server: first }) })],
-    ['cloudhsm_mgmt_util.cfg', json(packagedManagementConfig(hostnames))],
-    ...(identity === undefined
-      ? []
-      : ([
-          ['customerCA.crt', identity.trustAnchor],
-          ['client.crt', identity.certificate],
-          ['client.key', identity.privateKey, 0o600],
-        ] as [string, string, number?][])),
+  const empty: Readonly<Record<string, string>> = configurations({ socket, servers: [] });
+  const { trustAnchor, certificate, privateKey } = identity ?? {};
+  const kept = Object.entries(configurations({ socket, servers })).filter(
+    ([name, contents]) => !keep(at('etc', name), contents, empty[name]),
+  );
+  const pems: [string, string | undefined, number?][] = [
+    ['customerCA.crt', trustAnchor],
+    ['client.crt', certificate],
+    ['client.key', privateKey, 0o600],
   ];
-  return etc.filter(([name, contents, mode]) => !keep(at('etc', name), contents, mode)).map(([name]) => name);
+  const keptPems = pems.filter(
+    ([name, pem, mode]) => pem !== undefined && !keep(at('etc', name), pem, undefined, mode),
+  );
+  return [...kept, ...keptPems].map(([name]) => name);
 }

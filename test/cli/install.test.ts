@@ -73,6 +73,21 @@ describe('cloudhsm-local install', () => {
     expect(readFileSync(at('etc/cloudhsm-cli.cfg'), 'utf8')).to.equal('{"mine":true}');
   });
 
+  it('configures what was installed before there was a cluster, and leaves what was configured since', async () => {
+    const engine = await TestEngine.start(['--hsms', '1']);
+    // As it would be before the first start: another home without a cluster.
+    await install();
+    expect((await run(at('bin/configure-jce'), ['-a', '10.0.0.1'])).code).to.equal(0);
+    const again = await cloudhsmLocal(['install', '--prefix', prefix, '--home', engine.home]);
+    expect(again.stdout).to.contain('Left as they were in etc: cloudhsm-jce.cfg');
+    const users = await run(at('bin/cloudhsm-cli'), ['user', 'list']);
+    expect(users.code, users.stderr).to.equal(0);
+    const management = readFileSync(at('etc/cloudhsm_mgmt_util.cfg'), 'utf8');
+    expect(JSON.parse(management).servers).to.have.length(1);
+    expect(readFileSync(at('etc/cloudhsm_client.cfg'), 'utf8')).to.match(/"hostname": "127\./);
+    await engine.stop();
+  });
+
   it('installs a module that finds its engine', async () => {
     const engine = await TestEngine.start(['--hsms', '1']);
     await cloudhsmLocal(['install', '--prefix', prefix, '--home', engine.home]);
