@@ -124,6 +124,7 @@ describe('backups', () => {
       api.call('CopyBackupToRegion', { BackupId, DestinationRegion });
     await api.refused(copy('us-east-1'), 'already');
     await api.refused(copy('us-gov-west-1'), 'partition');
+    await api.refused(copy('cn-north-1'), 'partition');
     await api.call('DeleteBackup', { BackupId });
     await api.refused(copy('us-west-2'), 'PENDING_DELETION');
   });

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { signatureOf } from '../../src/control-plane/http/signature.js';
-import { ApiServer, type RawAnswer } from '../support/api-server.js';
+import { ApiServer, authorization, type RawAnswer } from '../support/api-server.js';
 import { TestedControlPlane } from '../support/control-plane.js';
 
 // Section 2 of the reference on the control plane.
@@ -59,8 +59,13 @@ describe('the HTTP face', () => {
     expect(codeOf(await server.send({}))).to.equal(unknown);
     expect(codeOf(await server.send({ target: 'DescribeClusters', method: 'PUT' }))).to.equal(unknown);
     expect(codeOf(await server.send({ target: 'DescribeClusters', path: '/x' }))).to.equal(unknown);
-    const headers = { 'x-amz-target': 'CloudHsmFrontendService.ListHsms' };
-    expect(codeOf(await server.send({ headers }))).to.equal(unknown);
+    const target = (text: string) => ({ headers: { 'x-amz-target': text } });
+    for (const text of [
+      'CloudHsmFrontendService.ListHsms',
+      'BaldrApiService.DescribeClusters.x',
+      'BaldrApiService',
+    ])
+      expect(codeOf(await server.send(target(text))), text).to.equal(unknown);
   });
 
   // RFC 9112, section 3.2.2: "a server MUST accept the absolute-form in requests".
@@ -85,6 +90,22 @@ describe('the HTTP face', () => {
     const headers = { 'content-type': 'text/plain' };
     expect(codeOf(await server.send({ target, headers }))).to.equal('400 MalformedHttpRequestException');
     expect((await server.send({ target, body: '' })).status).to.equal(200);
+  });
+
+  it('does not take a signature that it cannot read for one of the default region', async () => {
+    const target = 'DescribeClusters';
+    expect((await server.send({ target })).status).to.equal(200);
+    expect((await server.send({ target, headers: { authorization: authorization() } })).status).to.equal(200);
+    const unreadable = [
+      'Bearer token',
+      authorization('us-west-2').replace(/0{64}$/, '00'),
+      authorization('us-west-2').replace('HMAC-SHA256', 'ECDSA-P256-SHA256'),
+      '',
+    ];
+    for (const value of unreadable)
+      expect(codeOf(await server.send({ target, headers: { authorization: value } })), value).to.equal(
+        '403 IncompleteSignatureException',
+      );
   });
 
   it('reads no body and no headers without end', async () => {

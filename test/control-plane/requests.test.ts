@@ -59,7 +59,7 @@ describe('what operations refuse', () => {
     await api.refused(api.newHsm(id, 'b'), 'us-east-1b');
     const at = (IpAddress: string) =>
       api.call('CreateHsm', { ClusterId: id, AvailabilityZone: 'us-east-1a', IpAddress });
-    for (const wrong of ['127.9.2.4', '127.9.1.3', '127.9.1.15', '127.9.1.999'])
+    for (const wrong of ['127.9.2.4', '127.9.1.3', '127.9.1.15', '127.9.1.999', '127.9.1.05', '127.09.1.5'])
       await api.refused(at(wrong), 'is not an address');
     expect((await at('127.9.1.5')).Hsm!.EniIp).to.equal('127.9.1.5');
     await api.settle();

@@ -53,8 +53,18 @@ function regionOf(region: string): string {
   return region;
 }
 
-function lenientRealm(authorization: Authorization, claim: SignatureClaim | undefined, log: Log): Realm {
+const unreadable = (): ServiceError =>
+  new ServiceError('IncompleteSignatureException', 'Authorization header is not a signature of version 4.');
+
+/** Who says nothing of himself means the default; who says it in a way that cannot be read meant something else. */
+function lenientRealm(
+  authorization: Authorization,
+  claim: SignatureClaim | undefined,
+  headers: IncomingHttpHeaders,
+  log: Log,
+): Realm {
   const { accessKeys, defaultAccount, defaultRegion } = authorization;
+  if (claim === undefined && headers.authorization !== undefined) throw unreadable();
   if (claim === undefined) return { account: defaultAccount, region: defaultRegion };
   if (claim.service !== service.signingName)
     log.warn({ service: claim.service }, `requests are to be signed for ${service.signingName}`);
@@ -100,11 +110,7 @@ function strictRealm(
 ): Realm {
   if (headers.authorization === undefined)
     throw new ServiceError('MissingAuthenticationTokenException', 'Missing Authentication Token');
-  if (claim === undefined)
-    throw new ServiceError(
-      'IncompleteSignatureException',
-      'Authorization header is not a signature of version 4.',
-    );
+  if (claim === undefined) throw unreadable();
   const missing = mustBeSigned.filter((name) => !claim.signedHeaders.includes(name));
   if (missing.length > 0)
     throw new ServiceError('InvalidSignatureException', `Headers must be signed: ${missing.join(', ')}.`);
@@ -140,5 +146,5 @@ export function authorize(
   const claim = parseAuthorization(headers.authorization ?? '');
   return authorization.mode === 'strict'
     ? strictRealm(authorization, claim, headers, body, nowMs)
-    : lenientRealm(authorization, claim, log);
+    : lenientRealm(authorization, claim, headers, log);
 }

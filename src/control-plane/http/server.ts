@@ -68,11 +68,12 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
 
 function operationOf(request: IncomingMessage): OperationName {
   const target = request.headers['x-amz-target'];
-  const [prefix, name = ''] = (Array.isArray(target) ? '' : (target ?? '')).split('.');
+  const [prefix, name = '', ...others] = (Array.isArray(target) ? '' : (target ?? '')).split('.');
   if (
     request.method !== 'POST' ||
     originForm(request.url ?? '') !== '/' ||
     prefix !== service.targetPrefix ||
+    others.length > 0 ||
     !isOperationName(name)
   )
     throw new ServiceError('UnknownOperationException', 'There is no such operation.');

@@ -79,9 +79,11 @@ export function mapSubnets(
 
 /** `a.b.c.d` as a number; undefined for what is no address. */
 function addressNumber(address: string): number | undefined {
-  const parts = address.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((part) => !(part <= 255))) return undefined;
-  return parts.reduce((number, part) => number * 256 + part, 0);
+  const parts = address.split('.');
+  // No zeros in front: some programs read octal numbers then.
+  if (parts.length !== 4 || parts.some((part) => !(/^(0|[1-9]\d*)$/.test(part) && Number(part) <= 255)))
+    return undefined;
+  return parts.map(Number).reduce((number, part) => number * 256 + part, 0);
 }
 
 const addressText = (number: number): string =>

@@ -69,7 +69,9 @@ export function clusterView(cluster: ClusterRecord, nowMs: number): ValueOf<type
   };
 }
 
-const partitionOf = (region: string): string => (region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws');
+const partitions = { 'us-gov-': 'aws-us-gov', 'cn-': 'aws-cn' } as const;
+const partitionOf = (region: string): string =>
+  Object.entries(partitions).find(([prefix]) => region.startsWith(prefix))?.[1] ?? 'aws';
 
 export const backupArn = ({ account, region, id }: BackupRecord): string =>
   `arn:${partitionOf(region)}:cloudhsm:${region}:${account}:backup/${id}`;
