@@ -81,7 +81,9 @@ function textOf(error: unknown): string {
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at: unknown = error; at !== undefined && parts.length < 8; ) {
-    parts.push(textOf(at));
+    // Who hands an error on in its own words says nothing more.
+    const text = textOf(at);
+    if (text !== parts.at(-1)) parts.push(text);
     at = at instanceof Error ? at.cause : undefined;
   }
   return parts.join(': ');
