@@ -2,6 +2,7 @@ import { describeError, Failure } from '../base/errors.js';
 import { type Eventually, orElse, reasonsOf } from '../base/eventually.js';
 import type { Log } from '../base/log.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import { LimitedToReads } from '../hsm/limited-writes.js';
 import { isBusy, isLoss } from '../hsm/unavailable.js';
 import type { CkrName } from '../pkcs11/ckr.js';
 import { isNoObject } from './seat.js';
@@ -13,15 +14,18 @@ export type ChangeCommand = (connection: HsmConnection, first: boolean) => Event
 /** It has answered, and not done it. */
 const isRefusal = (error: unknown): boolean => !isNoObject(error) && !isLoss(error);
 
-/** Answers of an HSM that would do it if it could: its disk is full, it ends, or something in it is wrong. Not CKR_TOKEN_WRITE_PROTECTED: a
- * backup of an HSM in limited-write mode must miss nothing that somebody is told is done (src/hsm/limited-writes.ts). */
+/** Answers of an HSM that would do it if it could: its disk is full or read-only, it ends, or something in it is wrong. */
 const unable: ReadonlySet<string> = new Set<CkrName>([
+  'CKR_TOKEN_WRITE_PROTECTED',
   'CKR_DEVICE_MEMORY',
   'CKR_DEVICE_REMOVED',
   'CKR_GENERAL_ERROR',
 ]);
+/** Limited-write mode is a rule: a backup of such an HSM must miss nothing that somebody is told is done (src/hsm/limited-writes.ts). */
 const isUnable = (error: unknown): boolean =>
-  isRefusal(error) && (!(error instanceof Failure) || isBusy(error) || unable.has(error.code));
+  isRefusal(error) &&
+  !(error instanceof LimitedToReads) &&
+  (!(error instanceof Failure) || isBusy(error) || unable.has(error.code));
 
 /**
  * What changes or ends an object that all HSMs have.

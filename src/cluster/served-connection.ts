@@ -5,6 +5,7 @@ import type { Log } from '../base/log.js';
 import { commandNames, forms, formsHash } from '../hsm/commands/forms.js';
 import type { CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
+import { LimitedToReads } from '../hsm/limited-writes.js';
 import { HsmUnavailable, NotAdmitted } from '../hsm/unavailable.js';
 import { FrameTooLarge, MalformedFrame, Reader, Writer } from '../wire/bytes.js';
 import { beginFrame, endFrame, FrameSplitter, framed, HEADER_BYTES } from '../wire/frames.js';
@@ -317,7 +318,7 @@ export class ServedConnection {
       unavailability.write(writer, { reason: error.reason, text: fitting(error.message) });
       return;
     }
-    writer.u8(outcomes.indexOf('refused'));
+    writer.u8(outcomes.indexOf(error instanceof LimitedToReads ? 'limited' : 'refused'));
     if (error instanceof Failure) {
       refusal.write(writer, { code: error.code, text: fitting(describeError(error)) });
     } else if (error instanceof FrameTooLarge) {

@@ -5,6 +5,7 @@ import { forms, formsHash } from '../hsm/commands/forms.js';
 import type { AnswerOf, CommandName, RequestOf } from '../hsm/commands/index.js';
 import type { HsmConnection } from '../hsm/hsm.js';
 import type { Held, KeyMaker } from '../hsm/leases.js';
+import { LimitedToReads } from '../hsm/limited-writes.js';
 import { HsmUnavailable } from '../hsm/unavailable.js';
 import { deviations } from '../objects/deviations.js';
 import type { DeviationListener } from '../objects/gate.js';
@@ -173,10 +174,10 @@ export class TlsConnection implements HsmConnection {
       if (pending.name === 'generateKey') this.#keyDeviations = allowed;
       this.#pending.delete(id);
       pending.resolve(answer);
-    } else if (outcome === 'refused') {
+    } else if (outcome === 'refused' || outcome === 'limited') {
       const { code, text } = readRest(refusal, reader);
       this.#pending.delete(id);
-      pending.reject(new Failure(code, text));
+      pending.reject(outcome === 'limited' ? new LimitedToReads(text) : new Failure(code, text));
     } else if (outcome === 'unavailable') {
       const { reason, text } = readRest(unavailability, reader);
       this.#pending.delete(id);

@@ -1,7 +1,7 @@
+import { Failure } from '../base/errors.js';
 import { conclude, type Eventually } from '../base/eventually.js';
 import { isTokenObject } from '../objects/hsm-object.js';
 import { CKA } from '../pkcs11/attributes.js';
-import { ckr } from '../pkcs11/ckr.js';
 import { type Template, templateBool } from '../pkcs11/template.js';
 import type { CommandName, RequestOf } from './commands/index.js';
 import type { HsmSession } from './hsm-session.js';
@@ -66,10 +66,16 @@ const rows = {
 export type LastingWrite = keyof typeof rows;
 export const lastingWrites: { readonly [N in CommandName]?: Writes<RequestOf<N>> } = rows;
 
-/** The standard's answer: "the token is write-protected" (v2.40 base, section 5.1.6); CloudHSM's own is not known [guess]. */
+/** The standard's answer: "the token is write-protected" (v2.40 base, section 5.1.6); CloudHSM's own is not known [guess]. A disk that
+ * has become read-only has the same one. */
+export class LimitedToReads extends Failure {
+  constructor(text: string) {
+    super('CKR_TOKEN_WRITE_PROTECTED', text);
+  }
+}
+
 const refusal = (hsmId: string): Error =>
-  ckr(
-    'CKR_TOKEN_WRITE_PROTECTED',
+  new LimitedToReads(
     `${hsmId} is in limited-write mode while its cluster changes its type of HSM: wait until the cluster is ACTIVE`,
   );
 

@@ -48,6 +48,7 @@ const changes: Readonly<Record<string, Change>> = {
 /** Why an HSM cannot do what others do, and what it answers. */
 const failures: readonly [Fault, string][] = [
   ['full-disk', 'CKR_DEVICE_MEMORY'],
+  ['read-only-disk', 'CKR_TOKEN_WRITE_PROTECTED'],
   ['throttled', 'CKR_FUNCTION_FAILED'],
 ];
 
