@@ -88,6 +88,21 @@ describe('cloudhsm-cli: second factors and quorums', () => {
     expect(Buffer.from(tokens.tokens[0]!.unsigned, 'base64')).to.have.length(32);
   });
 
+  it('a user whose second factor is deregistered has the password that is given with it', async () => {
+    const crypto = '--username crypto_user --role crypto-user';
+    const answers = await session(
+      LOGIN,
+      PASSWORD,
+      `user change-mfa token-sign ${crypto} --deregister --change-password pass:word`,
+      `user change-mfa token-sign ${crypto} --deregister --change-password password2`,
+      'logout',
+      `login ${crypto} --password password1`,
+      `login ${crypto} --password password2`,
+      'quit',
+    );
+    expect(answers.map(({ error_code }) => error_code)).to.deep.equal([0, 1, 0, 0, 1, 0]);
+  });
+
   it('two of two admins approve what a quorum guards, once', async () => {
     const registration = prefix.path('registration');
     const register = (name: 'admin' | 'second') => [

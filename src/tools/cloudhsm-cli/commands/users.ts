@@ -151,11 +151,17 @@ export const userCommands = [
       if ((token === undefined) === !deregister)
         throw usage('the following required arguments were not provided:\n  <--token <TOKEN>|--deregister>');
       if (token === undefined) {
+        // A new password takes the second factor along.
+        const password = given === undefined ? undefined : await newPasswordFor(terminal, given);
         await bringApprovals(cluster, approval);
-        await cluster.sendToAll('User change-mfa', 'changeSecondFactor', {
-          ...onHsm(user),
-          secondFactor: undefined,
-        });
+        const whose = onHsm(user);
+        if (password !== undefined)
+          await cluster.sendToAll('User change-mfa', 'changePassword', { ...whose, password });
+        else
+          await cluster.sendToAll('User change-mfa', 'changeSecondFactor', {
+            ...whose,
+            secondFactor: undefined,
+          });
         return answer(user);
       }
       const newPassword = await newPasswordFor(terminal, given);
