@@ -34,6 +34,11 @@ describe('bad input to the configure programs', () => {
       };
       return [await configureSdk5(component, words, env, say, say), text];
     };
+    it(`configure-${component} refuses to be told where to look for no cluster`, async () => {
+      for (const word of ['--region=us-west-2', '--endpoint=http://127.0.0.1:1'])
+        expect((await said([word, '-a=10.0.0.1']))[1], word).to.contain('--cluster-id');
+    });
+
     for (const { path, options } of configureCommands(component)) {
       const title = [`configure-${component}`, ...path].join(' ');
       const all = Object.entries(options) as [string, Option<unknown>][];

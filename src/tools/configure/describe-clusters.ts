@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { describeError } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { refused } from '../failure.js';
 import { credentialsFrom, endpointFrom, regionFrom } from './aws-settings.js';
@@ -50,7 +49,7 @@ export async function hsmAddresses(
     status = response.status;
     text = await readText(response);
   } catch (error) {
-    throw refused(`DescribeClusters at ${url.origin} failed: ${describeError(error)}`, error);
+    throw refused(`DescribeClusters at ${url.origin} failed`, error);
   }
   if (status !== 200)
     throw refused(`DescribeClusters at ${url.origin} was refused: ${errorOf(text, status)}`);

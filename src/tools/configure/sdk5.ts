@@ -208,6 +208,9 @@ async function configure({ file, component, env }: ConfigureContext, values: Pla
   const clusterId = values['cluster-id'] as string | undefined;
   const given = values['a'] as readonly string[];
   if (given.length > 0 && clusterId !== undefined) throw usage('-a and --cluster-id exclude each other');
+  const pointless = Object.keys(lookupOptions).find((name) => values[name] !== undefined);
+  if (clusterId === undefined && pointless !== undefined)
+    throw usage(`--${pointless} says where --cluster-id is looked for: give both`);
   const lookup = {
     clusterId: clusterId!,
     region: values['region'] as string | undefined,
