@@ -9,6 +9,7 @@ import {
   mechanismOperations,
   type PartFor,
 } from './mechanism.js';
+import { missingInNode } from './ml-dsa.js';
 import { mechanismRows } from './rows.js';
 
 const operations = Object.keys(mechanismOperations) as MechanismOperation[];
@@ -49,8 +50,12 @@ export class MechanismTable {
 
   #entry(type: number): Entry {
     const entry = this.#entries.get(type);
-    if (entry === undefined)
-      throw ckr('CKR_MECHANISM_INVALID', `CloudHSM has no mechanism ${mechanismName(type)}`);
+    if (entry === undefined) {
+      const why = missingInNode.has(type)
+        ? `Node ${process.versions.node} cannot do ${mechanismName(type)}: run cloudhsm-local with Node 24`
+        : `CloudHSM has no mechanism ${mechanismName(type)}`;
+      throw ckr('CKR_MECHANISM_INVALID', why);
+    }
     return entry;
   }
 

@@ -67,19 +67,24 @@ function signature(form: MessageForm): SignatureMechanism {
 const sizes = { minKeySize: 1312, maxKeySize: 2592 };
 const onlySignatures = { sign: clusters, verify: clusters };
 
+const rows: readonly MechanismRow[] = [
+  {
+    type: CKM.CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN,
+    ...sizes,
+    only: { generateKeyPair: clusters },
+    generateKeyPair: {
+      keyType: CKK.CKK_CLOUDHSM_ML_DSA,
+      generate: (publicTemplate) => generateMessageKeyPair(algorithmOf(publicTemplate)),
+    },
+  },
+  { type: CKM.CKM_CLOUDHSM_ML_DSA, ...sizes, only: onlySignatures, signature: signature('pure') },
+  { type: CKM.CKM_CLOUDHSM_EXT_MU_ML_DSA, ...sizes, only: onlySignatures, signature: signature('mu') },
+];
+
 /** None where the running OpenSSL has no ML-DSA. */
-export const mlDsaMechanisms: readonly MechanismRow[] = hasMessageAlgorithm('ML-DSA-44', 'pure')
-  ? [
-      {
-        type: CKM.CKM_CLOUDHSM_ML_DSA_KEY_PAIR_GEN,
-        ...sizes,
-        only: { generateKeyPair: clusters },
-        generateKeyPair: {
-          keyType: CKK.CKK_CLOUDHSM_ML_DSA,
-          generate: (publicTemplate) => generateMessageKeyPair(algorithmOf(publicTemplate)),
-        },
-      },
-      { type: CKM.CKM_CLOUDHSM_ML_DSA, ...sizes, only: onlySignatures, signature: signature('pure') },
-      { type: CKM.CKM_CLOUDHSM_EXT_MU_ML_DSA, ...sizes, only: onlySignatures, signature: signature('mu') },
-    ]
-  : [];
+export const mlDsaMechanisms = hasMessageAlgorithm('ML-DSA-44', 'pure') ? rows : [];
+
+/** CloudHSM's mechanisms that are not here because of the running OpenSSL. */
+export const missingInNode: ReadonlySet<number> = new Set(
+  mlDsaMechanisms.length > 0 ? [] : rows.map(({ type }) => type),
+);

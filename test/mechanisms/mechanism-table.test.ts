@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { hasMessageAlgorithm } from '../../src/crypto/index.js';
 import { mechanismsOf } from '../../src/mechanisms/mechanism-table.js';
 import { CKF } from '../../src/pkcs11/constants.js';
 import { CKM, mechanismName } from '../../src/pkcs11/mechanisms.js';
@@ -30,6 +31,16 @@ describe('the mechanisms of a cluster', () => {
         .with.property('code', 'CKR_MECHANISM_INVALID');
       expect(nonFips.list).not.to.include(type);
     }
+  });
+
+  it('that CloudHSM has and Node has not are refused with that reason', () => {
+    const type = CKM.CKM_CLOUDHSM_ML_DSA;
+    if (hasMessageAlgorithm('ML-DSA-44', 'pure')) expect(fips.list).to.include(type);
+    else
+      expect(() => fips.info(type))
+        .to.throw('run cloudhsm-local with Node 24')
+        .with.property('code', 'CKR_MECHANISM_INVALID');
+    expect(() => fips.info(0x210)).to.throw('CloudHSM has no mechanism');
   });
 
   // Reference section 9.9, a guess that follows the standard.
