@@ -7,7 +7,7 @@ import { type Log, silentLog } from '../base/log.js';
 import { type MechanismTable, mechanismsOf } from '../mechanisms/mechanism-table.js';
 import { type CertificateSwitch, certificateSwitch } from '../objects/certificates.js';
 import type { Profile } from '../objects/deviations.js';
-import { type DeviationListener, Gate } from '../objects/gate.js';
+import { type DeviationListener, Gate, profileOf } from '../objects/gate.js';
 import type { RecordStore } from '../store/record-store.js';
 import type { ClientSwitches } from '../wire/hsm-frames.js';
 import { audited } from './audit/audited.js';
@@ -238,7 +238,7 @@ export class Hsm {
     presented?: readonly Buffer[],
   ): HsmSession {
     const { hsmType } = this.settings;
-    const profile = switches.strict === true ? 'strict' : this.settings.profile;
+    const profile = profileOf(this.settings.profile, switches);
     const certificateStorage =
       switches.certificateStorage === undefined
         ? this.settings.certificateStorage

@@ -14,6 +14,12 @@ export interface Allowance {
   settle(): void;
 }
 
+/** A client may ask for CloudHSM's own answers, and for no others. */
+export const profileOf = (
+  ofHsm: Profile,
+  { asCloudHsm }: { readonly asCloudHsm?: boolean | undefined },
+): Profile => (asCloudHsm === true ? 'strict' : ofHsm);
+
 /**
  * Where a profile becomes behaviour: everything that CloudHSM refuses and a program wants all the same is asked for here, by
  * the id of its row. The strict gate refuses with the row's answer; the compatible one lets pass and tells the listener.

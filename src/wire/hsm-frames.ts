@@ -62,10 +62,10 @@ const clientSwitches = record({
   certificateStorage: optional(flag),
   ecdhWithoutKdf: optional(flag),
   sessionWrappingKeys: optional(flag),
-  strict: optional(flag),
+  asCloudHsm: optional(flag),
 });
-/** What CloudHSM leaves to a client, in place of the HSM's own setting; undefined: the HSM's is in force. `strict`: the client wants
- * CloudHSM's own answers, whatever the HSM's profile. */
+/** What CloudHSM leaves to a client, in place of the HSM's own setting; undefined: the HSM's is in force. `asCloudHsm`: the client
+ * wants CloudHSM's own answers, whatever the HSM's profile. */
 export type ClientSwitches = Partial<ReturnType<typeof clientSwitches.read>>;
 
 const hsmHello = record({ switches: clientSwitches, watches: flag });
@@ -81,8 +81,8 @@ export interface HsmHello {
 export function writeHsmHello(tableHash: bigint, switches: ClientSwitches = {}, watches = false): Buffer {
   const hash = Buffer.alloc(8);
   hash.writeBigUInt64LE(tableHash);
-  const { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys, strict } = switches;
-  const rest = { switches: { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys, strict }, watches };
+  const { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys, asCloudHsm } = switches;
+  const rest = { switches: { certificateStorage, ecdhWithoutKdf, sessionWrappingKeys, asCloudHsm }, watches };
   return Buffer.concat([HELLO_MAGIC, hash, written(hsmHello, rest)]);
 }
 

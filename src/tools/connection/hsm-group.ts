@@ -40,8 +40,8 @@ export class GroupMember {
       const connection = await connectToHsm({
         endpoint: this.server,
         identity: this.identity,
-        // What only the profile `compatible` lets pass is for programs of others, and in their engine's report: nobody would hear of it here.
-        switches: { ...this.switches, strict: true },
+        // What a profile lets pass is for programs of others, and in their engine's report: nobody would hear of it here.
+        switches: { ...this.switches, asCloudHsm: true },
         onLost: () => {
           if (this.#connection === connection) this.#connection = undefined;
           this.#failure = 'the connection is lost';
