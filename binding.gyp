@@ -24,6 +24,7 @@
         "native/addon/crypto/openssl.cc",
         "native/addon/crypto/pkey.cc",
         "native/addon/crypto/rsa-numbers.cc",
+        "native/addon/crypto/rsa-search.cc",
         "native/addon/crypto/rsa.cc",
         "native/addon/disk/direct-writes.cc",
         "native/addon/tls/answering.cc",

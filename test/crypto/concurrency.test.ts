@@ -51,6 +51,20 @@ describe('operations on native threads', () => {
     await Promise.all(rounds);
   });
 
+  it('find a new RSA key for each caller, however many search', async () => {
+    const pairs = await Promise.all(
+      Array.from({ length: 24 }, (_, i) =>
+        generateRsaKeyPair(i % 2 === 0 ? 512 : 768, Buffer.from([1, 0, 1])),
+      ),
+    );
+    expect(new Set(pairs.map(({ spki }) => spki.toString('hex'))).size).to.equal(pairs.length);
+    for (const { pkcs8, spki } of pairs) {
+      const [key, publicKey] = [importPrivateKey(pkcs8), importPublicKey(spki)];
+      const input = randomBytes(20);
+      expect(rsaVerify(publicKey, pkcs1, input, await rsaSign(key, pkcs1, input))).to.equal(true);
+    }
+  });
+
   it('share one key', async () => {
     const { pkcs8, spki } = await generateEcKeyPair('P-521');
     const [key, publicKey] = [importPrivateKey(pkcs8), importPublicKey(spki)];

@@ -1,11 +1,10 @@
 #include "generate.h"
 
-#include <openssl/rsa.h>
-
 #include "curves.h"
 #include "failure.h"
 #include "key-formats.h"
 #include "pkey.h"
+#include "rsa-search.h"
 #include "work.h"
 
 namespace crypto {
@@ -23,12 +22,7 @@ Pkey generate(const PkeyContext& context) {
 }
 
 KeyPair generateRsa(int modulusBits, const Number& exponent) {
-  PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
-  require(context ? EVP_PKEY_keygen_init(context.get()) : 0, "the key generation failed");
-  require(EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), modulusBits), "the modulus length was refused");
-  require(EVP_PKEY_CTX_set1_rsa_keygen_pubexp(context.get(), exponent.get()),
-          "the public exponent was refused");
-  const Pkey key = generate(context);
+  const Pkey key = searchRsaKey(modulusBits, exponent);
   std::array<Bytes, rsaPartCount> numbers;
   std::array<View, rsaPartCount> views{};
   for (std::size_t part = 0; part < rsaPartCount; part++) {
