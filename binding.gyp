@@ -38,6 +38,7 @@
         "native/addon/tls/stream.cc",
         "native/addon/transport/ahead.cc",
         "native/addon/transport/asking.cc",
+        "native/addon/transport/following.cc",
         "native/addon/transport/group.cc",
         "native/addon/transport/helping.cc",
         "native/addon/transport/large-frame.cc",

@@ -131,8 +131,9 @@ static bool spin_yielding(const uint32_t *turn, uint32_t awaited)
   return true;
 }
 
-/* Waits without sleeping for a while, if that promises anything. */
-static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call, unsigned engine)
+/* Waits without sleeping for a while, if that promises anything. A thread that watches this channel may want this very processor,
+ * and does not get it from who only yields: the kernel shares processors out among sessions, or control groups, first. */
+static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call, unsigned engine, bool watched)
 {
   unsigned char left_out = atomic_load_explicit(&spins[call].left_out, memory_order_relaxed);
   if (left_out > 0) {
@@ -142,7 +143,7 @@ static bool spin_if_useful(const uint32_t *turn, uint32_t awaited, unsigned call
   unsigned char in_vain = atomic_load_explicit(&spins[call].in_vain, memory_order_relaxed);
   unsigned usable = atomic_load(&processors), waiting = atomic_fetch_add(&spinning, 1) + 1;
   bool room = waiting + engine <= usable;
-  bool yields = !room && engine > 1 && usable > 1 && waiting <= usable && yielding_is_quick();
+  bool yields = !room && engine > 1 && usable > 1 && !watched && waiting <= usable && yielding_is_quick();
   bool ended = room ? spin(turn, awaited) : yields && spin_yielding(turn, awaited);
   atomic_fetch_sub(&spinning, 1);
   if (ended && in_vain > 0) atomic_store_explicit(&spins[call].in_vain, 0, memory_order_relaxed);
@@ -186,6 +187,12 @@ static enum exchange_result sleep_until(struct channel *channel, struct shared_c
   return result;
 }
 
+static void ring_bell(struct shared_channel *shared)
+{
+  shared_write(&shared->bell, 1);
+  futex(&shared->bell, FUTEX_WAKE, 1, NULL);
+}
+
 /* Hands over what is in the data, and waits for the engine's turn to end. */
 static enum exchange_result take_turn(struct channel *channel, struct shared_channel *shared,
                                       long long deadline_ns)
@@ -193,14 +200,17 @@ static enum exchange_result take_turn(struct channel *channel, struct shared_cha
   struct connection *connection = channel->connection;
   const struct shared_group *group = (struct shared_group *)(void *)atomic_load(&connection->memory);
   uint32_t turn = ++channel->turn;
+  if (shared_read(&shared->watched) != SHARED_UNWATCHED) shared_prepare(&shared->module.processor, (uint32_t)sched_getcpu());
   shared_write(&shared->module.turn, turn);
-  bool watched = shared_read(&shared->watched) != 0;
+  uint32_t watch = shared_read(&shared->watched);
+  bool watched = watch != SHARED_UNWATCHED;
+  if (watch == SHARED_WATCHED_ASLEEP) ring_bell(shared);
   bool asleep = !watched && shared_read(&group->asleep) != 0;
   if (asleep && !socket_ring(atomic_load(&connection->socket))) return EXCHANGE_LOST;
   /* Processors that are left to the engine: the one that looks, and those that it is busy on. */
   unsigned engine = shared_read(&group->busy) + (watched ? 0 : 1);
   /* Waking it takes longer than spinning lasts. The first byte of a request is its call number, or the lower half. */
-  if (!asleep && spin_if_useful(&shared->engine.turn, turn, channel->request.bytes[0], engine)) return EXCHANGED;
+  if (!asleep && spin_if_useful(&shared->engine.turn, turn, channel->request.bytes[0], engine, watched)) return EXCHANGED;
   return sleep_until(channel, shared, turn, deadline_ns);
 }
 

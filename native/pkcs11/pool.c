@@ -33,6 +33,8 @@ static struct channel channels[CHANNELS];
 static unsigned channels_touched;
 /* Somebody opens another connection: with it may come many channels, so the others wait for those. */
 static bool joining;
+/* The channel that this thread had last: a thread of the engine may see to that one, for the session that was called on it. */
+static _Thread_local unsigned mine;
 /* CLOUDHSM_LOCAL_TRANSPORT allows it. */
 static bool share;
 
@@ -43,6 +45,11 @@ static struct channel *find_channel(enum channel_use use)
   }
   if (use != CHANNEL_UNUSED || channels_touched == CHANNELS) return NULL;
   return &channels[channels_touched++];
+}
+
+static struct channel *find_idle(void)
+{
+  return mine < channels_touched && channels[mine].use == CHANNEL_IDLE ? &channels[mine] : find_channel(CHANNEL_IDLE);
 }
 
 static void connect_channel(struct channel *channel, struct connection *connection, unsigned index)
@@ -179,9 +186,10 @@ static bool find_engine(struct channel **taken, enum pool_result *result)
 /* A connected channel. True: look again. */
 static bool find_connected(struct channel **taken, enum pool_result *result, bool patient, bool *may_open)
 {
-  struct channel *channel = find_channel(CHANNEL_IDLE);
+  struct channel *channel = find_idle();
   if (channel != NULL) {
     channel->use = CHANNEL_BUSY;
+    mine = (unsigned)(channel - channels);
     *taken = channel;
     *result = POOL_TAKEN;
     return false;

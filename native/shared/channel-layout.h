@@ -5,9 +5,10 @@
  *                                  page 17   channel 1
  *                                  ...
  *
- *   channel, one call at a time    line 0    the module's words: turn, length of the request
+ *   channel, one call at a time    line 0    the module's words: turn, length of the request, where it runs
  *                                  line 1    the engine's words: turn, length of the answer
- *                                  line 2    waiting: the module sleeps on the engine's turn; watched: a thread of the engine looks here
+ *                                  line 2    waiting: the module sleeps on the engine's turn; watched: a thread of the engine
+ *                                            looks here, or sleeps on the bell
  *                                  line 3..  data: what is handed over
  *
  * The two sides take turns, and the data belongs to the side whose turn it is. The module's n-th turn ends when it
@@ -26,7 +27,7 @@
 #include <stdint.h>
 
 /* To be raised with every change here: a module of another version gets no shared memory and uses the socket. */
-#define CHANNEL_LAYOUT_VERSION 3
+#define CHANNEL_LAYOUT_VERSION 4
 #define CACHE_LINE_BYTES 64
 #define GROUP_HEADER_BYTES 4096 /* so that a channel's short frames are all in one page */
 #define CHANNEL_BYTES 65536
@@ -44,17 +45,27 @@ struct shared_group {
 struct shared_words {
   uint32_t turn;
   uint32_t length;
-  uint32_t unused[CACHE_LINE_BYTES / 4 - 2];
+  /* The module's: the number of the processor that it calls on, where its channel is watched. */
+  uint32_t processor;
+  uint32_t unused[CACHE_LINE_BYTES / 4 - 3];
 };
 
 struct shared_channel {
   struct shared_words module;
   struct shared_words engine; /* its turn is what the module waits for: a futex */
   uint32_t waiting;
-  /* Not 0: a thread of the engine, one of those that it says to be busy, looks at this channel only. */
+  /* Whether a thread of the engine, one of those that it says to be busy, sees to this channel: enum shared_watch. */
   uint32_t watched;
-  uint32_t unused[CACHE_LINE_BYTES / 4 - 2];
+  /* That thread sleeps on it, a futex, while it is 0. */
+  uint32_t bell;
+  uint32_t unused[CACHE_LINE_BYTES / 4 - 3];
   unsigned char data[CHANNEL_DATA_BYTES];
+};
+
+enum shared_watch {
+  SHARED_UNWATCHED,
+  SHARED_WATCHED,
+  SHARED_WATCHED_ASLEEP, /* who ends a turn rings the bell */
 };
 
 #ifdef __cplusplus

@@ -121,13 +121,27 @@ void Group::endTurn(unsigned index, State next) {
   // Before the turn: what the module does next may be seen by the event loop first.
   if (isLent(index) && !channel.isWatched) lent_.fetch_and(~(1U << index));
   shared_write(&to->engine.turn, turn);
-  if (shared_read(&to->waiting) != 0) wakeModule(&to->engine.turn);
+  if (shared_read(&to->waiting) != 0) wakeSleeper(&to->engine.turn);
 }
 
 void Group::watch(unsigned index, bool isWatched) {
   if (channels_[index].isWatched == isWatched) return;
   channels_[index].isWatched = isWatched;
-  shared_write(&shared(index)->watched, isWatched ? 1 : 0);
+  shared_write(&shared(index)->watched, isWatched ? SHARED_WATCHED : SHARED_UNWATCHED);
+}
+
+void Group::sleep(unsigned index, uint64_t mostNs, const std::function<bool()>& mayStillSleep) {
+  shared_channel* channel = shared(index);
+  // In this order, and the other way round where somebody rings: one of the two sees what the other one has written.
+  shared_write(&channel->bell, 0);
+  shared_write(&channel->watched, SHARED_WATCHED_ASLEEP);
+  if (!isAsked(index) && mayStillSleep()) sleepOn(&channel->bell, 0, mostNs);
+  shared_write(&channel->watched, SHARED_WATCHED);
+}
+
+void Group::ring(unsigned index) {
+  shared_write(&shared(index)->bell, 1);
+  wakeSleeper(&shared(index)->bell);
 }
 
 bool Group::giveBack(unsigned index) {

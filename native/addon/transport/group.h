@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -66,6 +67,8 @@ class Group {
   }
   // For the thread that a channel is lent to: whether there is a turn to take, and whether one turn has all of a request.
   bool isAsked(unsigned index) const { return shared_read(&shared(index)->module.turn) != heard_[index]; }
+  // Where the module's thread was when it ended that turn: as it says.
+  unsigned processor(unsigned index) const { return shared_read(&shared(index)->module.processor); }
   bool isShort(unsigned index) const { return shared_read(&shared(index)->module.length) <= CHANNEL_DATA_BYTES; }
   // As `look`.
   Found take(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
@@ -87,6 +90,9 @@ class Group {
   void lend(unsigned index) { lent_.fetch_or(1U << index); }
   // Whether the thread that it is lent to looks for what comes after the next answer.
   void watch(unsigned index, bool isWatched);
+  // That thread sleeps until the module asks, somebody rings, or it has been long enough; not at all if it may not, once ringing would wake it.
+  void sleep(unsigned index, uint64_t mostNs, const std::function<bool()>& mayStillSleep);
+  void ring(unsigned index);
   // That thread is done with it. True: there is something to look at, and nobody was rung for.
   bool giveBack(unsigned index);
   // A module that rings from now on sends a byte on the connection. True: somebody rang just before.

@@ -20,7 +20,7 @@ Help Transport::helpFor(Entry& entry, unsigned channel) {
   const bool isBack = (entry.back & bit) != 0;
   entry.back &= ~bit;
   if (isBack) return Help::None;
-  const bool isOfUse = away_.empty() || !entry.keeping.isLeftOut();
+  const bool isOfUse = away_.empty() || entry.keeping.isWorthIt();
   return isShared && isOfUse && spareProcessors_ > 0 ? Help::Any : Help::WithLong;
 }
 
@@ -41,7 +41,7 @@ void Transport::handOver(Entry& entry, unsigned channel, Job&& job) {
 }
 
 unsigned Transport::processorsAway() const {
-  return static_cast<unsigned>(std::min<size_t>(away_.size(), workers_.most()));
+  return static_cast<unsigned>(std::min<size_t>(away_.size(), spareProcessors_ + 1));
 }
 
 // Takes notice of what is over.

@@ -71,7 +71,12 @@ bool sendWithDescriptor(int socket, const uint8_t* bytes, size_t length, int des
   return sent == static_cast<ssize_t>(length);
 }
 
-void wakeModule(uint32_t* word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
+void wakeSleeper(uint32_t* word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
+
+void sleepOn(uint32_t* word, uint32_t value, uint64_t mostNs) {
+  const timespec most{static_cast<time_t>(mostNs / 1'000'000'000), static_cast<long>(mostNs % 1'000'000'000)};
+  syscall(SYS_futex, word, FUTEX_WAIT, value, &most, nullptr, 0);
+}
 
 }  // namespace transport
 
@@ -86,7 +91,9 @@ uint8_t* shareableMemory(int* descriptor) {
 
 bool sendWithDescriptor(int, const uint8_t*, size_t, int) { return false; }
 
-void wakeModule(uint32_t*) {}
+void wakeSleeper(uint32_t*) {}
+
+void sleepOn(uint32_t*, uint32_t, uint64_t) {}
 
 }  // namespace transport
 

@@ -40,7 +40,7 @@ Transport::Transport(const Napi::CallbackInfo& info)
       frameBytes_(info[1].As<Napi::Number>().Uint32Value()),
       spareProcessors_(uv_available_parallelism() - 1),
       sessions_(info[5].As<Napi::Object>()),
-      workers_(spareProcessors_ + 1, frameBytes_, [this] { uv_async_send(askedHandle_.get()); }) {
+      workers_(uv_available_parallelism(), frameBytes_, [this] { uv_async_send(askedHandle_.get()); }) {
   uv_loop_t* loop;
   napi_get_uv_event_loop(Env(), &loop);
   loopHandle_ = loopHandle<uv_idle_t>(this, [loop](uv_idle_t* handle) { uv_idle_init(loop, handle); });

@@ -16,6 +16,11 @@ namespace {
 
 // A program that has been answered calls again within this, or not soon: it has to be woken first.
 constexpr uint64_t KEEP_NS = 200'000;
+// The same of a thread that sleeps meanwhile, and is in nobody's way.
+constexpr uint64_t KEEP_ASLEEP_NS = 2'000'000;
+// A program's thread and ours, one of which computes while the other waits, use up a processor. More threads than processors are of use
+// because each can be where its program's is.
+constexpr size_t THREADS_PER_PROCESSOR = 8;
 // A thread looks at no more channels than this: they wait for each other's operations.
 constexpr size_t MOST_KEPT = 4;
 // How often a thread looks before it lets others have its processor: the program may wait for it.
@@ -45,7 +50,7 @@ void Workers::stop() {
 
 // One that is idle, or another one if there may be, or any that will take it in its turn.
 bool Workers::hasThread() {
-  if (waiting_.size() < idle_ || threads_.size() == most_) return true;
+  if (waiting_.size() < idle_ || threads_.size() == THREADS_PER_PROCESSOR * processors_) return true;
   try {
     threads_.emplace_back([this] { work(); });
     return true;
@@ -82,6 +87,7 @@ void Workers::end(Errand& errand) {
     waitingNow_--;
   }
   errand.isWanted = true;
+  errand.group->ring(errand.channel);
   over_.wait(lock, [&] { return errand.isOver(); });
 }
 
@@ -92,12 +98,16 @@ void Workers::work() {
   std::array<uint8_t, CHANNEL_DATA_BYTES> inbox;
   std::vector<Kept> kept;
   kept.reserve(MOST_KEPT);
+  Following following;
   while (!isStopping_) {
     // In turns, so that those who wait and those who are kept come to theirs.
     std::shared_ptr<Errand> errand = take(kept.empty());
     const bool isGiven = errand != nullptr;
-    if (isGiven && begin(*errand, kept.size() < MOST_KEPT)) kept.push_back({std::move(errand), uv_hrtime() + KEEP_NS});
-    if (!lookAt(kept, inbox.data()) && !isGiven) sched_yield();
+    if (isGiven && begin(*errand, kept.size() < MOST_KEPT)) {
+      kept.push_back({std::move(errand), uv_hrtime() + keepNs()});
+      kept_++;
+    }
+    if (!lookAt(kept, following, inbox.data()) && !isGiven) giveWay(kept);
   }
   for (const Kept& last : kept) giveBack(*last.errand);
 }
@@ -143,19 +153,42 @@ bool Workers::begin(Errand& errand, bool mayKeep) {
   return keeps;
 }
 
+uint64_t Workers::keepNs() const { return isCrowded() ? KEEP_ASLEEP_NS : KEEP_NS; }
+
+// Lets others have this processor. Who yields it has it back before a program of another session, or of another control group, where
+// processors are shared out among those; who sleeps gives it to the one that it waits for.
+void Workers::giveWay(const std::vector<Kept>& kept) {
+  if (kept.size() != 1 || !isCrowded()) {
+    sched_yield();
+    return;
+  }
+  const Errand& errand = *kept.front().errand;
+  const uint64_t now = uv_hrtime(), until = kept.front().untilNs;
+  if (now >= until) return;
+  errand.group->sleep(errand.channel, until - now,
+                      [&] { return !errand.isWanted && !isStopping_ && waitingNow_ == 0; });
+}
+
 // Whether anything came. Runs one operation at most: the event loop may be waiting for another errand.
-bool Workers::lookAt(std::vector<Kept>& kept, uint8_t* inbox) {
+bool Workers::lookAt(std::vector<Kept>& kept, Following& following, uint8_t* inbox) {
   // Another thread has nothing to do: it had better work for one of them.
   if (kept.size() > 1 && idle_ > 0) kept.front().untilNs = 0;
   const uint64_t now = uv_hrtime();
   for (unsigned look = 0; look < LOOKS; look++) {
     for (size_t i = 0; i < kept.size(); i++) {
       const Visit what = visit(kept[i], now, inbox);
+      if (what == Visit::Answered && kept.size() == 1 && isCrowded()) {
+        const Errand& errand = *kept[i].errand;
+        following.sawAt(errand.group->processor(errand.channel));
+      }
       if (what == Visit::Nothing) continue;
       const auto there = kept.begin() + static_cast<std::ptrdiff_t>(i);
       // The others come first next time.
       std::rotate(there, there + 1, kept.end());
-      if (what == Visit::Over) kept.pop_back();
+      if (what == Visit::Over) {
+        kept.pop_back();
+        kept_--;
+      }
       return true;
     }
     shared_pause();
@@ -169,7 +202,7 @@ Workers::Visit Workers::visit(Kept& kept, uint64_t now, uint8_t* inbox) {
   const bool isAsked = errand.group->isAsked(errand.channel);
   if (!isEnough && isAsked && answerNext(errand, inbox)) {
     errand.hadMore = true;
-    kept.untilNs = uv_hrtime() + KEEP_NS;
+    kept.untilNs = uv_hrtime() + keepNs();
     return Visit::Answered;
   }
   if (!isEnough && !isAsked && now < kept.untilNs) return Visit::Nothing;

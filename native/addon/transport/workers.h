@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "following.h"
 #include "group.h"
 #include "repeats.h"
 
@@ -55,15 +56,14 @@ struct Errand {
 class Workers {
  public:
   // `frameBytes` bounds requests. `onAsked` is called by any thread, when an errand is over that the event loop had better hear of.
-  Workers(unsigned most, size_t frameBytes, std::function<void()> onAsked)
-      : most_(most), frameBytes_(frameBytes), onAsked_(std::move(onAsked)) {}
+  Workers(unsigned processors, size_t frameBytes, std::function<void()> onAsked)
+      : processors_(processors), frameBytes_(frameBytes), onAsked_(std::move(onAsked)) {}
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   ~Workers() { stop(); }
 
   // What is waiting is never run, and nothing may be given any more.
   void stop();
-  unsigned most() const { return most_; }
   // Fails it where there is no thread to be had.
   void give(std::shared_ptr<Errand> errand);
   // Takes it back, if no thread has begun it; else waits until it is over. An answer may still be on its way into the channel.
@@ -82,22 +82,27 @@ class Workers {
   enum class Visit { Nothing, Answered, Over };
 
   bool hasThread();
+  // Whether each processor has a program's thread that calls, and one of ours that works for it.
+  bool isCrowded() const { return kept_ >= processors_; }
   void count(Errand& errand, Operation::Did did);
   void work();
   std::shared_ptr<Errand> take(bool mayWait);
   bool begin(Errand& errand, bool mayKeep);
-  bool lookAt(std::vector<Kept>& kept, uint8_t* inbox);
+  uint64_t keepNs() const;
+  void giveWay(const std::vector<Kept>& kept);
+  bool lookAt(std::vector<Kept>& kept, Following& following, uint8_t* inbox);
   Visit visit(Kept& kept, uint64_t now, uint8_t* inbox);
   bool answerNext(Errand& errand, uint8_t* inbox);
   bool takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* length);
   void finish(Errand& errand, Errand::State state);
   void giveBack(Errand& errand);
 
-  const unsigned most_;
+  const unsigned processors_;
   const size_t frameBytes_;
   const std::function<void()> onAsked_;
   std::atomic<unsigned> waitingNow_{0};  // as many as are in waiting_
   std::atomic<unsigned> idle_{0};  // threads that have nothing at all
+  std::atomic<unsigned> kept_{0};  // channels that threads keep
   std::atomic<bool> isStopping_{false};
   std::atomic<unsigned> ended_{0};
   std::atomic<uint64_t> operations_{0};
