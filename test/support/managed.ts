@@ -35,7 +35,9 @@ export class ManagedClusters {
   ) {}
 
   static async start(...clusters: readonly ClusterOptions[]): Promise<ManagedClusters> {
-    const networks = await Promise.all(clusters.map((options) => NetworkCluster.start(options)));
+    const networks = await Promise.all(
+      clusters.map((options) => NetworkCluster.start({ hsmType: 'hsm1.medium', ...options })),
+    );
     const prefixes = networks.map((network) => new TestPrefix(network.endpoints, network.client));
     const servers = networks.flatMap((network, at) => {
       const prefix = prefixes[at]!;

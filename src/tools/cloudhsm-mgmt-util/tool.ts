@@ -1,6 +1,7 @@
 import { Failure } from '../../base/errors.js';
 import type { ManagedServer } from '../connection/cluster-access.js';
 import { shortErrorText } from '../sdk3/hsm-errors.js';
+import { warnOfHsmType } from '../sdk3/hsm-type.js';
 import type { Terminal } from '../terminal.js';
 import { bind, type CommandRow, findCommand, usageOf } from './command.js';
 import { informationCommands } from './information.js';
@@ -97,6 +98,7 @@ async function converse(session: Session): Promise<void> {
   }
   for (const server of servers)
     if (server.connection !== undefined) session.print(`E2E enabled on ${server.title}`);
+  await warnOfHsmType(terminal, session.reachable[0]?.connection);
   while (!session.ended) {
     session.print('');
     const line = await terminal.ask(session.prompt, { history: true });

@@ -1,6 +1,7 @@
 import { Failure } from '../../base/errors.js';
 import type { ClusterAccess } from '../connection/cluster-access.js';
 import { HsmGroup } from '../connection/hsm-group.js';
+import { warnOfHsmType } from '../sdk3/hsm-type.js';
 import type { Terminal } from '../terminal.js';
 import { adminCommands } from './admin.js';
 import { bind, helpOf, type KeyCommandRow } from './command.js';
@@ -141,6 +142,7 @@ export async function runKeyTool({ terminal, access, words }: KeyToolOptions): P
   }
   const session = new KeySession(terminal, group, access.minimumNodes, access.identity.trustAnchor);
   try {
+    await warnOfHsmType(terminal, group.connected[0]?.connection);
     if (words !== undefined) {
       for (const command of splitCommands(words)) if (!session.failed) await runCommand(session, command);
       return session.failed ? 1 : 0;

@@ -20,7 +20,7 @@ describe('the program cloudhsm_mgmt_util', () => {
   let prefix: TestPrefix;
 
   before(async () => {
-    network = await NetworkCluster.start({ hsms: 2 });
+    network = await NetworkCluster.start({ hsms: 2, hsmType: 'hsm1.medium' });
     prefix = new TestPrefix(network.endpoints, network.client);
   });
 
@@ -60,6 +60,22 @@ describe('the program cloudhsm_mgmt_util', () => {
     expect(errors).to.contain('names no HSM that is enabled');
     expect(output).to.equal('');
     expect(status).to.equal(1);
+  });
+
+  it('says on HSMs of hsm2m.medium that AWS would not let it work there, apart from what scripts read', async () => {
+    const newer = await NetworkCluster.start({ hsms: 2, hsmType: 'hsm2m.medium' });
+    const its = new TestPrefix(newer.endpoints, newer.client);
+    const { output, errors, status } = await run(
+      [its.path('etc/cloudhsm_mgmt_util.cfg')],
+      'listUsers\nquit\n',
+    );
+    expect(
+      errors.match(/on AWS, tools of Client SDK 3 do not work with HSMs of hsm2m.medium/g),
+    ).to.have.length(1);
+    expect(output).to.not.contain('SDK');
+    expect(status).to.equal(0);
+    its.remove();
+    await newer.close();
   });
 
   it('starts with a configuration file, with the packaged one, and with servers', async () => {

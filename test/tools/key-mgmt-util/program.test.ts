@@ -11,7 +11,7 @@ describe('the program key_mgmt_util', () => {
   let prefix: TestPrefix;
 
   before(async () => {
-    network = await NetworkCluster.start({ hsms: 2 });
+    network = await NetworkCluster.start({ hsms: 2, hsmType: 'hsm1.medium' });
     prefix = new TestPrefix(network.endpoints, network.client);
   });
 
