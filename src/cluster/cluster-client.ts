@@ -68,6 +68,11 @@ export class ClusterClient {
     return this.#seats.spreads;
   }
 
+  /** False also where all HSMs were lost since the login, and it with them. */
+  get loggedIn(): boolean {
+    return this.#seats.loggedIn;
+  }
+
   /** Logs in on every HSM, and on those that come later. */
   async login(name: string, password: string, role: Role = 'CU'): Promise<void> {
     await this.#seats.login(name, password, role);

@@ -313,6 +313,11 @@ export class Seats {
     return this.#home?.connection ?? this.arrivals.any().then(() => this.#home!.connection!);
   }
 
+  /** False after a loss of all HSMs, too. */
+  get loggedIn(): boolean {
+    return this.#credentials !== undefined;
+  }
+
   /** Commands go to all HSMs: they are elsewhere. */
   get spreads(): boolean {
     return this.#spreads;

@@ -64,7 +64,7 @@ export class Token {
   /** Of several logins at once one succeeds and the others find it done: CKR_USER_ALREADY_LOGGED_IN. */
   async login(name: string, password: string): Promise<void> {
     while (this.#loggingIn !== undefined) await this.#loggingIn.catch(() => undefined);
-    if (this.#user !== undefined) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#user} is logged in`);
+    this.requireNoLogin();
     this.#loggingIn = this.client.login(name, password).catch(untold);
     try {
       await this.#loggingIn;
@@ -72,6 +72,13 @@ export class Token {
     } finally {
       this.#loggingIn = undefined;
     }
+  }
+
+  /** Throws CKR_USER_ALREADY_LOGGED_IN. A login that all HSMs have lost is in the way until C_Logout, as on CloudHSM. */
+  requireNoLogin(): void {
+    if (this.#user === undefined) return;
+    const why = this.client.loggedIn ? '' : ', but all HSMs were lost since: call C_Logout before C_Login';
+    throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${this.#user} is logged in${why}`);
   }
 
   async logout(): Promise<void> {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Failure } from '../../src/base/errors.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
 import type { RemoteCluster } from '../../src/cluster/remote-cluster.js';
+import { type Slot, Token } from '../../src/cryptoki/slot.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
 import { CKK } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
@@ -196,6 +197,37 @@ describe('a client of HSMs in other processes', function () {
     await client.logout();
     await client.login('crypto_user', PASSWORD);
     await encrypt(handle);
+  });
+
+  it('tells a program that logs in after all HSMs were lost for long to log out first', async () => {
+    const switches = { certificateStorage: undefined, ecdhWithoutKdf: undefined };
+    const options = { keyAvailabilityCheck: false, validateKeyAtInit: true, retries: true, switches };
+    const slot: Slot = { index: 0, cluster: remote, profile: 'strict', options, keyAvailability: 'off' };
+    const token = new Token(slot, () => undefined);
+    const refusal = () => {
+      try {
+        token.requireNoLogin();
+      } catch (error) {
+        return error as Failure;
+      }
+      return undefined;
+    };
+    try {
+      await until(() => token.client.up.length === 3);
+      await token.login('crypto_user', PASSWORD);
+      expect(refusal()?.message).to.equal('crypto_user is logged in');
+      for (const id of ids()) await network.cutOff(id);
+      await until(() => !token.client.loggedIn);
+      for (const id of ids()) await network.comeBack(id);
+      await until(() => token.client.up.length > 0);
+      expect(refusal()?.code).to.equal('CKR_USER_ALREADY_LOGGED_IN');
+      expect(refusal()?.message).to.contain('call C_Logout before C_Login');
+      await token.logout();
+      await token.login('crypto_user', PASSWORD);
+      expect(refusal()?.message).to.equal('crypto_user is logged in');
+    } finally {
+      token.close();
+    }
   });
 
   it('is told which HSM refuses a login that others take, and is logged in nowhere', async () => {

@@ -49,7 +49,7 @@ export const sessionCalls = {
         `user type ${userType}: only crypto users (CKU_USER) log in through PKCS#11`,
       );
     }
-    if (session.token.loggedIn) throw ckr('CKR_USER_ALREADY_LOGGED_IN', `${session.token.user} is logged in`);
+    session.token.requireNoLogin();
     const { name, password } = parsePin(pPin);
     return application.login(session, name, password);
   },
