@@ -3,6 +3,7 @@
 #ifndef CLOUDHSM_LOCAL_CHANNEL_H
 #define CLOUDHSM_LOCAL_CHANNEL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -18,6 +19,7 @@ struct channel {
   struct connection *connection;
   unsigned index; /* in the connection's memory */
   enum channel_use use;
+  pthread_t caller; /* whose it was last */
   unsigned generation; /* of the application it belongs to (pool.c) */
   uint32_t turn;       /* in memory: the last one that this side ended */
   size_t stained;      /* in memory: how much of the data the last call used */

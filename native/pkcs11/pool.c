@@ -33,8 +33,6 @@ static struct channel channels[CHANNELS];
 static unsigned channels_touched;
 /* Somebody opens another connection: with it may come many channels, so the others wait for those. */
 static bool joining;
-/* The channel that this thread had last: a thread of the engine may see to that one, for the session that was called on it. */
-static _Thread_local unsigned mine;
 /* CLOUDHSM_LOCAL_TRANSPORT allows it. */
 static bool share;
 
@@ -47,9 +45,18 @@ static struct channel *find_channel(enum channel_use use)
   return &channels[channels_touched++];
 }
 
+/* The one that this thread had before: a thread of the engine may see to it, for the session that was called on it. */
 static struct channel *find_idle(void)
 {
-  return mine < channels_touched && channels[mine].use == CHANNEL_IDLE ? &channels[mine] : find_channel(CHANNEL_IDLE);
+  pthread_t caller = pthread_self();
+  struct channel *idle = NULL;
+  for (unsigned i = 0; i < channels_touched; i++) {
+    if (channels[i].use != CHANNEL_IDLE) continue;
+    if (pthread_equal(channels[i].caller, caller)) return &channels[i];
+    if (idle == NULL) idle = &channels[i];
+  }
+  if (idle != NULL) idle->caller = caller;
+  return idle;
 }
 
 static void connect_channel(struct channel *channel, struct connection *connection, unsigned index)
@@ -189,7 +196,6 @@ static bool find_connected(struct channel **taken, enum pool_result *result, boo
   struct channel *channel = find_idle();
   if (channel != NULL) {
     channel->use = CHANNEL_BUSY;
-    mine = (unsigned)(channel - channels);
     *taken = channel;
     *result = POOL_TAKEN;
     return false;
