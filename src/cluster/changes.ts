@@ -46,13 +46,14 @@ export class Changes {
     if (heard !== undefined) await heard;
     for (let again = false; ; again = true) {
       const missed = new Map<HsmConnection, unknown>();
-      const results = await this.#give(command, missed);
+      const lacking: HsmConnection[] = [];
+      const results = await this.#give(command, missed, lacking);
       const failures = reasonsOf(results);
       const isDone = failures.length < results.length;
       if (isDone) this.#remind(handle, missed);
       const refused = failures.find((error) => isRefusal(error) && !(isDone && isUnable(error)));
       if (refused !== undefined) throw refused;
-      if (isDone) return;
+      if (isDone) return this.#catchUp(lacking);
       const missing = failures.find(isNoObject);
       // An HSM that was lost before it answered may have done it, and told the others.
       if (missing !== undefined && again) return;
@@ -61,7 +62,11 @@ export class Changes {
     }
   }
 
-  #give(command: ChangeCommand, missed: Map<HsmConnection, unknown>): Promise<PromiseSettledResult<void>[]> {
+  #give(
+    command: ChangeCommand,
+    missed: Map<HsmConnection, unknown>,
+    lacking: HsmConnection[],
+  ): Promise<PromiseSettledResult<void>[]> {
     let first = true;
     return this.seats.sendToAll((connection) => {
       const isFirst = first;
@@ -70,10 +75,17 @@ export class Changes {
         () => command(connection, isFirst),
         (error) => {
           if (isUnable(error)) missed.set(connection, error);
+          if (isNoObject(error)) lacking.push(connection);
           throw error;
         },
       );
     });
+  }
+
+  /** An HSM that has not got the object may just be getting it from another one, as it was: that it is otherwise now, or no more, comes
+   * with the next round. Until then it would serve what the program was told is gone. */
+  async #catchUp(lacking: readonly HsmConnection[]): Promise<void> {
+    await Promise.allSettled(lacking.map(async (connection) => connection.send('synchronize', undefined)));
   }
 
   /** Those that could not do what others did get it from them: now, if they can by now, or with a later round. */
