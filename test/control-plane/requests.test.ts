@@ -12,6 +12,7 @@ describe('what operations refuse', () => {
         'subnet-00000002': { vpcId: 'vpc-00000001', availabilityZone: 'us-east-1a', cidr: '127.9.2.0/24' },
         'subnet-00000003': { vpcId: 'vpc-00000003', availabilityZone: 'us-east-1b', cidr: '127.9.3.0/24' },
         'subnet-00000004': { vpcId: 'vpc-00000001', availabilityZone: 'eu-west-1a', cidr: '127.9.4.0/24' },
+        'subnet-00000005': { vpcId: 'vpc-00000001', availabilityZone: 'us-east-1c', cidr: '127.09.05.0/24' },
       },
     });
   });
@@ -52,6 +53,12 @@ describe('what operations refuse', () => {
     await api.refused(api.newHsm(id), '6 HSMs');
     for (let count = 1; count < 4; count++) await api.newCluster();
     await api.refused(api.newCluster(), '4 clusters');
+  });
+
+  it('no HSM in a subnet of which the configuration writes zeros in front: it has its addresses', async () => {
+    const id = await api.newCluster({ SubnetIds: ['subnet-00000005'] });
+    const { Hsm } = await api.call('CreateHsm', { ClusterId: id, AvailabilityZone: 'us-east-1c' });
+    expect(Hsm!.EniIp).to.match(/^127\.9\.5\.\d+$/);
   });
 
   it('an HSM in a zone without subnet, and at an address that is not its subnet’s or in use', async () => {

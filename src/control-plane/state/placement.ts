@@ -79,11 +79,9 @@ export function mapSubnets(
 
 /** `a.b.c.d` as a number; undefined for what is no address. */
 function addressNumber(address: string): number | undefined {
-  const parts = address.split('.');
-  // No zeros in front: some programs read octal numbers then.
-  if (parts.length !== 4 || parts.some((part) => !(/^(0|[1-9]\d*)$/.test(part) && Number(part) <= 255)))
-    return undefined;
-  return parts.map(Number).reduce((number, part) => number * 256 + part, 0);
+  const parts = address.split('.').map(Number);
+  if (parts.length !== 4 || parts.some((part) => !(part <= 255))) return undefined;
+  return parts.reduce((number, part) => number * 256 + part, 0);
 }
 
 const addressText = (number: number): string =>
@@ -124,13 +122,13 @@ function checkAddress(
   size: number,
   inUse: ReadonlySet<string>,
 ): string {
-  const number = addressNumber(wanted);
-  const offset = number === undefined ? -1 : number - first;
-  if (offset < RESERVED_ADDRESSES || offset >= size - 1)
-    throw invalidRequest(`The IP address ${wanted} is not an address of subnet ${subnetId}.`);
-  const address = addressText(number!);
-  if (inUse.has(address)) throw invalidRequest(`The IP address ${wanted} is in use.`);
-  return address;
+  const offset = (addressNumber(wanted) ?? Number.NaN) - first;
+  // Written in another way, as with zeros in front, it is another address to some programs.
+  const isOfSubnet =
+    offset >= RESERVED_ADDRESSES && offset < size - 1 && addressText(first + offset) === wanted;
+  if (!isOfSubnet) throw invalidRequest(`The IP address ${wanted} is not an address of subnet ${subnetId}.`);
+  if (inUse.has(wanted)) throw invalidRequest(`The IP address ${wanted} is in use.`);
+  return wanted;
 }
 
 /** The IPv6 address of an HSM in a DUALSTACK cluster. */
