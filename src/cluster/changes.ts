@@ -27,6 +27,10 @@ const isUnable = (error: unknown): boolean =>
   !(error instanceof LimitedToReads) &&
   (!(error instanceof Failure) || isBusy(error) || unable.has(error.code));
 
+/** An HSM has what others had when it was asked to. */
+const caughtUp = async (connection: HsmConnection): Promise<void> =>
+  connection.send('synchronize', undefined);
+
 /**
  * What changes or ends an object that all HSMs have.
  *
@@ -45,15 +49,14 @@ export class Changes {
     const heard = this.seats.arrivals.unheard();
     if (heard !== undefined) await heard;
     for (let again = false; ; again = true) {
-      const missed = new Map<HsmConnection, unknown>();
-      const lacking: HsmConnection[] = [];
-      const results = await this.#give(command, missed, lacking);
+      const failed = new Map<HsmConnection, unknown>();
+      const results = await this.#give(command, failed);
       const failures = reasonsOf(results);
       const isDone = failures.length < results.length;
-      if (isDone) this.#remind(handle, missed);
+      if (isDone) this.#remind(handle, failed);
       const refused = failures.find((error) => isRefusal(error) && !(isDone && isUnable(error)));
       if (refused !== undefined) throw refused;
-      if (isDone) return this.#catchUp(lacking);
+      if (isDone) return this.#catchUp(failed);
       const missing = failures.find(isNoObject);
       // An HSM that was lost before it answered may have done it, and told the others.
       if (missing !== undefined && again) return;
@@ -62,11 +65,8 @@ export class Changes {
     }
   }
 
-  #give(
-    command: ChangeCommand,
-    missed: Map<HsmConnection, unknown>,
-    lacking: HsmConnection[],
-  ): Promise<PromiseSettledResult<void>[]> {
+  /** @param failed gets what each HSM said that has not done it */
+  #give(command: ChangeCommand, failed: Map<HsmConnection, unknown>): Promise<PromiseSettledResult<void>[]> {
     let first = true;
     return this.seats.sendToAll((connection) => {
       const isFirst = first;
@@ -74,8 +74,7 @@ export class Changes {
       return orElse(
         () => command(connection, isFirst),
         (error) => {
-          if (isUnable(error)) missed.set(connection, error);
-          if (isNoObject(error)) lacking.push(connection);
+          failed.set(connection, error);
           throw error;
         },
       );
@@ -84,16 +83,18 @@ export class Changes {
 
   /** An HSM that has not got the object may just be getting it from another one, as it was: that it is otherwise now, or no more, comes
    * with the next round. Until then it would serve what the program was told is gone. */
-  async #catchUp(lacking: readonly HsmConnection[]): Promise<void> {
-    await Promise.allSettled(lacking.map(async (connection) => connection.send('synchronize', undefined)));
+  async #catchUp(failed: ReadonlyMap<HsmConnection, unknown>): Promise<void> {
+    const lacking = [...failed].filter(([, error]) => isNoObject(error));
+    await Promise.allSettled(lacking.map(([connection]) => caughtUp(connection)));
   }
 
   /** Those that could not do what others did get it from them: now, if they can by now, or with a later round. */
-  #remind(handle: number, missed: ReadonlyMap<HsmConnection, unknown>): void {
-    for (const [connection, error] of missed) {
+  #remind(handle: number, failed: ReadonlyMap<HsmConnection, unknown>): void {
+    for (const [connection, error] of failed) {
+      if (!isUnable(error)) continue;
       const why = `has not done what other HSMs did, and serves the key as it was until it has got that from them: ${describeError(error)}`;
       this.log.warn({ hsm: connection.hsmId, handle }, why);
-      void (async () => connection.send('synchronize', undefined))().catch(() => undefined);
+      void caughtUp(connection).catch(() => undefined);
     }
   }
 }
