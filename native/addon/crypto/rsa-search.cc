@@ -2,9 +2,9 @@
 
 #include <openssl/err.h>
 #include <openssl/rsa.h>
+#include <uv.h>
 
 #include <atomic>
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -16,7 +16,7 @@ namespace crypto {
 namespace {
 
 // The first of two searches takes 0.62 of the time of one, the first of four 0.4; more gain little for what they cost.
-constexpr unsigned MOST_SEARCHES_PER_KEY = 4;
+constexpr std::size_t mostSearchesPerKey = 4;
 
 // All searches of this process that are under way.
 std::atomic<unsigned> searching{0};
@@ -37,9 +37,11 @@ class Search {
       if (EVP_PKEY_generate(context.get(), &key) != 1) key = nullptr;
     }
     if (key == nullptr) ERR_clear_error();  // giving up leaves errors in this thread's queue as well
-    keep(Pkey(key));
+    Pkey mine(key);
+    if (mine && !isOver_.exchange(true)) key_ = std::move(mine);
   }
 
+  // Once nobody looks any more.
   Pkey found() {
     if (!key_) fail(FailureCode::OperationFailed, "the key generation failed");
     return std::move(key_);
@@ -51,18 +53,10 @@ class Search {
     return static_cast<Search*>(EVP_PKEY_CTX_get_app_data(context))->isOver_.load(std::memory_order_relaxed) ? 0 : 1;
   }
 
-  void keep(Pkey key) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (!key || key_) return;
-    key_ = std::move(key);
-    isOver_.store(true, std::memory_order_relaxed);
-  }
-
   const int modulusBits_;
   const Number& exponent_;
-  std::mutex mutex_;
-  Pkey key_;
   std::atomic<bool> isOver_{false};
+  Pkey key_;  // of the thread that has ended the search
 };
 
 // Takes its place among the searches of this process, if a processor is left for it.
@@ -83,8 +77,8 @@ Pkey searchRsaKey(int modulusBits, const Number& exponent) {
   };
   searching++;
   std::vector<std::thread> others;
-  others.reserve(MOST_SEARCHES_PER_KEY - 1);
-  while (others.size() < MOST_SEARCHES_PER_KEY - 1 && begin(std::thread::hardware_concurrency())) {
+  others.reserve(mostSearchesPerKey - 1);
+  while (others.size() < mostSearchesPerKey - 1 && begin(uv_available_parallelism())) {
     try {
       others.emplace_back(look);
     } catch (const std::system_error&) {  // no more threads: fewer look
