@@ -85,6 +85,7 @@ void Workers::end(Errand& errand) {
     errand.state = Errand::State::TakenBack;
     waiting_.erase(found);
     waitingNow_--;
+    return;
   }
   errand.isWanted = true;
   errand.group->ring(errand.channel);
@@ -158,7 +159,7 @@ uint64_t Workers::keepNs() const { return isCrowded() ? KEEP_ASLEEP_NS : KEEP_NS
 // Lets others have this processor. Who yields it has it back before a program of another session, or of another control group, where
 // processors are shared out among those; who sleeps gives it to the one that it waits for.
 void Workers::giveWay(const std::vector<Kept>& kept) {
-  if (kept.size() != 1 || !isCrowded()) {
+  if (!sharesProcessor(kept)) {
     sched_yield();
     return;
   }
@@ -177,7 +178,7 @@ bool Workers::lookAt(std::vector<Kept>& kept, Following& following, uint8_t* inb
   for (unsigned look = 0; look < LOOKS; look++) {
     for (size_t i = 0; i < kept.size(); i++) {
       const Visit what = visit(kept[i], now, inbox);
-      if (what == Visit::Answered && kept.size() == 1 && isCrowded()) {
+      if (what == Visit::Answered && sharesProcessor(kept)) {
         const Errand& errand = *kept[i].errand;
         following.sawAt(errand.group->processor(errand.channel));
       }

@@ -84,6 +84,8 @@ class Workers {
   bool hasThread();
   // Whether each processor has a program's thread that calls, and one of ours that works for it.
   bool isCrowded() const { return kept_ >= processors_; }
+  // Whether a thread that keeps these had better be where the program's is.
+  bool sharesProcessor(const std::vector<Kept>& kept) const { return kept.size() == 1 && isCrowded(); }
   void count(Errand& errand, Operation::Did did);
   void work();
   std::shared_ptr<Errand> take(bool mayWait);
