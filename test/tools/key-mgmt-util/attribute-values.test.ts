@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { readDaemonConfig } from '../../../src/tools/connection/cluster-access.js';
-import { runKeyTool } from '../../../src/tools/key-mgmt-util/tool.js';
-import { PASSWORD } from '../../support/in-process.js';
+import { typeToKeyTool } from '../../support/key-tool.js';
 import { NetworkCluster } from '../../support/network.js';
 import { TestPrefix } from '../../support/prefix.js';
-import { ScriptedTerminal } from '../../support/scripted-terminal.js';
 
 const uses = ['ENCRYPT', 'DECRYPT', 'WRAP', 'UNWRAP', 'SIGN', 'VERIFY', 'DERIVE'];
 const always = ['TOKEN', 'PRIVATE', 'EXTRACTABLE', 'LOCAL', 'DESTROYABLE'];
@@ -37,15 +34,7 @@ describe('keys that key_mgmt_util makes', () => {
     prefix.remove();
   });
 
-  async function type(...lines: readonly string[]): Promise<string> {
-    const login = `loginHSM -u CU -s crypto_user -p "${PASSWORD}"`;
-    const terminal = new ScriptedTerminal([login, ...lines, 'exit'], () => undefined);
-    await runKeyTool({
-      terminal,
-      access: readDaemonConfig(prefix.path('etc/cloudhsm_client.cfg')),
-    });
-    return terminal.printed.join('\n');
-  }
+  const type = (...lines: readonly string[]): Promise<string> => typeToKeyTool(prefix, ...lines);
 
   for (const [command, kinds] of Object.entries(made)) {
     it(`may do what the documents show, and no more: ${command}`, async () => {

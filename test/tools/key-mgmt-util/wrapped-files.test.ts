@@ -1,12 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { readDaemonConfig } from '../../../src/tools/connection/cluster-access.js';
-import { runKeyTool } from '../../../src/tools/key-mgmt-util/tool.js';
-import { PASSWORD } from '../../support/in-process.js';
+import { typeToKeyTool } from '../../support/key-tool.js';
 import { generateAes } from '../../support/managed.js';
 import { NetworkCluster } from '../../support/network.js';
 import { TestPrefix } from '../../support/prefix.js';
-import { ScriptedTerminal } from '../../support/scripted-terminal.js';
 
 describe('what key_mgmt_util wraps', () => {
   let network: NetworkCluster;
@@ -24,12 +21,7 @@ describe('what key_mgmt_util wraps', () => {
     prefix.remove();
   });
 
-  async function type(...lines: readonly string[]): Promise<string> {
-    const login = `loginHSM -u CU -s crypto_user -p "${PASSWORD}"`;
-    const terminal = new ScriptedTerminal([login, ...lines], () => undefined);
-    await runKeyTool({ terminal, access: readDaemonConfig(prefix.path('etc/cloudhsm_client.cfg')) });
-    return terminal.printed.join('\n');
-  }
+  const type = (...lines: readonly string[]): Promise<string> => typeToKeyTool(prefix, ...lines);
 
   it('can be unwrapped again, also when it is of the greatest length', async () => {
     const made = await type('genSymKey -t 31 -s 32 -l w');
