@@ -179,6 +179,20 @@ describe('session keys that an HSM in another process makes again and again', fu
     expect(encrypted(key)).to.have.length(32);
   });
 
+  it('are made while another thread of the session makes token keys, whose answers come with theirs', async () => {
+    const kept = [
+      ...aes('kept').filter(({ type }) => type !== pkcs11js.CKA_TOKEN),
+      { type: pkcs11js.CKA_TOKEN, value: true },
+    ];
+    for (let time = 0; time < 100; time++) {
+      const other = p11.C_GenerateKeyAsync(session, AES, kept);
+      for (let times = 0; times < TIMES; times++) destroy(make());
+      destroy(await other);
+    }
+    expect(find('again')).to.deep.equal([]);
+    expect(find('kept')).to.deep.equal([]);
+  });
+
   for (const fault of ['throttled', 'slow', 'unreachable'] as const) {
     it(`are as other session keys are while their HSM is ${fault}, and are made again when it is healed`, async () => {
       const [home] = await engine.hsms();

@@ -85,9 +85,9 @@ uint32_t Stream::ask(const std::shared_ptr<const Command>& command, crypto::View
   return id;
 }
 
-// Whether an answer was seen to. What JavaScript has done just before may have ended the connection.
+// Whether an answer was seen to. What JavaScript has done just before may have ended the connection, or taken over what is owed.
 bool Stream::tookAnswer(const uint8_t* frame, size_t length) {
-  if (closed_) return false;
+  if (closed_ || !asking_.isAnswer(frame, length)) return false;
   heardNs_ = uv_hrtime();
   return asking_.take(frame, length);
 }
