@@ -14,6 +14,9 @@ export interface ReachTimeouts {
 
 const DEFAULT_TIMEOUTS: ReachTimeouts = { connectMs: 3_000, silenceMs: 6_000 };
 
+/** An HSM that is there answers a hello at once: what takes longer was cut off, and the program waits. */
+const IDLE_HELLO_MS = 500;
+
 export interface ReachOptions extends TlsConnectionOptions {
   readonly identity: TlsIdentity;
   readonly timeouts?: ReachTimeouts;
@@ -79,7 +82,7 @@ async function connectOverIdle(options: ReachOptions): Promise<HsmConnection | u
   const { idle, timeouts = DEFAULT_TIMEOUTS } = options;
   const stream = idle?.take();
   if (stream === undefined) return undefined;
-  const tooLong = setTimeout(() => stream.destroy(), timeouts.connectMs);
+  const tooLong = setTimeout(() => stream.destroy(), Math.min(timeouts.connectMs, IDLE_HELLO_MS));
   try {
     const connection = new TlsConnection(stream, options, timeouts.silenceMs);
     await connection.greet();

@@ -90,9 +90,14 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
     throw commandFailure('START_FAILED', `${hsmId} cannot use its certificate`, error);
   }
 
-  /** @param wasUsed an application has left it */
-  const accept = (stream: TlsStream, wasUsed = false): void => {
-    if (hsm.condition === 'unreachable') {
+  /**
+   * @param under what the peer was trusted by
+   * @param wasUsed an application has left it
+   */
+  const accept = (stream: TlsStream, under: TlsContext, wasUsed = false): void => {
+    // Who comes next on a connection must be somebody who could shake hands now.
+    const isTrusted = under === context && !stream.hasExpired;
+    if (hsm.condition === 'unreachable' || !isTrusted) {
       stream.destroy();
       return;
     }
@@ -127,7 +132,7 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
       },
       left: () => {
         connections.delete(connection);
-        accept(stream, true);
+        accept(stream, under, true);
       },
     });
     connections.add(connection);
@@ -137,11 +142,12 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const strangers = new Set<TlsStream>();
   const shakeHands = (socket: Socket): void => {
     try {
-      const stream = new TlsStream(context, socket, {
+      const under = context;
+      const stream = new TlsStream(under, socket, {
         opened: () => {
           known();
           try {
-            accept(stream);
+            accept(stream, under);
           } catch (error) {
             log.warn({ hsm: hsmId }, `a client was not let in: ${describeError(error)}`);
             stream.destroy();
@@ -181,8 +187,8 @@ export async function serveHsm(options: HsmServerOptions): Promise<HsmServer> {
   const servers: Server[] = [];
   const unwatch = hsm.mutualTls.watch(() => {
     context = newContext();
-    // Whoever comes next must be somebody who is let in now.
-    for (const connection of connections) if (connection.isIdle) connection.end();
+    // Whoever says hello from now on must be somebody who is let in now. Who shakes hands is looked at behind that.
+    for (const connection of connections) if (!connection.isAdmitted) connection.end();
   });
   const close = async (): Promise<void> => {
     unwatch();

@@ -65,7 +65,7 @@ export class IdleStreams {
 
   /** The one that was left last, if there is one; whoever takes it listens to it. */
   take(): TlsStream | undefined {
-    const stream = [...this.#idle.keys()].findLast(({ over }) => !over);
+    const stream = [...this.#idle.keys()].findLast((one) => !one.over && !one.hasExpired);
     if (stream !== undefined) this.#forget(stream);
     return stream;
   }

@@ -114,9 +114,9 @@ export class ServedConnection {
     return this.#admitted && !this.#watches;
   }
 
-  /** Whether nobody has come after an application that has left. */
-  get isIdle(): boolean {
-    return this.served.wasUsed && !this.#admitted;
+  /** Whether its hello was good. */
+  get isAdmitted(): boolean {
+    return this.#admitted;
   }
 
   announce(members: Members): void {

@@ -288,6 +288,11 @@ export class TlsStream implements CountsBytes {
     return this.#certificate;
   }
 
+  /** The peer's certificate: it could not shake hands any more. */
+  get hasExpired(): boolean {
+    return Date.now() > this.certificate.notAfterMs;
+  }
+
   get bytesRead(): number {
     return this.#native.traffic()[0];
   }

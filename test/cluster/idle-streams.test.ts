@@ -1,6 +1,13 @@
+import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
+import { silentLog } from '../../src/base/log.js';
 import type { ClusterClient } from '../../src/cluster/cluster-client.js';
-import type { RemoteCluster } from '../../src/cluster/remote-cluster.js';
+import { connectToHsm } from '../../src/cluster/connect-to-hsm.js';
+import { IdleStreams } from '../../src/cluster/idle-streams.js';
+import { RemoteCluster } from '../../src/cluster/remote-cluster.js';
+import type { HsmEndpoint } from '../../src/cluster/tls-connection.js';
 import type { Hsm } from '../../src/hsm/hsm.js';
 import type { CountsBytes } from '../../src/hsm/traffic.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
@@ -12,6 +19,42 @@ import { PASSWORD } from '../support/in-process.js';
 import { NetworkCluster, until } from '../support/network.js';
 import { flags, genericKey, mechanism, template } from '../support/program.js';
 import { TestAuthority } from '../support/tls.js';
+
+/** Longer than any certificate of a test is valid. */
+const CENTURY_MS = 100 * 366 * 86_400_000;
+
+/** What leads to an HSM, and can cut off those who have come without a word to either end. */
+class Wire {
+  readonly #ends: Socket[] = [];
+  connections = 0;
+
+  private constructor(
+    private readonly server: Server,
+    readonly endpoint: HsmEndpoint,
+  ) {}
+
+  static async to(port: number): Promise<Wire> {
+    const server = createServer((near) => {
+      const far = connectTcp({ host: '127.0.0.1', port });
+      near.pipe(far).pipe(near);
+      wire.connections++;
+      wire.#ends.push(near, far);
+      for (const end of [near, far]) end.on('error', () => undefined);
+    });
+    await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const wire = new Wire(server, { host: '127.0.0.1', port: (server.address() as AddressInfo).port });
+    return wire;
+  }
+
+  silence(): void {
+    for (const end of this.#ends) end.unpipe().pause();
+  }
+
+  close(): void {
+    this.server.close();
+    for (const end of this.#ends) end.destroy();
+  }
+}
 
 const HMAC = mechanism('CKM_SHA256_HMAC');
 const input = Buffer.from('what is to be authenticated');
@@ -165,6 +208,78 @@ describe('a connection to an HSM that an application has left', () => {
     await until(() => connections() === 1);
     await end(await begin('crypto_user'));
     expect(seen.size).to.equal(3);
+  });
+
+  it('ends then also where nobody has said hello yet', async () => {
+    const { trustAnchor: ca, certificate: cert, privateKey: key } = network.client;
+    const socket = connectTls({
+      ...network.endpoints[0]!,
+      ca,
+      cert,
+      key,
+      checkServerIdentity: () => undefined,
+    });
+    socket.on('error', () => undefined).resume();
+    await until(() => connections() === 2);
+    const other = await TestAuthority.make();
+    const ended = new Promise((resolve) => socket.on('close', () => resolve('ended')));
+    await hsm.mutualTls.register(other.authority.trustAnchor, async () => undefined);
+    expect(await Promise.race([ended, sleep(3_000, 'open')])).to.equal('ended');
+  });
+
+  it('is nobody’s whose authority was taken off while an application had it', async () => {
+    const other = await TestAuthority.make('another CA');
+    const write = async () => undefined;
+    const { reference } = await hsm.mutualTls.register(other.authority.trustAnchor, write);
+    const { trustAnchor } = network.client;
+    const identity = { ...(await other.identity('client')), trustAnchor };
+    const guest = await RemoteCluster.open({ servers: network.endpoints, identity, log: silentLog });
+    const open = () => guest.connect({ keyAvailability: 'off', patienceMs: 300 });
+    const first = open();
+    await first.login('crypto_user', PASSWORD);
+    await hsm.mutualTls.deregister(reference, write);
+    expect(await first.send('generateRandom', { lengthBytes: 8 })).to.have.length(8);
+    first.close();
+    await until(() => hsm.openSessions === 2);
+    const second = open();
+    expect(await codeOf(() => second.login('crypto_user', PASSWORD))).to.equal('CKR_DEVICE_ERROR');
+    second.close();
+    guest.close();
+  });
+
+  it('is nobody’s whose certificate has expired while an application had it', async () => {
+    const first = await begin('crypto_user');
+    const { now } = Date;
+    Date.now = () => now() + CENTURY_MS;
+    try {
+      first.close();
+      await until(() => sessions() === 0);
+      await until(() => connections() === 1);
+    } finally {
+      Date.now = now;
+    }
+  });
+
+  it('that was cut off without a word does not keep the next one waiting for as long as a way that is new', async () => {
+    const cut = await Wire.to(network.endpoints[0]!.port);
+    const idle = new IdleStreams();
+    const { client: identity } = network;
+    const timeouts = { connectMs: 3_600_000, silenceMs: 6_000 };
+    const connect = () => connectToHsm({ endpoint: cut.endpoint, identity, idle, timeouts });
+    const leave = async (): Promise<void> => {
+      (await connect()).close();
+      await until(() => sessions() === 0);
+      // The HSM's word has to come back.
+      await sleep(50);
+    };
+    await leave();
+    expect(cut.connections).to.equal(1);
+    cut.silence();
+    const connection = await connect();
+    expect(cut.connections).to.equal(2);
+    connection.close();
+    idle.close();
+    cut.close();
   });
 
   it('is one of a few at most, and ends with the client or with the HSM’s leaving the cluster', async () => {
