@@ -5,6 +5,7 @@ import type { HsmConnection } from '../hsm/hsm.js';
 import { isLoss } from '../hsm/unavailable.js';
 import { ckr } from '../pkcs11/ckr.js';
 import { type AvailabilityCheck, HSMS_WITH_KEY } from './key-availability.js';
+import { isNoObject } from './seat.js';
 import type { Seats } from './seats.js';
 
 /** What one HSM has made, and the cluster has still to get: client-side synchronisation (reference section 7). */
@@ -68,7 +69,8 @@ export class NewObjects {
       if (this.seats.writable.length >= wanted) results = await insert();
     }
     const failures = reasonsOf(results);
-    const refused = failures.find((reason) => !isLoss(reason));
+    // One that says that it has not got it has not taken it; synchronisation brings it.
+    const refused = failures.find((reason) => !isLoss(reason) && !isNoObject(reason));
     const taken = results.length - failures.length;
     if (refused === undefined && taken >= this.#minimumNodes) return taken;
     if (refused instanceof Failure) throw refused;

@@ -13,7 +13,7 @@ export const faults = {
   unreachable: 'answers nobody; its sessions are lost',
   slow: 'takes a second longer for everything',
   throttled: 'answers that it is busy',
-  'half-synchronised': 'lacks every other token key',
+  'half-synchronised': 'lacks every other token key, also new ones',
   tamper: 'has zeroised its keys, lost its sessions, and refuses all work',
   'read-only-disk': 'cannot write: nothing new is durable, what is there serves',
   'full-disk': 'has no room: nothing new is durable, what is there serves',
@@ -35,15 +35,18 @@ export interface FaultedSession {
   /** It is another HSM of the cluster. */
   readonly isPeer: boolean;
   hasSessionObject(handle: number): boolean;
+  /** Throws CKR_FUNCTION_FAILED for what is no masked object. */
+  handleOfMasked(masked: Buffer): number;
 }
 
 /** Session keys are on no other HSM: nothing has been missed of them. */
 const hides = (session: FaultedSession, handle: number): boolean =>
   counterOf(handle) % 2 === 1 && !session.hasSessionObject(handle);
 
-/** Commands that name an object they cannot work without. */
-const isHidden = (session: FaultedSession, request: unknown): boolean => {
-  const handle = (request as { handle?: number } | undefined)?.handle;
+/** Commands that name an object they cannot work without, or bring it: the HSM that lacks it is one that did not take it. */
+const isHidden = (session: FaultedSession, name: CommandName, request: unknown): boolean => {
+  const { handle, masked } = (request ?? {}) as { handle?: number; masked?: Buffer };
+  if (name === 'insertMaskedObject') return hides(session, session.handleOfMasked(masked!));
   return handle !== undefined && hides(session, handle);
 };
 const usesKey: ReadonlySet<string> = new Set(['sign', 'verify', 'encrypt', 'decrypt', 'describeKey']);
@@ -72,10 +75,10 @@ export function underCondition<N extends CommandName>(
       if (isPeer || !mayBeRefused(name)) return run();
       throw busy(hsmId);
     case 'half-synchronised':
-      if (isPeer) return run();
-      if (isHidden(session, request)) {
+      if (isPeer || !mayBeRefused(name)) return run();
+      if (isHidden(session, name, request)) {
         const code = usesKey.has(name) ? 'CKR_KEY_HANDLE_INVALID' : 'CKR_OBJECT_HANDLE_INVALID';
-        throw ckr(code, `${hsmId} has not got the object`);
+        throw ckr(code, `${hsmId} is half-synchronised and has not got the object: heal it`);
       }
       if (name !== 'findObjects') return run();
       return andThen(

@@ -200,6 +200,12 @@ export class HsmSession {
     return this.#sessionObjects.has(handle);
   }
 
+  handleOfMasked(masked: Buffer): number {
+    const { handle, material } = this.hsm.maskingKey.unmask(masked);
+    material.fill(0);
+    return handle;
+  }
+
   removeSessionObject(handle: number): boolean {
     this.endPromotion(handle);
     this.#promotions.delete(handle);

@@ -86,6 +86,31 @@ describe('faults on demand', function () {
     }
   });
 
+  for (const lost of [false, true])
+    it(`half-synchronised on two of three HSMs${lost ? ', the third lost' : ''}: a new key that is answered is found and used, a refused one is nowhere`, async () => {
+      await start(3);
+      const [first, second, third] = cluster.hsms;
+      await first!.fail('half-synchronised');
+      await second!.fail('half-synchronised');
+      if (lost) await third!.fail('unreachable');
+      const made: number[] = [];
+      for (let time = 0; time < 8; time++) {
+        const code = await codeOf(async () => made.push(await generate()));
+        expect(code).to.be.oneOf(['CKR_OK', 'CKR_FUNCTION_FAILED']);
+        expect(await client.findObjects([])).to.have.members(made);
+      }
+      // A key that only the third HSM took is on too few (reference 14.1).
+      expect(made).to.have.length(4);
+      for (const key of made) await encrypt(key);
+      for (const hsm of cluster.hsms) await hsm.heal();
+      for (const hsm of cluster.hsms) {
+        await hsm.synchronize();
+        expect(hsm.objects.count, hsm.settings.id).to.equal(4);
+      }
+      await until(() => client.up.length === 3);
+      expect(await client.findObjects([])).to.have.members(made);
+    });
+
   it('that follow each other: the HSM has what the others have before the next one', async () => {
     await start(2);
     const [first, second] = cluster.hsms;
