@@ -12,11 +12,10 @@ export interface AuditPage {
   readonly next: number;
 }
 
-/** What the control socket answers: `/logs` the HSMs, `/logs/ID/N` records from N on, `/logs/ID/check` a verification. */
+/** What the control socket answers: `/logs/ID/N` records from N on, `/logs/ID/check` a verification; undefined for anything else. */
 export async function auditAnswer(trails: AuditTrails, path: string): Promise<unknown> {
   const [, , hsmId, what] = path.split('/');
-  if (hsmId === undefined) return [...trails.keys()];
-  const trail = trails.get(hsmId);
+  const trail = trails.get(hsmId ?? '');
   if (trail === undefined || what === undefined) return undefined;
   // Who asks has just done what he asks about.
   await trail.flush();

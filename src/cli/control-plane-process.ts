@@ -1,7 +1,7 @@
 import type { Config } from '../base/config.js';
 import { commandFailure } from '../base/errors.js';
-import { serveControl } from './control.js';
 import { startApi } from './control-plane.js';
+import { serveControl } from './control-server.js';
 import { planNothing, readPlan } from './default-cluster/plan.js';
 import { takeHome } from './engine.js';
 import type { Home } from './home.js';

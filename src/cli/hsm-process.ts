@@ -6,7 +6,7 @@ import { requireSocketPath } from '../base/sockets.js';
 import { Synchronizer } from '../cluster/synchronizer.js';
 import { memberOf, readClusterFile, requireOwnCluster } from './cluster-file.js';
 import { openHsm, SYNCHRONISATION_MS, surviveEchoes } from './cluster-home.js';
-import { serveControl } from './control.js';
+import { serveControl } from './control-server.js';
 import type { Home } from './home.js';
 import { hsmListener, lockHsm } from './listeners.js';
 import { metricsPage } from './metrics.js';

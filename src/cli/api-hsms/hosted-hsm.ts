@@ -7,7 +7,7 @@ import { openLog } from '../../base/log.js';
 import { type HostedHsm, serveCalls, type Tell } from '../../control-plane/hosting/hosted.js';
 import { ToldRoster } from '../../control-plane/hosting/roster.js';
 import { surviveEchoes } from '../cluster-home.js';
-import { serveControl } from '../control.js';
+import { serveControl } from '../control-server.js';
 import { findHome, type Home } from '../home.js';
 import { hsmListener, lockHsm } from '../listeners.js';
 import { metricsPage } from '../metrics.js';
