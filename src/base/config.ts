@@ -51,7 +51,6 @@ const controlPlaneSchema = z.strictObject({
   defaultAccount: accountId.optional(),
   defaultRegion: z.string().optional(),
 });
-export type ControlPlaneConfig = z.infer<typeof controlPlaneSchema>;
 
 /** The settings of an engine: `--config FILE` (JSON), and the command line above it. */
 export const configSchema = z

@@ -29,7 +29,6 @@ const name = text(limits.nameBytes);
 export const frameKinds = { call: 1, beat: 2, members: 3, changed: 4, leave: 5 } as const;
 /** `limited`: refused for what lasts, by limited-write mode. */
 export const outcomes = ['done', 'refused', 'unavailable', 'limited'] as const;
-export type Outcome = (typeof outcomes)[number];
 
 export const welcomeStatus = oneOf('accepted', 'otherTables', 'tooMany', 'notAdmitted');
 const welcome = record({ status: welcomeStatus, hsmId: name, text: text4096 });

@@ -120,7 +120,6 @@ export const subnetSchema = z.object({
   availabilityZone: z.string(),
   cidr: z.string(),
 });
-export type SubnetRecord = z.infer<typeof subnetSchema>;
 
 export const settingSchema = z.object({ id: z.string(), value: z.string() });
 
