@@ -93,6 +93,11 @@ export function ed25519Point(spki: Buffer): Buffer {
   return spki.subarray(-32);
 }
 
+/** The SubjectPublicKeyInfo of such a public key (RFC 8410, section 4). */
+export function ed25519PublicKeyInfo(point: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('302a3005', 'hex'), ed25519Oid, Buffer.from('032100', 'hex'), point]);
+}
+
 /** The private key of RFC 8032, at the end of an Ed25519 PrivateKeyInfo. */
 export function ed25519Seed(pkcs8: Buffer): Buffer {
   return Buffer.from(pkcs8.subarray(-32));

@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, verify as nodeVerify } f
 import { expect } from 'chai';
 import {
   ed25519Point,
+  ed25519PublicKeyInfo,
   generateMessageKeyPair,
   hasMessageAlgorithm,
   importMessageKey,
@@ -75,6 +76,7 @@ describe('Ed25519', () => {
     const publicKey = createPublicKey(publicDer(pair));
     expect(createPublicKey(createPrivateKey(privateDer(pair))).equals(publicKey)).to.equal(true);
     expect(publicKey.export({ format: 'jwk' }).x).to.equal(ed25519Point(pair.spki).toString('base64url'));
+    expect(ed25519PublicKeyInfo(ed25519Point(pair.spki))).to.deep.equal(pair.spki);
     const signature = await messageSign(importMessageKey(pair.pkcs8, true), 'pure', ascii('data'));
     expect(nodeVerify(null, ascii('data'), publicKey, signature)).to.equal(true);
   });

@@ -1,6 +1,10 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { ed25519Oid } from '../../../src/crypto/index.js';
+import { CKA } from '../../../src/pkcs11/attributes.js';
+import { CKM } from '../../../src/pkcs11/mechanisms.js';
+import { attribute } from '../../../src/pkcs11/template.js';
 import { handleOfPem } from '../../../src/tools/reference-pem.js';
 import { type CliOptions, dataOf, runCli } from '../../support/cli.js';
 import { PASSWORD } from '../../support/in-process.js';
@@ -267,6 +271,27 @@ describe('cloudhsm-cli: keys', () => {
       ] as ShownKey[];
       expect(key.attributes['check-value']).to.equal(original[0]!.attributes['check-value']);
     }
+  });
+
+  // The CLI makes no such keys; PKCS#11 programs do.
+  it('of Ed25519 are written as public key files', async () => {
+    const other = await NetworkCluster.start({ hsms: 2, mode: 'NON_FIPS' });
+    const installed = new TestPrefix(other.endpoints.slice(0, 1), other.client);
+    const client = other.cluster.connect();
+    await client.login('crypto_user', PASSWORD);
+    const { publicKey } = await client.generateKeyPair(
+      CKM.CKM_EC_KEY_PAIR_GEN,
+      [attribute(CKA.CKA_EC_PARAMS, ed25519Oid), attribute(CKA.CKA_TOKEN, true)],
+      [attribute(CKA.CKA_TOKEN, true)],
+    );
+    client.close();
+    const path = installed.path('ed25519.pem');
+    const line = `key generate-file --encoding pem --path ${path} --filter key-reference=0x${publicKey.toString(16)}`;
+    const shown = dataOf(await runCli(installed, line.split(' '), OWNER));
+    expect(shown).to.deep.equal({ message: 'Successfully generated key file' });
+    expect(createPublicKey(readFileSync(path)).asymmetricKeyType).to.equal('ed25519');
+    installed.remove();
+    await other.close();
   });
 
   it('are written as files that refer to them, and public ones are read from files', async () => {

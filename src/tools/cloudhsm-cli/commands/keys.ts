@@ -5,6 +5,8 @@ import {
   curveByOid,
   ecPublicComponents,
   ecPublicKeyInfo,
+  ed25519Oid,
+  ed25519PublicKeyInfo,
   rsaPublicComponents,
   rsaPublicKeyInfo,
 } from '../../../crypto/index.js';
@@ -63,11 +65,16 @@ function keyFile(key: KnownKey, encoding: (typeof encodings)[number]): string {
   const isPrivate = ulongOf(key.attributes.get(CKA.CKA_CLASS)!) === CKO.CKO_PRIVATE_KEY;
   if (isPrivate !== (encoding === 'reference-pem'))
     throw refused(`${encoding} is for ${isPrivate ? 'public' : 'private'} keys`);
+  if (encoding === 'reference-pem') return referencePem(key.handle, publicHalf(key));
+  return pem('PUBLIC KEY', publicKeyInfo(key));
+}
+
+function publicKeyInfo(key: KnownKey): Buffer {
+  // Of an Ed25519 private key there is no reference file: OpenSSL's engine has no such keys.
+  if (key.attributes.get(CKA.CKA_EC_PARAMS)?.equals(ed25519Oid))
+    return ed25519PublicKeyInfo(pointOf(key.attributes.get(CKA.CKA_EC_POINT)!));
   const half = publicHalf(key);
-  if (encoding === 'reference-pem') return referencePem(key.handle, half);
-  const spki =
-    half.type === 'RSA' ? rsaPublicKeyInfo(half) : ecPublicKeyInfo(half.curve.name, pointOf(half.point));
-  return pem('PUBLIC KEY', spki);
+  return half.type === 'RSA' ? rsaPublicKeyInfo(half) : ecPublicKeyInfo(half.curve.name, pointOf(half.point));
 }
 
 /** THE row per kind of public key that can be imported. */
