@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 
 #include "../crypto/failure.h"
 #include "transport.h"
@@ -26,12 +27,14 @@ void Transport::goAhead(Entry& entry, unsigned channel) {
   if (repeats_.empty() || !entry.group.isComing(channel)) return;
   const Frame& frame = entry.group.large(channel);
   std::unique_ptr<Ahead>& ahead = entry.ahead[channel];
+  const bool isShared = isOneOfSeveral(entry, channel) || !away_.empty();
   try {
     if (frame.size() == CHANNEL_DATA_BYTES) {
-      ahead.reset();
-      // With more processors, other threads do it for several programs at once.
-      if (spareProcessors_ > 1 && isOneOfSeveral(entry, channel)) return;
-      ahead = repeats_.ahead({entry.owner, frame.data(), frame.size()}, entry.group.comingBytes(channel));
+      const Request request{entry.owner, frame.data(), frame.size()};
+      ahead = repeats_.ahead(request, entry.group.comingBytes(channel));
+      std::optional<Job> job;
+      if (ahead && isShared && spareProcessors_ > 0 && entry.keeping.isWorthIt()) job = repeats_.lend(request);
+      if (job) return handOver(entry, channel, std::move(*job), std::move(ahead));
     }
     if (!ahead) return;
     ahead->goOn(frame.data(), frame.size());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "offer.h"
 
@@ -41,6 +42,11 @@ void Frame::append(const uint8_t* bytes, size_t length) {
   bytes_.insert(bytes_.end(), bytes, bytes + length);
 }
 
+void Frame::cut(size_t length) {
+  overwrite(bytes_.data() + length, 0, bytes_.size() - length);
+  bytes_.resize(length);
+}
+
 Group::~Group() { munmap(memory_, GROUP_BYTES); }
 
 Found Group::take(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
@@ -49,9 +55,16 @@ Found Group::take(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* len
   if (turn == heard_[index]) return Found::Nothing;
   if (channel.state == State::Working || turn != channel.turn + 1) return Found::Fault;
   heard_[index] = turn;
-  if (channel.state == State::Receiving) return receive(index, frameBytes, inbox, length);
-  sendPart(index, channel.frame.data());
-  return Found::Part;
+  if (channel.state == State::Sending) {
+    sendPart(index, channel.frame.data());
+    return Found::Part;
+  }
+  try {
+    return receive(index, frameBytes, inbox, length);
+  } catch (const std::bad_alloc&) {
+    heard_[index]--;
+    throw;
+  }
 }
 
 Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length) {
@@ -85,8 +98,12 @@ Found Group::receive(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* 
 }
 
 void Group::putBack(unsigned index) {
-  channels_[index].state = State::Receiving;
+  Channel& channel = channels_[index];
+  channel.state = State::Receiving;
   heard_[index]--;
+  if (channel.length <= CHANNEL_DATA_BYTES) return;
+  channel.done = (channel.length - 1) / CHANNEL_DATA_BYTES * CHANNEL_DATA_BYTES;
+  channel.frame.cut(channel.done);
 }
 
 bool Group::answer(unsigned index, const uint8_t* bytes, size_t length) {

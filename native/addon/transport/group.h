@@ -30,6 +30,8 @@ class Frame {
   // Makes room for what is announced, as far as that costs nothing should it never come.
   void expect(size_t length);
   void append(const uint8_t* bytes, size_t length);
+  // Keeps so much of its beginning.
+  void cut(size_t length);
   const uint8_t* data() const { return bytes_.data(); }
   size_t size() const { return bytes_.size(); }
   // All of it, which the caller overwrites.
@@ -70,7 +72,7 @@ class Group {
   // Where the module's thread was when it ended that turn: as it says.
   unsigned processor(unsigned index) const { return shared_read(&shared(index)->module.processor); }
   bool isShort(unsigned index) const { return shared_read(&shared(index)->module.length) <= CHANNEL_DATA_BYTES; }
-  // As `look`.
+  // As `look`. Throws std::bad_alloc: then whoever looks next finds the same.
   Found take(unsigned index, size_t frameBytes, uint8_t* inbox, size_t* length);
   const Frame& large(unsigned index) const { return channels_[index].frame; }
   // Whether a request comes in several turns, of which large(index) has those that have been; and how long all of it will be.
@@ -82,7 +84,7 @@ class Group {
   void handedOn(unsigned index) { channels_[index].frame.clear(); }
   // Hands on a large frame.
   std::vector<uint8_t> takeLarge(unsigned index) { return channels_[index].frame.take(); }
-  // The next look finds the request that is under way once more: one that a single turn held.
+  // The next look finds the request that is under way once more, or the last part of it, where that is of a large frame.
   void putBack(unsigned index);
   // Answers the request that is under way on a channel; false where none is.
   bool answer(unsigned index, const uint8_t* bytes, size_t length);

@@ -24,11 +24,13 @@ Help Transport::helpFor(Entry& entry, unsigned channel) {
   return isShared && isOfUse && spareProcessors_ > 0 ? Help::Any : Help::WithLong;
 }
 
-void Transport::handOver(Entry& entry, unsigned channel, Job&& job) {
+// With what was done `ahead` of a request that is still coming, if it is.
+void Transport::handOver(Entry& entry, unsigned channel, Job&& job, std::unique_ptr<Ahead> ahead) {
   const auto& kept = entries_.at(entry.id);
   if (job.operation.place() == Repeatable::Place::Asked) return ask(kept, channel, std::move(job));
   const std::shared_ptr<Group> group(kept, &kept->group);
-  const auto errand = std::make_shared<Errand>(std::move(job), entry.keeping.isWorthIt(), group, channel);
+  const auto errand = std::make_shared<Errand>(std::move(job), ahead || entry.keeping.isWorthIt(), group, channel);
+  errand->ahead = std::move(ahead);
   if (errand->takesLong()) {
     entry.expectsUntil = entry.lastAnswer = 0;
     awayLong_++;
@@ -79,15 +81,18 @@ void Transport::takeBack(size_t index) {
   repeats_.returned(errand.job);
   lastBusy_ = readClock();
   if (entry.closed) return;
-  if (errand.state == Errand::State::Done) {
-    entry.lastAnswer = now_;
-    if (errand.hadMore) {
-      entry.keeping.was(*errand.hadMore);
-      setBusy(processorsAway());
-    }
-    if (errand.isAsked) wakeUp(away.entry);
-    return;
+  if (errand.state == Errand::State::Done) entry.lastAnswer = now_;
+  if (errand.hadMore) {
+    entry.keeping.was(*errand.hadMore);
+    setBusy(processorsAway());
   }
+  const bool isComing = errand.ahead != nullptr;
+  if (isComing) {
+    entry.ahead[errand.channel] = std::move(errand.ahead);
+    errand.isAsked = entry.group.giveBack(errand.channel);
+  }
+  if (errand.isAsked) wakeUp(away.entry);
+  if (isComing || errand.state == Errand::State::Done) return;
   // It is out of memory, or the like: then it is done here, or by JavaScript.
   if (errand.state == Errand::State::Failed) entry.back |= 1U << errand.channel;
   entry.group.putBack(errand.channel);

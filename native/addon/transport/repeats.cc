@@ -242,36 +242,41 @@ std::optional<EndedRepeat> Repeats::end(std::uint32_t id) {
 
 Repeats::Taken Repeats::take(const Request& request, Octets* answer, EndedRepeat* ended, Help help,
                              std::optional<Job>* job) {
-  const auto& [owner, bytes, length, ahead] = request;
-  if (length < headBytes) return Taken::No;
-  const auto call = read<std::uint16_t>(bytes);
-  const auto found = repeats_.find({owner, read<std::uint64_t>(bytes + 2)});
-  if (found == repeats_.end()) return Taken::No;
-  for (auto& [id, repeat] : found->second) {
-    if (!repeat.concerns(call)) continue;
-    if (repeat.isAway()) {
-      ended->id = id;
-      return Taken::Away;
-    }
-    if (repeat.goesElsewhere(help, bytes, length)) {
-      job->emplace(id, repeat.lend(), bytes, length);
-      return Taken::ToBeRun;
-    }
-    if (repeat.answer(request, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
-    *ended = *end(id);
-    return Taken::Ended;
+  Numbered* concerned = concernedBy(request);
+  if (concerned == nullptr) return Taken::No;
+  auto& [id, repeat] = *concerned;
+  if (repeat.isAway()) {
+    ended->id = id;
+    return Taken::Away;
   }
-  return Taken::No;
+  if (repeat.goesElsewhere(help, request.bytes, request.length)) {
+    job->emplace(id, repeat.lend(), request.bytes, request.length);
+    return Taken::ToBeRun;
+  }
+  if (repeat.answer(request, answer)) return repeat.expectsLong() ? Taken::Begun : Taken::Answered;
+  *ended = *end(id);
+  return Taken::Ended;
 }
 
-std::unique_ptr<Ahead> Repeats::ahead(const Request& request, std::size_t wholeBytes) const {
+Repeats::Numbered* Repeats::concernedBy(const Request& request) {
   if (request.length < headBytes) return nullptr;
   const auto found = repeats_.find({request.owner, read<std::uint64_t>(request.bytes + 2)});
   if (found == repeats_.end()) return nullptr;
-  for (const auto& [id, repeat] : found->second) {
-    if (repeat.concerns(read<std::uint16_t>(request.bytes))) return repeat.ahead(request, wholeBytes);
-  }
-  return nullptr;
+  const auto call = read<std::uint16_t>(request.bytes);
+  auto& all = found->second;
+  const auto one = std::find_if(all.begin(), all.end(), [call](const Numbered& each) { return each.second.concerns(call); });
+  return one == all.end() ? nullptr : &*one;
+}
+
+std::unique_ptr<Ahead> Repeats::ahead(const Request& request, std::size_t wholeBytes) {
+  const Numbered* concerned = concernedBy(request);
+  return concerned == nullptr ? nullptr : concerned->second.ahead(request, wholeBytes);
+}
+
+std::optional<Job> Repeats::lend(const Request& request) {
+  Numbered* concerned = concernedBy(request);
+  if (concerned == nullptr || concerned->second.isAway()) return std::nullopt;
+  return std::make_optional<Job>(concerned->first, concerned->second.lend(), request.bytes, 0);
 }
 
 }  // namespace transport

@@ -90,6 +90,7 @@ class Operation {
   std::shared_ptr<Question> ask(const std::uint8_t* request, std::size_t length, Question question) const;
   bool conclude(const std::optional<crypto::View>& output, Octets* answer);
   // Whether what comes next is likely to.
+  bool isBegun() const { return isBegun_; }
   bool expectsLong() const { return isBegun_ && words_->work->place() == Repeatable::Place::Elsewhere; }
   Repeatable::Place place() const { return words_->work->place(); }
   std::optional<Begun> begun() const;
@@ -181,17 +182,22 @@ class Repeats {
   // that repeat, whose number is in `ended`, is away. What goes to another thread is put into `job` instead of being run.
   Taken take(const Request& request, Octets* answer, EndedRepeat* ended, Help help, std::optional<Job>* job);
   // Begins with a request of which `wholeBytes` are to come, where that can be done. Throws crypto::Failure.
-  std::unique_ptr<Ahead> ahead(const Request& request, std::size_t wholeBytes) const;
+  std::unique_ptr<Ahead> ahead(const Request& request, std::size_t wholeBytes);
+  // The operation that such a request would run, for another thread that works on the request as it comes; nothing where one has it already.
+  std::optional<Job> lend(const Request& request);
   // Of a job that is over, or will not be run. Before that its repeat must not end.
   void returned(const Job& job);
   // Of a job that another thread has, or had.
   void count(std::uint32_t id, Uses uses);
 
  private:
+  using Numbered = std::pair<std::uint32_t, Repeat>;
+
   Repeat* find(std::uint32_t id);
+  Numbered* concernedBy(const Request& request);
 
   std::uint32_t lastId_ = 0;
-  std::unordered_map<Place, std::vector<std::pair<std::uint32_t, Repeat>>, HashOfPlace> repeats_;
+  std::unordered_map<Place, std::vector<Numbered>, HashOfPlace> repeats_;
   std::unordered_map<std::uint32_t, Place> places_;
 };
 

@@ -149,7 +149,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   void deliver(Entry& entry, unsigned channel, size_t length);
   bool isOneOfSeveral(const Entry& entry, unsigned channel);
   Help helpFor(Entry& entry, unsigned channel);
-  void handOver(Entry& entry, unsigned channel, Job&& job);
+  void handOver(Entry& entry, unsigned channel, Job&& job, std::unique_ptr<Ahead> ahead = nullptr);
   using Ask = std::function<std::shared_ptr<Question>(Question question)>;
   // Makes the program's answer of what was answered; false where JavaScript has to.
   using Conclude = std::function<bool(const std::optional<crypto::View>& output, Octets* answer)>;

@@ -1,6 +1,7 @@
 #include "workers.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <pthread.h>
 #include <sched.h>
 #include <uv.h>
@@ -9,6 +10,8 @@
 #include <array>
 #include <new>
 #include <system_error>
+
+#include "../crypto/failure.h"
 
 namespace transport {
 
@@ -132,6 +135,7 @@ std::shared_ptr<Errand> Workers::take(bool mayWait) {
 
 // Runs what an errand was given for. False: it is over; else its channel is kept.
 bool Workers::begin(Errand& errand, bool mayKeep) {
+  if (errand.ahead) return beginAhead(errand, mayKeep);
   const Octets& request = errand.job.request;
   Octets answer;
   const Operation::Did did =
@@ -152,6 +156,14 @@ bool Workers::begin(Errand& errand, bool mayKeep) {
   }
   errand.answer(answer);
   return keeps;
+}
+
+bool Workers::beginAhead(Errand& errand, bool mayKeep) {
+  errand.hadMore = false;
+  if (mayKeep) errand.group->watch(errand.channel, true);
+  if (mayKeep && goAhead(errand)) return true;
+  giveBack(errand);
+  return false;
 }
 
 uint64_t Workers::keepNs() const { return isCrowded() ? KEEP_ASLEEP_NS : KEEP_NS; }
@@ -201,7 +213,7 @@ Workers::Visit Workers::visit(Kept& kept, uint64_t now, uint8_t* inbox) {
   Errand& errand = *kept.errand;
   const bool isEnough = errand.isWanted || kept.untilNs == 0;
   const bool isAsked = errand.group->isAsked(errand.channel);
-  if (!isEnough && isAsked && answerNext(errand, inbox)) {
+  if (!isEnough && isAsked && dealWithNext(errand, inbox)) {
     errand.hadMore = true;
     kept.untilNs = uv_hrtime() + keepNs();
     return Visit::Answered;
@@ -211,33 +223,59 @@ Workers::Visit Workers::visit(Kept& kept, uint64_t now, uint8_t* inbox) {
   return Visit::Over;
 }
 
-// Whether what came next could be answered; else it is the event loop's.
-bool Workers::answerNext(Errand& errand, uint8_t* inbox) {
+// Whether what came next could be dealt with; else it is the event loop's.
+bool Workers::dealWithNext(Errand& errand, uint8_t* inbox) {
   Group& group = *errand.group;
-  Operation& operation = errand.job.operation;
   size_t length = 0;
-  if (!takeNext(group, errand.channel, inbox, &length)) return false;
-  Octets answer;
-  auto did = Operation::Did::Nothing;
-  if (operation.concerns(inbox, length)) did = operation.answer(Operation::Thread::Other, inbox, length, &answer);
-  OPENSSL_cleanse(inbox, length);
-  if (did == Operation::Did::Nothing) {
-    group.putBack(errand.channel);
-    return false;
+  const Found found = takeNext(errand, inbox, &length);
+  if (found == Found::Part) return group.isComing(errand.channel) && goAhead(errand);
+  if (found != Found::Request) return false;
+  const bool isLarge = length > CHANNEL_DATA_BYTES;
+  const bool isAnswered = answer(errand, isLarge ? group.large(errand.channel).data() : inbox, length);
+  if (!isLarge) OPENSSL_cleanse(inbox, length);
+  if (!isAnswered) group.putBack(errand.channel);
+  return isAnswered;
+}
+
+// A part of a large request is only taken where that could be worked on as it comes.
+Found Workers::takeNext(Errand& errand, uint8_t* inbox, size_t* length) {
+  const Group& group = *errand.group;
+  if (!group.isShort(errand.channel) && !errand.job.operation.isBegun()) return Found::Nothing;
+  try {
+    return errand.group->take(errand.channel, frameBytes_, inbox, length);
+  } catch (const std::bad_alloc&) {
+    return Found::Nothing;
   }
+}
+
+// Whether it could work on as much of a large request as has come.
+bool Workers::goAhead(Errand& errand) {
+  const Frame& frame = errand.group->large(errand.channel);
+  const Operation& operation = errand.job.operation;
+  try {
+    if (frame.size() == CHANNEL_DATA_BYTES && !errand.ahead && operation.concerns(frame.data(), frame.size()))
+      errand.ahead = operation.ahead(frame.data(), frame.size(), errand.group->comingBytes(errand.channel));
+    if (errand.ahead) errand.ahead->goOn(frame.data(), frame.size());
+  } catch (const crypto::Failure&) {
+    ERR_clear_error();
+    errand.ahead.reset();
+  } catch (const std::bad_alloc&) {
+    errand.ahead.reset();
+  }
+  return errand.ahead != nullptr;
+}
+
+bool Workers::answer(Errand& errand, const uint8_t* request, size_t length) {
+  Operation& operation = errand.job.operation;
+  const std::unique_ptr<Ahead> ahead = std::move(errand.ahead);
+  if (!operation.concerns(request, length)) return false;
+  Octets answer;
+  const auto did = operation.answer(Operation::Thread::Other, request, length, &answer, ahead.get());
+  if (did == Operation::Did::Nothing) return false;
+  if (length > CHANNEL_DATA_BYTES) errand.group->handedOn(errand.channel);
   count(errand, did);
   errand.answer(answer);
   return true;
-}
-
-// Whether there is a whole request now. What does not fit in one turn is the event loop's.
-bool Workers::takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* length) {
-  try {
-    return group.isShort(channel) && group.take(channel, frameBytes_, inbox, length) == Found::Request;
-  } catch (const std::bad_alloc&) {
-    // It has grown since, so the module does not follow the protocol.
-    return false;
-  }
 }
 
 void Workers::count(Errand& errand, Operation::Did did) {
@@ -254,8 +292,9 @@ void Workers::finish(Errand& errand, Errand::State state) {
   over_.notify_all();
 }
 
+// Where a request is still coming, the event loop has the channel once it has what was done of it.
 void Workers::giveBack(Errand& errand) {
-  errand.isAsked = errand.group->giveBack(errand.channel);
+  if (!errand.ahead) errand.isAsked = errand.group->giveBack(errand.channel);
   finish(errand, Errand::State::Done);
   onAsked_();
 }

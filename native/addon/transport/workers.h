@@ -1,6 +1,7 @@
 // Threads beside the event loop's. Each runs an operation and answers the call that asked for it: the program hears of it without
 // the event loop, which finds out when it has a reason to look. The thread keeps the program's channel for a while and answers
-// what comes next as well, while it works for others that wait.
+// what comes next as well, while it works for others that wait. Where a request is still coming, the thread works on it as it comes, and
+// the event loop goes on where the thread has left off.
 //
 //            a thread takes it            it is run, others may have come, too     nothing more, or something else
 //   Waiting  ---------------->  Running  ------------------------------------>  Done  (the channel is the event loop's again)
@@ -41,6 +42,7 @@ struct Errand {
   void answer(Octets& bytes) const;
 
   Job job;  // the thread's while it is Running
+  std::unique_ptr<Ahead> ahead;  // so is this: of a request that is still coming
   const bool keeps;  // the thread may look for the program's next call
   const std::shared_ptr<Group> group;  // whose memory stays until the answer is written, whoever has gone
   const unsigned channel;  // lent to the thread
@@ -90,12 +92,15 @@ class Workers {
   void work();
   std::shared_ptr<Errand> take(bool mayWait);
   bool begin(Errand& errand, bool mayKeep);
+  bool beginAhead(Errand& errand, bool mayKeep);
   uint64_t keepNs() const;
   void giveWay(const std::vector<Kept>& kept);
   bool lookAt(std::vector<Kept>& kept, Following& following, uint8_t* inbox);
   Visit visit(Kept& kept, uint64_t now, uint8_t* inbox);
-  bool answerNext(Errand& errand, uint8_t* inbox);
-  bool takeNext(Group& group, unsigned channel, uint8_t* inbox, size_t* length);
+  bool dealWithNext(Errand& errand, uint8_t* inbox);
+  Found takeNext(Errand& errand, uint8_t* inbox, size_t* length);
+  bool goAhead(Errand& errand);
+  bool answer(Errand& errand, const uint8_t* request, size_t length);
   void finish(Errand& errand, Errand::State state);
   void giveBack(Errand& errand);
 

@@ -39,6 +39,8 @@ int main(int argc, char **argv)
       {"mixed", scene_mixed},
       {"shared", scene_shared},
       {"large-digests", scene_large_digests},
+      {"digest-often", scene_digest_often},
+      {"digest-forever", scene_digest_forever},
       {"signers", scene_signers},
       {"long-signers", scene_long_signers},
       {"sign-forever", scene_sign_forever},

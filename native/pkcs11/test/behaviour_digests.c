@@ -89,12 +89,17 @@ static CK_RV hash_on_shared(int index)
   return CKR_OK;
 }
 
-void scene_large_digests(void)
+static void fill_input(void)
 {
-  CK_SESSION_HANDLE session = start(), other = open_session();
   input = malloc(LARGEST);
   if (input == NULL) exit(3);
   for (size_t i = 0; i < LARGEST; i++) input[i] = (CK_BYTE)(i * 7 + i / 251);
+}
+
+void scene_large_digests(void)
+{
+  CK_SESSION_HANDLE session = start(), other = open_session();
+  fill_input();
   for (size_t i = 0; i < COUNT(hashes); i++) tell("%lu wrong", (CK_ULONG)count_wrong(session, other, hashes[i]));
   ask_first(session);
   for (int i = 0; i < HASHERS; i++) hash_pieces(other, CKM_SHA256, BYTES_OF(i), of_each[i]);
@@ -102,4 +107,40 @@ void scene_large_digests(void)
   in_threads("one session", HASHERS, hash_on_shared);
   free(input);
   say("C_Finalize", p->C_Finalize(NULL));
+}
+
+static int rounds;
+
+static CK_RV hash_on_own(int index)
+{
+  CK_SESSION_HANDLE session = open_session();
+  for (int i = 0; i != rounds; i++) {
+    CK_BYTE value[64];
+    CK_ULONG length = hash_at_once(session, CKM_SHA256, BYTES_OF(index), value);
+    if (length != 32 || memcmp(value, of_each[index], 32) != 0) return WRONG;
+    if (index == 0 && i == 10) say("hashing", CKR_OK);
+  }
+  return CKR_OK;
+}
+
+static void hash_on_sessions_of_their_own(int times)
+{
+  CK_SESSION_HANDLE session = start();
+  fill_input();
+  for (int i = 0; i < HASHERS; i++) hash_pieces(session, CKM_SHA256, BYTES_OF(i), of_each[i]);
+  rounds = times;
+  in_threads("sessions of their own", HASHERS, hash_on_own);
+  say("C_Finalize", p->C_Finalize(NULL));
+}
+
+/* To be stopped now and then meanwhile. */
+void scene_digest_often(void)
+{
+  hash_on_sessions_of_their_own(400);
+}
+
+/* To be killed. */
+void scene_digest_forever(void)
+{
+  hash_on_sessions_of_their_own(-1);
 }

@@ -88,6 +88,8 @@ void scene_parts(void);
 void scene_mixed(void);
 void scene_shared(void);
 void scene_large_digests(void);
+void scene_digest_often(void);
+void scene_digest_forever(void);
 void scene_signers(void);
 void scene_long_signers(void);
 void scene_sign_forever(void);
