@@ -1,6 +1,6 @@
 import { attributeKind, attributeName, CKA, fixedLengths } from '../pkcs11/attributes.js';
 import { ckr } from '../pkcs11/ckr.js';
-import { CKC } from '../pkcs11/constants.js';
+import { CKC, CKO } from '../pkcs11/constants.js';
 import {
   type Attribute,
   boolBytes,
@@ -74,6 +74,19 @@ export function kindOfTemplate(template: Template): ObjectKind {
     'CKR_TEMPLATE_INCONSISTENT',
     `CloudHSM has no object of class ${objectClass} and key type ${keyType}`,
   );
+}
+
+/**
+ * A key type that no secret key of CloudHSM has is refused before the mechanism is looked at, and with another code than one that
+ * only does not go with the mechanism: crypto11 asks for nShield's HMAC key types first, and goes on to generic secrets for
+ * CKR_ATTRIBUTE_VALUE_INVALID, "AWS CloudHSM returns" it. Library 2.0.4 [seen].
+ */
+export function requireSecretKeyType(template: Template): void {
+  const entry = findAttribute(template, CKA.CKA_KEY_TYPE);
+  if (entry === undefined) return;
+  const keyType = ulongOf(checkedValue(entry));
+  if (objectKind(CKO.CKO_SECRET_KEY, keyType) === undefined)
+    throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `CloudHSM has no secret keys of CKA_KEY_TYPE ${keyType}`);
 }
 
 /** The rules for one origin and kind, looked up once for all templates. */

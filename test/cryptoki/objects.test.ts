@@ -52,6 +52,23 @@ describe('objects', () => {
     expectCkr(CKR.CKR_OBJECT_HANDLE_INVALID, () => module.p11.C_DestroyObject(session, keys[0]!));
   });
 
+  it('of a key type that CloudHSM has not are refused for it, whatever the mechanism: crypto11 goes on to the next', () => {
+    const CKK_SHA_1_HMAC = 0x28;
+    const hmacOf = (mechanism: number, keyType: number): Buffer =>
+      module.p11.C_GenerateKey(session, { mechanism }, [
+        { type: CKA.CKA_KEY_TYPE, value: keyType },
+        { type: CKA.CKA_VALUE_LEN, value: 32 },
+      ]);
+    const nShieldKeyGeneration = 0xde436973;
+    const { CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET } = pkcs11js;
+    for (const mechanism of [nShieldKeyGeneration, CKM_GENERIC_SECRET_KEY_GEN]) {
+      expectCkr(CKR.CKR_ATTRIBUTE_VALUE_INVALID, () => hmacOf(mechanism, CKK_SHA_1_HMAC));
+    }
+    expectCkr(CKR.CKR_MECHANISM_INVALID, () => hmacOf(nShieldKeyGeneration, CKK_GENERIC_SECRET));
+    expectCkr(CKR.CKR_TEMPLATE_INCONSISTENT, () => hmacOf(CKM_GENERIC_SECRET_KEY_GEN, CKK_AES));
+    module.p11.C_DestroyObject(session, hmacOf(CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET));
+  });
+
   it('are listed in batches until nothing is left', () => {
     for (let count = 0; count < 60; count++) generateAes(module, session, 16, labelled('batch'));
     const all = find([{ type: CKA.CKA_LABEL, value: 'batch' }]);

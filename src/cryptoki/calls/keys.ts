@@ -1,5 +1,6 @@
 import { andThen } from '../../base/eventually.js';
 import { noParameter } from '../../mechanisms/mechanism.js';
+import { requireSecretKeyType } from '../../objects/template-validator.js';
 import { CKA } from '../../pkcs11/attributes.js';
 import { ckr } from '../../pkcs11/ckr.js';
 import type { Mechanism } from '../../pkcs11/layouts.js';
@@ -23,6 +24,7 @@ function generationMechanism(
 /** Key management (v2.40 base, 5.13). */
 export const keyCalls = {
   C_GenerateKey: (session, { pMechanism, pTemplate }) => {
+    requireSecretKeyType(pTemplate);
     const type = generationMechanism(session, pMechanism, 'generateKey');
     const handle = create(session, pTemplate, () =>
       session.client.generateKey(type, pTemplate, 'C_GenerateKey'),
