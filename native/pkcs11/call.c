@@ -18,13 +18,12 @@ static CK_RV without_channel(enum pool_result why, const struct call_row *row)
   return row->arguments[0].kind == KIND_SESSION ? CKR_SESSION_HANDLE_INVALID : CKR_DEVICE_ERROR;
 }
 
-/* One request and its answer on a channel; says what the channel is good for afterwards. */
+/* The answer to the request that a channel has; says what the channel is good for afterwards. */
 static CK_RV converse(struct channel *channel, enum call_number number, const union value *values,
                       enum channel_state *state, int limit_ms)
 {
-  CK_RV rv = put_request(channel_request(channel), number, values);
+  CK_RV rv;
   *state = CHANNEL_INTACT;
-  if (rv != CKR_OK) return rv;
   switch (channel_exchange(channel, limit_ms)) {
     case EXCHANGED:
       if (take_answer(channel_answer(channel), number, values, &rv)) return rv;
@@ -45,12 +44,17 @@ static CK_RV perform(enum call_number number, const union value *values)
 {
   const struct call_row *row = &call_rows[number];
   struct channel *channel;
-  enum channel_state state;
+  enum channel_state state = CHANNEL_INTACT;
   enum pool_result taken = pool_take(&channel, true);
   if (taken != POOL_TAKEN) return without_channel(taken, row);
-  CK_RV rv = converse(channel, number, values, &state, NO_LIMIT);
+  CK_RV rv = put_request(channel_request(channel), number, values);
+  bool unsent = rv != CKR_OK;
+  if (!unsent) rv = converse(channel, number, values, &state, NO_LIMIT);
   if (row->secret) channel_cleanse(channel);
   pool_give_back(channel, state);
+  /* The engine has not heard of it: its operation ends as a program cancels one. */
+  const union value cancelling[] = {values[0], {.pointer = NULL}, {.number = 0}};
+  if (unsent && row->init != 0) perform((enum call_number)row->init, cancelling);
   return rv;
 }
 
@@ -74,8 +78,7 @@ static bool needs_pieces(const struct call_row *row, const union value *values)
 static CK_RV look_at_room(const struct call_row *row, const union value *values, bool *complete)
 {
   CK_ULONG needed = 0, *capacity = values[OUTPUT_LENGTH].pointer;
-  if (capacity == NULL) return CKR_ARGUMENTS_BAD;
-  const union value query[] = {values[SESSION], {.pointer = NULL}, {.pointer = &needed}};
+  const union value query[] = {values[SESSION], {.pointer = NULL}, {.pointer = capacity == NULL ? NULL : &needed}};
   CK_RV rv = perform(row->final, query);
   if (rv != CKR_OK) return rv;
   *complete = values[OUTPUT].pointer == NULL;
@@ -118,8 +121,9 @@ void call_finalize(int limit_ms)
 {
   const union value nothing[] = {{.number = 0}};
   struct channel *channel;
-  enum channel_state state;
+  enum channel_state state = CHANNEL_INTACT;
   if (pool_take(&channel, false) != POOL_TAKEN) return;
-  converse(channel, CALL_C_Finalize, nothing, &state, limit_ms);
+  CK_RV rv = put_request(channel_request(channel), CALL_C_Finalize, nothing);
+  if (rv == CKR_OK) converse(channel, CALL_C_Finalize, nothing, &state, limit_ms);
   pool_give_back(channel, state);
 }

@@ -45,6 +45,7 @@ struct call_row {
   /* Where data goes that no frame holds; 0, C_Initialize's number, is none. */
   uint8_t update;
   uint8_t final;
+  uint8_t init; /* without a mechanism it ends the operation that the call is about; 0 where there is none */
 };
 
 enum field_kind {

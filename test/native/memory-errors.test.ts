@@ -37,6 +37,7 @@ const withEngine: readonly Scene[] = [
   ['behaviour_client', 'cancel'],
   ['behaviour_client', 'lengths'],
   ['behaviour_client', 'parts'],
+  ['behaviour_client', 'refused'],
   ['behaviour_client', 'unsupported'],
   ['behaviour_client', 'null'],
   ['behaviour_client', 'wrap'],

@@ -4,7 +4,7 @@
 #ifndef CLOUDHSM_LOCAL_CALLS_H
 #define CLOUDHSM_LOCAL_CALLS_H
 
-#define TABLE_HASH 0x681a90dd1fb96289ULL
+#define TABLE_HASH 0xe9c91667cad0e241ULL
 #define TOKEN_BYTES 16
 
 /* src/base/limits.ts */

@@ -36,6 +36,7 @@ int main(int argc, char **argv)
       {"sizes", scene_sizes},
       {"lengths", scene_lengths},
       {"parts", scene_parts},
+      {"refused", scene_refused},
       {"mixed", scene_mixed},
       {"shared", scene_shared},
       {"large-digests", scene_large_digests},

@@ -222,3 +222,39 @@ void scene_parts(void)
   say("C_DecryptFinal over", p->C_DecryptFinal(s, taken, &(CK_ULONG){sizeof taken}));
   say("C_Finalize", p->C_Finalize(NULL));
 }
+
+/* A call that the module refuses by itself, and whether another operation can be begun after it. */
+#define REFUSE(name, init, call)                               \
+  do {                                                         \
+    must("Init", init);                                        \
+    CK_RV refused = call;                                      \
+    tell(name " 0x%lx, begun again 0x%lx", refused, init);     \
+  } while (0)
+
+/* More than travels at once. */
+#define ENORMOUS (65UL << 20)
+
+void scene_refused(void)
+{
+  CK_SESSION_HANDLE s = start();
+  CK_OBJECT_HANDLE aes = import_known(s, CKK_AES), secret = import_known(s, CKK_GENERIC_SECRET);
+  CK_MECHANISM hmac = {CKM_SHA256_HMAC, NULL, 0}, sha = {CKM_SHA256, NULL, 0};
+  CK_MECHANISM cbc = {CKM_AES_CBC_PAD, cbc_iv, sizeof cbc_iv};
+  CK_ULONG length = sizeof taken;
+  CK_BYTE *enormous = calloc(1, ENORMOUS);
+  if (enormous == NULL) exit(3);
+  REFUSE("C_Encrypt", p->C_EncryptInit(s, &cbc, aes), p->C_Encrypt(s, plain, PLAIN_BYTES, taken, NULL));
+  REFUSE("C_DecryptUpdate", p->C_DecryptInit(s, &cbc, aes), p->C_DecryptUpdate(s, NULL, 16, taken, &length));
+  REFUSE("C_SignFinal", p->C_SignInit(s, &hmac, secret), p->C_SignFinal(s, taken, NULL));
+  REFUSE("C_Verify", p->C_VerifyInit(s, &hmac, secret), p->C_Verify(s, plain, PLAIN_BYTES, NULL, 32));
+  REFUSE("C_DigestUpdate", p->C_DigestInit(s, &sha), p->C_DigestUpdate(s, NULL, PLAIN_BYTES));
+  must("C_EncryptInit(NULL)", p->C_EncryptInit(s, NULL, aes));
+  REFUSE("C_Encrypt enormous", p->C_EncryptInit(s, &cbc, aes), p->C_Encrypt(s, enormous, ENORMOUS, NULL, &length));
+  must("C_DigestInit(NULL)", p->C_DigestInit(s, NULL));
+  REFUSE("C_Digest enormous", p->C_DigestInit(s, &sha), p->C_Digest(s, enormous, ENORMOUS, taken, NULL));
+  say("C_EncryptInit refused", p->C_EncryptInit(s, &(CK_MECHANISM){CKM_AES_CBC_PAD, cbc_iv, 3}, aes));
+  length = sizeof taken;
+  say("C_Encrypt", p->C_Encrypt(s, plain, PLAIN_BYTES, taken, &length));
+  free(enormous);
+  say("C_Finalize", p->C_Finalize(NULL));
+}

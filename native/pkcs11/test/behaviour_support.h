@@ -85,6 +85,7 @@ void scene_cancel(void);
 void scene_sizes(void);
 void scene_lengths(void);
 void scene_parts(void);
+void scene_refused(void);
 void scene_mixed(void);
 void scene_shared(void);
 void scene_large_digests(void);

@@ -98,8 +98,8 @@ export function rowsHeader(): string {
     return `static const struct argument_row arguments_of_${name}[] = {\n${wrapped(initialisers, '  ')}};\n`;
   });
   const callRows = rows.map(
-    ({ name, arguments: list, secret, absent, pieces }) =>
-      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}, ${callNumber(pieces?.update)}, ${callNumber(pieces?.final)}},\n`,
+    ({ name, arguments: list, secret, absent, pieces, begunBy }) =>
+      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}, ${callNumber(pieces?.update)}, ${callNumber(pieces?.final)}, ${callNumber(begunBy)}},\n`,
   );
   const mechanisms = (Object.keys(mechanismParameters) as MechanismName[]).map((name) => {
     const parameter = mechanismParameters[name];

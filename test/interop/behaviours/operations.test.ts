@@ -157,6 +157,23 @@ describe('what programs do to the module', function () {
     });
   });
 
+  describe('calls that the module refuses by itself', () => {
+    it('end their operation, as any failure but CKR_BUFFER_TOO_SMALL does', async () => {
+      expect(await client.play('refused')).to.deep.equal([
+        'C_Encrypt 0x7, begun again 0x0',
+        'C_DecryptUpdate 0x7, begun again 0x0',
+        'C_SignFinal 0x7, begun again 0x0',
+        'C_Verify 0x7, begun again 0x0',
+        'C_DigestUpdate 0x7, begun again 0x0',
+        'C_Encrypt enormous 0x21, begun again 0x0',
+        'C_Digest enormous 0x7, begun again 0x0',
+        'C_EncryptInit refused 0x90',
+        'C_Encrypt 0x0',
+        'C_Finalize 0x0',
+      ]);
+    });
+  });
+
   describe('threads', () => {
     it('64 threads with a session each sign, encrypt and hash, and all is right (row 5)', async () => {
       const data = Buffer.alloc(101, 1);
