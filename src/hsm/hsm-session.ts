@@ -8,7 +8,7 @@ import type { Attributes } from '../objects/template-validator.js';
 import { duplicateIdText, idClaim } from '../objects/unique-id.js';
 import { CKA } from '../pkcs11/attributes.js';
 import { type CkrName, ckr } from '../pkcs11/ckr.js';
-import { type Template, templateBool } from '../pkcs11/template.js';
+import { findAttribute, type Template, templateBool } from '../pkcs11/template.js';
 import { mayChange, maySee } from './access.js';
 import type { Hsm } from './hsm.js';
 import { LoadedObject } from './loaded-object.js';
@@ -264,6 +264,9 @@ export class HsmSession {
 
   /** Handles of all objects that match, ascending: they tell which came first. */
   find(template: Template, cause: string | undefined): number[] {
+    // The tools, which have no cause, search as they like.
+    if (cause !== undefined && findAttribute(template, CKA.CKA_LABEL)?.value.length === 0)
+      this.gate.allow('search-empty-label', cause, 'an empty CKA_LABEL');
     const found: SeenObject[] = [];
     const finds = (seen: SeenObject): boolean =>
       this.#maySee(seen.object, seen.kind) && isFoundBy(template, seen.object, seen.kind, !this.gate.refuses);

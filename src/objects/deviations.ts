@@ -173,6 +173,16 @@ const callRows = {
     fix: 'leave CKA_PRIVATE out of the search and look for CKA_CLASS CKO_PUBLIC_KEY, after C_Login',
     source: '13 [guess]',
   },
+  'search-empty-label': {
+    does: 'looks for keys with an empty CKA_LABEL',
+    answer: 'CKR_TEMPLATE_INCONSISTENT',
+    because: 'CloudHSM searches for no empty label, though keys without a label have one',
+    why: 'programs look for the other half of a pair by what the first half says of itself',
+    fix: 'leave an empty CKA_LABEL out of the search, or give every key a label',
+    source:
+      '13 is silent; crypto11 goes on without the label for this code of library 2.0.4 [seen], Client SDK 5 [guess]',
+    advisory: true,
+  },
   'duplicate-id': {
     does: 'gives a key a CKA_ID that another key of its class has',
     answer: 'CKR_ATTRIBUTE_VALUE_INVALID',

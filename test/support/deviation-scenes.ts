@@ -195,6 +195,10 @@ export const scenes: { readonly [Id in CallDeviationId]: Scene } = {
       find(module, session, [...label, { type: CKA.CKA_PRIVATE, value: false }]).length,
     sameAsCloudHsm: (count) => count === 0,
   },
+  'search-empty-label': {
+    call: 'C_FindObjectsInit',
+    act: ({ module, session }) => find(module, session, [{ type: CKA.CKA_LABEL, value: Buffer.alloc(0) }]),
+  },
   'duplicate-id': {
     call: 'C_GenerateKey',
     prepare: (module, session, label) => void aesOnToken(module, session, label, sameId),
