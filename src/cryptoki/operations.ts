@@ -21,6 +21,8 @@ export interface DataOperation {
 export interface DigestOperation extends DataOperation {
   readonly hash: HashName;
   readonly lengthBytes: number;
+  /** C_DigestInit has asked the gate about it, and has to each time. */
+  readonly hasParameter: boolean;
   readonly running: RunningDigest;
 }
 

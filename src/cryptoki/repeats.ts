@@ -47,8 +47,10 @@ const onKey = (use: KeyOperationKind, ...names: CallName[]): KindRow => ({
 const kinds: Readonly<Record<OperationKind, KindRow>> = {
   digest: {
     calls: ['C_DigestInit', 'C_Digest', 'C_DigestUpdate', 'C_DigestFinal'],
-    repeated: (_session, { operation }) =>
-      new Repeated(repeatableDigest((operation as DigestOperation).hash), LONG_DIGEST_BYTES - 1),
+    repeated: (_session, { operation }) => {
+      const { hash, hasParameter } = operation as DigestOperation;
+      return hasParameter ? undefined : new Repeated(repeatableDigest(hash), LONG_DIGEST_BYTES - 1);
+    },
     decideWhole: (session) => decideForm(session.operation('digest'), 'whole'),
   },
   sign: onKey('sign', 'C_SignInit', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'),

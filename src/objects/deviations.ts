@@ -58,6 +58,15 @@ const callRows = {
     source: '5 [guess]',
     advisory: true,
   },
+  'digest-parameter': {
+    does: 'gives a digest a parameter',
+    answer: 'CKR_MECHANISM_PARAM_INVALID',
+    because: 'digests take none; whether CloudHSM looks at it nobody has said',
+    why: 'PowerDNS leaves pParameter and ulParameterLen as they happen to be',
+    fix: 'set pParameter to NULL and ulParameterLen to 0',
+    source: '9.1 [doc], the code [guess] after the standard',
+    advisory: true,
+  },
   'wait-for-slot-event': {
     does: 'waits for a slot event',
     answer: 'CKR_FUNCTION_NOT_SUPPORTED',

@@ -84,6 +84,15 @@ describe('digests that a program repeats', () => {
     await untilRepeated();
   });
 
+  it('with a parameter, which is reported each time, are not repeated', async () => {
+    const pMechanism = { ...mechanism('CKM_SHA256'), parameter: Buffer.alloc(3) };
+    for (let time = 0; time < 20; time++) {
+      expect((await program.call('C_DigestInit', { pMechanism })).code).to.equal('CKR_OK');
+      await program.must('C_Digest', { pData: DATA, pDigest: ROOM });
+    }
+    expect(begun).to.equal(20);
+  });
+
   it('count as calls', async () => {
     const calls = (name: string): number => callCounts().find(({ call }) => call === name)?.count ?? 0;
     const before = [calls('C_DigestInit'), calls('C_Digest'), calls('C_DigestUpdate')] as const;

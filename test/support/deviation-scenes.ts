@@ -94,6 +94,13 @@ export const scenes: { readonly [Id in CallDeviationId]: Scene } = {
     act: ({ module, session }) =>
       loggedOut(module, session, () => module.p11.C_GenerateRandom(session, Buffer.alloc(8))),
   },
+  'digest-parameter': {
+    call: 'C_DigestInit',
+    act: ({ module, session }) => {
+      module.p11.C_DigestInit(session, { mechanism: pkcs11js.CKM_SHA256, parameter: Buffer.alloc(9, 1) });
+      return module.p11.C_Digest(session, Buffer.from('data'), Buffer.alloc(32));
+    },
+  },
   'wait-for-slot-event': {
     call: 'C_WaitForSlotEvent',
     act: ({ module }) => module.p11.C_WaitForSlotEvent(pkcs11js.CKF_DONT_BLOCK),

@@ -1,6 +1,5 @@
 import { andThen, type Eventually } from '../../base/eventually.js';
 import { createDigest, digestAnywhere, hashLengthBytes } from '../../crypto/index.js';
-import { noParameter } from '../../mechanisms/mechanism.js';
 import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import type { Handlers } from '../handler.js';
@@ -18,10 +17,12 @@ export const digestCalls = {
   C_DigestInit: (session, { pMechanism }) =>
     beginOrCancel(session, 'digest', pMechanism, ({ type, parameter }) => {
       const hash = session.mechanisms.part(type, 'digest');
-      noParameter(parameter);
+      const hasParameter = parameter !== undefined;
+      if (hasParameter) session.token.gate.allow('digest-parameter', 'C_DigestInit', 'there is a parameter');
       return {
         lengthBytes: hashLengthBytes[hash],
         hash,
+        hasParameter,
         running: createDigest(hash),
         form: 'undecided',
         discard: () => undefined,
