@@ -253,10 +253,12 @@ function checkImportedSize(kind: ObjectKind, attributes: Attributes): void {
   if (isSecret(kind)) checkSecretKey(keyTypeOf(kind)!, required(attributes, CKA.CKA_VALUE));
   if (kind !== 'rsaPrivate' && kind !== 'rsaPublic') return;
   const modulus = required(attributes, CKA.CKA_MODULUS);
-  checkModulusBits(bitLength(modulus));
+  const modulusBits = bitLength(modulus);
+  checkModulusBits(modulusBits);
   checkPublicExponent(required(attributes, CKA.CKA_PUBLIC_EXPONENT));
   for (const type of [CKA.CKA_PUBLIC_EXPONENT, ...secretTypes]) {
-    if ((attributes.get(type)?.length ?? 0) > modulus.length) {
+    const number = attributes.get(type);
+    if (number !== undefined && bitLength(number) > modulusBits) {
       throw ckr('CKR_ATTRIBUTE_VALUE_INVALID', `${attributeName(type)} is longer than the modulus`);
     }
   }

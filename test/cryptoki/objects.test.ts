@@ -152,7 +152,13 @@ describe('objects', () => {
       { type: CKA.CKA_EXPONENT_2, value: part('dq') },
       { type: CKA.CKA_COEFFICIENT, value: part('qi') },
     ];
-    for (const parts of [template(part('d')), [...template(part('d')), ...crt]]) {
+    // Numbers may begin with zeros, as those in ASN.1 do.
+    const padded = [...template(part('d')), ...crt].map(({ type, value }) =>
+      Buffer.isBuffer(value) && type !== CKA.CKA_CLASS && type !== CKA.CKA_KEY_TYPE
+        ? { type, value: Buffer.concat([Buffer.alloc(type === CKA.CKA_MODULUS ? 1 : 3), value]) }
+        : { type, value },
+    );
+    for (const parts of [template(part('d')), [...template(part('d')), ...crt], padded]) {
       const key = module.p11.C_CreateObject(session, parts);
       module.p11.C_SignInit(session, { mechanism: pkcs11js.CKM_SHA256_RSA_PKCS }, key);
       const signature = module.p11.C_Sign(session, Buffer.from('data'), Buffer.alloc(256));
