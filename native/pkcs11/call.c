@@ -75,11 +75,12 @@ static bool needs_pieces(const struct call_row *row, const union value *values)
 
 /* Whether the output has room, which has to be known before the data is gone: the program may come again with more of it.
  * CKR_OK with `*complete` where the answer is the length that it needs. */
-static CK_RV look_at_room(const struct call_row *row, const union value *values, bool *complete)
+static CK_RV look_at_room(enum call_number number, const union value *values, bool *complete)
 {
   CK_ULONG needed = 0, *capacity = values[OUTPUT_LENGTH].pointer;
-  const union value query[] = {values[SESSION], {.pointer = NULL}, {.pointer = capacity == NULL ? NULL : &needed}};
-  CK_RV rv = perform(row->final, query);
+  const union value query[] = {
+      values[SESSION], {.pointer = NULL}, {.number = 0}, {.pointer = NULL}, {.pointer = capacity == NULL ? NULL : &needed}};
+  CK_RV rv = perform(number, query);
   if (rv != CKR_OK) return rv;
   *complete = values[OUTPUT].pointer == NULL;
   if (!*complete && *capacity >= needed) return CKR_OK;
@@ -87,11 +88,12 @@ static CK_RV look_at_room(const struct call_row *row, const union value *values,
   return *complete ? CKR_OK : CKR_BUFFER_TOO_SMALL;
 }
 
-static CK_RV perform_in_pieces(const struct call_row *row, const union value *values)
+static CK_RV perform_in_pieces(enum call_number number, const union value *values)
 {
+  const struct call_row *row = &call_rows[number];
   bool complete = false;
   if (row->final != 0 && row->arguments[2].kind == KIND_ROOM) {
-    CK_RV rv = look_at_room(row, values, &complete);
+    CK_RV rv = look_at_room(number, values, &complete);
     if (rv != CKR_OK || complete) return rv;
   }
   unsigned char *at = values[DATA].pointer;
@@ -112,7 +114,7 @@ CK_RV call(enum call_number number, const union value *values)
 {
   if (!module_enter()) return CKR_CRYPTOKI_NOT_INITIALIZED;
   const struct call_row *row = &call_rows[number];
-  CK_RV rv = needs_pieces(row, values) ? perform_in_pieces(row, values) : perform(number, values);
+  CK_RV rv = needs_pieces(row, values) ? perform_in_pieces(number, values) : perform(number, values);
   module_leave();
   return rv;
 }

@@ -53,9 +53,9 @@ const updateCalls = {
   verify: 'C_VerifyUpdate',
 } as const;
 
-/** Asks about data that comes in parts for a mechanism that takes it whole, once per operation. */
+/** Asks about data that comes in parts for a mechanism that takes it whole, until the first part has come. */
 export function allowParts(session: Session, kind: keyof typeof updateCalls, operation: DataOperation): void {
-  if (operation.form !== 'undecided') return;
+  if (operation.inParts) return;
   session.token.gate.allow('single-part-mechanism', updateCalls[kind], `a ${kind} operation in parts`);
 }
 
@@ -113,13 +113,7 @@ export function withOperation<Kind extends KeyOperationKind, T>(
   });
 }
 
-/** The first call on data decides the form, even if it only asks for a length. Throws CKR_OPERATION_ACTIVE. */
-export function decideForm(operation: DataOperation, form: 'whole' | 'parts'): void {
-  if (operation.form !== 'undecided' && operation.form !== form) {
-    throw ckr(
-      'CKR_OPERATION_ACTIVE',
-      `the operation's data comes ${operation.form === 'parts' ? 'in parts' : 'whole'}`,
-    );
-  }
-  operation.form = form;
+/** Throws CKR_OPERATION_ACTIVE where data has begun to come in parts. */
+export function requireWhole({ inParts }: DataOperation): void {
+  if (inParts) throw ckr('CKR_OPERATION_ACTIVE', "the operation's data comes in parts");
 }

@@ -13,7 +13,8 @@ import type { Collector } from './collector.js';
 
 /** An operation on data, which comes whole (C_Sign) or in parts (C_SignUpdate, C_SignFinal), never both. */
 export interface DataOperation {
-  form: 'undecided' | 'whole' | 'parts';
+  /** The first part has come. A question how long the output will be is none (v2.40 base, 5.2). */
+  inParts: boolean;
   /** Cleanses what is left of the data. */
   discard(): void;
 }

@@ -8,7 +8,6 @@ import { type CallName, type CallRow, calls, numberOfCall } from '../wire/calls.
 import { writeAnswer } from '../wire/codec.js';
 import { Collector } from './collector.js';
 import { type LastOperation, NO_IV, type Span } from './last-operation.js';
-import { decideForm, withOperation } from './operation-flow.js';
 import {
   type CipherOperation,
   DeferredOperation,
@@ -33,14 +32,11 @@ interface KindRow {
   readonly calls: readonly CallName[];
   /** Undefined where it may not be repeated. */
   repeated(session: Session, last: LastOperation): Repeated | undefined;
-  /** The operation that is active now gets its data in one piece. */
-  decideWhole(session: Session): void;
 }
 
 const onKey = (use: KeyOperationKind, ...names: CallName[]): KindRow => ({
   calls: names,
   repeated: (session, last) => leased(session, use, last) ?? asked(session, use, last),
-  decideWhole: (session) => void withOperation(session, use, (operation) => decideForm(operation, 'whole')),
 });
 
 /** THE row per kind of operation. */
@@ -51,7 +47,6 @@ const kinds: Readonly<Record<OperationKind, KindRow>> = {
       const { hash, hasParameter } = operation as DigestOperation;
       return hasParameter ? undefined : new Repeated(repeatableDigest(hash), LONG_DIGEST_BYTES - 1);
     },
-    decideWhole: (session) => decideForm(session.operation('digest'), 'whole'),
   },
   sign: onKey('sign', 'C_SignInit', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'),
   verify: onKey('verify', 'C_VerifyInit', 'C_Verify', 'C_VerifyUpdate', 'C_VerifyFinal'),
@@ -98,8 +93,6 @@ export interface RepeatTerms {
 export interface Begun {
   /** The program's, or made for it. */
   readonly iv: Buffer;
-  /** The program has asked how long the output will be. */
-  readonly hasAsked: boolean;
 }
 
 /** What carries an application's frames, and can answer them. */
@@ -220,7 +213,7 @@ export class Repeats {
       over(begun);
       if (begun === undefined) return;
       if (repeated.remembers) session.begin(kind, (operation as SignatureOperation).again());
-      else this.#goOn(session, kind, last, begun);
+      else this.#goOn(session, last, begun);
     };
     const terms: RepeatTerms = {
       session: session.handle,
@@ -246,17 +239,11 @@ export class Repeats {
   }
 
   /** What the repeat has begun the session begins. */
-  #goOn(
-    session: Session,
-    kind: OperationKind,
-    { init, iv: span }: LastOperation,
-    { iv, hasAsked }: Begun,
-  ): void {
+  #goOn(session: Session, { init, iv: span }: LastOperation, { iv }: Begun): void {
     const frame = Buffer.from(init);
     if (span.bytes > 0) iv.copy(frame, span.at);
     else if (iv.length > 0) session.madeIv = iv;
     this.dispatch(frame);
     session.madeIv = undefined;
-    if (hasAsked && session.isActive(kind)) kinds[kind].decideWhole(session);
   }
 }

@@ -24,7 +24,7 @@ export interface ModelKey {
 
 interface Operation {
   readonly key: ModelKey | undefined;
-  form: 'undecided' | 'whole' | 'parts';
+  inParts: boolean;
   /** What came in parts; of a cipher, what waits for the rest of its block. */
   data: Buffer;
 }
@@ -234,7 +234,7 @@ export class SessionModel {
         if (key?.alive !== true) return 'CKR_KEY_HANDLE_INVALID';
         if (key.type !== used) return 'CKR_KEY_TYPE_INCONSISTENT';
       }
-      operations.set(kind, { key, form: 'undecided', data: NOTHING });
+      operations.set(kind, { key, inParts: false, data: NOTHING });
       return 'CKR_OK';
     });
   }
@@ -243,14 +243,13 @@ export class SessionModel {
   #run(
     session: ModelSession,
     kind: OperationKind,
-    form: Operation['form'],
+    form: 'whole' | 'parts',
     run: (operation: Operation) => CkrName | Pick<Expected, 'code' | 'output'>,
   ): CkrName | Pick<Expected, 'code' | 'output'> {
     const operation = session.operations.get(kind);
     if (operation === undefined) return 'CKR_OPERATION_NOT_INITIALIZED';
-    const mixed = operation.form !== 'undecided' && operation.form !== form;
+    const mixed = form === 'whole' && operation.inParts;
     const answer = mixed ? 'CKR_OPERATION_ACTIVE' : run(operation);
-    operation.form = form;
     const code = typeof answer === 'string' ? answer : answer.code;
     if (code !== 'CKR_OK' && code !== 'CKR_BUFFER_TOO_SMALL') session.operations.delete(kind);
     return answer;
@@ -331,12 +330,14 @@ export class SessionModel {
         const all = Buffer.concat([operation.data, data]);
         if (!isCipher(kind)) {
           operation.data = all;
+          operation.inParts = true;
           return 'CKR_OK';
         }
         const ready = all.length - (all.length % BLOCK_BYTES);
         const made = result(kind, operation.key?.value, all.subarray(0, ready));
         return this.#give(offer, partOutput, made, operation.key, () => {
           operation.data = all.subarray(ready);
+          operation.inParts = true;
         });
       }),
     );

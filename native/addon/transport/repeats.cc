@@ -69,7 +69,6 @@ Operation::Did Operation::begin(const std::uint8_t* request, std::size_t length,
     std::memcpy(iv_.data(), iv, ivBytes_);
   }
   isBegun_ = true;
-  hasAsked_ = false;
   return Did::Begin;
 }
 
@@ -103,7 +102,6 @@ Operation::Did Operation::run(Thread thread, const std::uint8_t* request, std::s
   const std::size_t outputBytes = asked->outputBytes;
   if (asked->onlyLength) {
     succeed(answer, outputBytes, 0);
-    hasAsked_ = true;
     return Did::Tell;
   }
   Repeatable& work = *words_->work;
@@ -169,7 +167,7 @@ std::unique_ptr<Ahead> Operation::ahead(const std::uint8_t* request, std::size_t
 
 std::optional<Begun> Operation::begun() const {
   if (!isBegun_) return std::nullopt;
-  return Begun{Octets(iv_.begin(), iv_.begin() + static_cast<std::ptrdiff_t>(ivBytes_)), hasAsked_};
+  return Begun{Octets(iv_.begin(), iv_.begin() + static_cast<std::ptrdiff_t>(ivBytes_))};
 }
 
 Job::~Job() { OPENSSL_cleanse(request.data(), request.size()); }

@@ -53,8 +53,7 @@ struct Terms {
 
 // What was begun when a repeat ended.
 struct Begun {
-  Octets iv;      // the program's, or made for it
-  bool hasAsked;  // how long the output will be: then the data comes in one piece
+  Octets iv;  // the program's, or made for it
 };
 
 Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun);
@@ -113,7 +112,6 @@ class Operation {
 
   std::shared_ptr<const Words> words_;
   bool isBegun_ = false;
-  bool hasAsked_ = false;
   std::array<std::uint8_t, Repeatable::longestIvBytes> iv_{};
   std::size_t ivBytes_ = 0;
 };

@@ -33,7 +33,6 @@ Napi::Value toJs(Napi::Env env, const std::optional<Begun>& begun) {
   if (!begun) return env.Undefined();
   Napi::Object object = Napi::Object::New(env);
   object.Set("iv", Napi::Buffer<uint8_t>::Copy(env, begun->iv.data(), begun->iv.size()));
-  object.Set("hasAsked", Napi::Boolean::New(env, begun->hasAsked));
   return object;
 }
 

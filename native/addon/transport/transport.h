@@ -81,7 +81,7 @@ class Transport : public Napi::ObjectWrap<Transport> {
   }
   // take(owner, request) -> the answer, if JavaScript is not needed for it: of a request that came another way
   Napi::Value take(const Napi::CallbackInfo& info);
-  // endRepeat(repeat) -> {iv, hasAsked} where an operation is begun, else undefined
+  // endRepeat(repeat) -> {iv} where an operation is begun, else undefined
   Napi::Value endRepeat(const Napi::CallbackInfo& info);
   // makeKeys(terms) -> its number; collectKeys() -> what was done of all; endKeys(number) -> of that: see Making
   Napi::Value makeKeys(const Napi::CallbackInfo& info);

@@ -3,7 +3,7 @@ import { createDigest, digestAnywhere, hashLengthBytes } from '../../crypto/inde
 import type { Room } from '../../wire/arguments.js';
 import { exactly, fillRoom } from '../answer.js';
 import type { Handlers } from '../handler.js';
-import { beginOrCancel, decideForm, endOnFailure } from '../operation-flow.js';
+import { beginOrCancel, endOnFailure, requireWhole } from '../operation-flow.js';
 import type { DigestOperation } from '../operations.js';
 import type { Session } from '../session.js';
 
@@ -24,7 +24,7 @@ export const digestCalls = {
         hash,
         hasParameter,
         running: createDigest(hash),
-        form: 'undecided',
+        inParts: false,
         discard: () => undefined,
       };
     }),
@@ -32,21 +32,20 @@ export const digestCalls = {
   C_Digest: (session, { pData, pDigest }) =>
     endOnFailure(session, 'digest', () => {
       const operation = session.operation('digest');
-      decideForm(operation, 'whole');
+      requireWhole(operation);
       return give(session, operation, pDigest, () => digestAnywhere(operation.hash, pData));
     }),
 
   C_DigestUpdate: (session, { pPart }) =>
     endOnFailure(session, 'digest', () => {
       const operation = session.operation('digest');
-      decideForm(operation, 'parts');
       operation.running.update(pPart);
+      operation.inParts = true;
     }),
 
   C_DigestFinal: (session, { pDigest }) =>
     endOnFailure(session, 'digest', () => {
       const operation = session.operation('digest');
-      decideForm(operation, 'parts');
       return give(session, operation, pDigest, () => operation.running.finish());
     }),
 } satisfies Handlers;

@@ -11,9 +11,9 @@ import {
   allowParts,
   beginOrCancel,
   changedOperation,
-  decideForm,
   type KeyOperationPlan,
   onKey,
+  requireWhole,
   withOperation,
 } from '../operation-flow.js';
 import type { CipherOperation } from '../operations.js';
@@ -55,7 +55,7 @@ function prepare(
       maxInputBytes,
       stream,
       collected,
-      form: 'undecided',
+      inParts: false,
       discard: () => {
         collected.clear();
         stream?.held.fill(0);
@@ -162,7 +162,7 @@ function whole(
   room: Room,
 ): Eventually<Buffer | LengthOnly> {
   return withOperation(session, direction, (operation) => {
-    decideForm(operation, 'whole');
+    requireWhole(operation);
     checkLength(operation, input);
     return last(session, operation, operation.mechanism.parameter, input, room);
   });
@@ -180,21 +180,37 @@ function update(
   return withOperation(session, direction, (operation) => {
     const { cipher, stream, collected } = operation;
     if (cipher.singlePart) allowParts(session, direction, operation);
-    decideForm(operation, 'parts');
-    if (stream === undefined) return nothing(room, () => collected.add(part));
+    const taken = (take: () => void) => (): void => {
+      operation.inParts = true;
+      take();
+    };
+    if (stream === undefined)
+      return nothing(
+        room,
+        taken(() => collected.add(part)),
+      );
     if (part.length > operation.maxInputBytes) {
       const call = direction === 'encrypt' ? 'C_EncryptUpdate' : 'C_DecryptUpdate';
       session.token.gate.allow('long-part', call, `${part.length} bytes in one part`);
     }
     const plan = planUpdate(cipher.stream!, stream, direction, part);
-    if (plan.input.length === 0) return nothing(room, () => plan.commit(NOTHING));
+    if (plan.input.length === 0)
+      return nothing(
+        room,
+        taken(() => plan.commit(NOTHING)),
+      );
     let whole: Buffer = NOTHING;
     const produce = (): Eventually<Buffer> =>
       andThen(runPart(session, operation, plan), (output) => {
         whole = output;
         return output.subarray(plan.skipBytes);
       });
-    return fillRoom(room, exactly(plan.outputBytes), produce, () => plan.commit(whole));
+    return fillRoom(
+      room,
+      exactly(plan.outputBytes),
+      produce,
+      taken(() => plan.commit(whole)),
+    );
   });
 }
 
@@ -202,7 +218,6 @@ function final(session: Session, direction: Direction, room: Room): Eventually<B
   return withOperation(session, direction, (operation) => {
     const { stream, collected, mechanism, cipher } = operation;
     if (cipher.singlePart) allowParts(session, direction, operation);
-    decideForm(operation, 'parts');
     if (stream === undefined) return last(session, operation, mechanism.parameter, collected.whole(), room);
     // A key stream, or whole blocks without padding: nothing is left to do.
     const padded = mechanism.type !== cipher.stream!.partMechanism;

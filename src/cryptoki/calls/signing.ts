@@ -12,9 +12,9 @@ import type { Handlers } from '../handler.js';
 import {
   allowParts,
   beginOrCancel,
-  decideForm,
   type KeyOperationPlan,
   onKey,
+  requireWhole,
   withOperation,
 } from '../operation-flow.js';
 import type { SignatureOperation } from '../operations.js';
@@ -55,7 +55,7 @@ function prepare(session: Session, use: Use, handle: number, mechanism: Mechanis
       described: request,
       again: () => build(key),
       data,
-      form: 'undecided',
+      inParts: false,
       discard: () => {
         if (data instanceof Collector) data.clear();
       },
@@ -77,17 +77,17 @@ function collectedInput({ data }: SignatureOperation): Buffer {
 }
 
 /** Of what goes through a hash, only the hash must come whole. */
-function decideParts(session: Session, use: Use, operation: SignatureOperation): void {
+function checkParts(session: Session, use: Use, operation: SignatureOperation): void {
   if (operation.signature.singlePart && operation.data instanceof Collector)
     allowParts(session, use, operation);
-  decideForm(operation, 'parts');
 }
 
 function update(session: Session, use: Use, part: Buffer): Eventually<void> {
   return withOperation(session, use, (operation) => {
-    decideParts(session, use, operation);
+    checkParts(session, use, operation);
     if (operation.data instanceof Collector) operation.data.add(part);
     else operation.data.running.update(part);
+    operation.inParts = true;
   });
 }
 
@@ -128,8 +128,8 @@ function finish<T>(
   run: (operation: SignatureOperation) => Eventually<T>,
 ): Eventually<T> {
   return withOperation(session, use, (operation) => {
-    if (form === 'parts') decideParts(session, use, operation);
-    else decideForm(operation, form);
+    if (form === 'parts') checkParts(session, use, operation);
+    else requireWhole(operation);
     return run(operation);
   });
 }
