@@ -40,6 +40,14 @@ const callRows = {
     fix: 'set CKF_RW_SESSION in C_OpenSession',
     source: '5 [doc]',
   },
+  'session-callback': {
+    does: 'opens a session with pApplication or Notify',
+    answer: 'CKR_ARGUMENTS_BAD',
+    because: 'CloudHSM calls nobody back',
+    why: 'NSS (certutil, Firefox) has a callback for tokens that are taken out; OpenSSL 3 with pkcs11-provider had one in 2024',
+    fix: 'pass NULL for both in C_OpenSession',
+    source: '5 is silent; a log of Client SDK 5 in issue 342 of pkcs11-provider [seen]',
+  },
   'seed-random': {
     does: 'seeds the random number generator',
     answer: 'CKR_FUNCTION_NOT_SUPPORTED',

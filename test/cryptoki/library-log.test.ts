@@ -53,12 +53,14 @@ describe("the library's log", () => {
       call: async (name, write) => (await channel.exchange(request(name, write)))!,
     };
   }
-  const openSession = (flags: number) => (writer: Writer) => {
-    writer.slot(0);
-    writer.u64(flags);
-    writer.u8(0);
-    writer.u8(0);
-  };
+  const openSession =
+    (flags: number, callback = 0) =>
+    (writer: Writer) => {
+      writer.slot(0);
+      writer.u64(flags);
+      writer.u8(callback);
+      writer.u8(callback);
+    };
 
   beforeEach(() => {
     lines = '';
@@ -72,6 +74,16 @@ describe("the library's log", () => {
       `${head} IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider: CloudHSM opens read-write sessions only (read-only-session). Set CKF_RW_SESSION in C_OpenSession\n` +
         `${head} C_OpenSession failed, returning 0x00000006\n`,
     );
+  });
+
+  it('has the words of Client SDK 5 for a session with a callback, before it looks whether it is read-write', async () => {
+    const { call } = await open('info');
+    await call('C_OpenSession', openSession(CKF.CKF_SERIAL_SESSION, 1));
+    // Issue 342 of pkcs11-provider, which opened read-only sessions then [seen].
+    expect(lines).to.include(
+      '[cloudhsm_pkcs11::session::C_OpenSession] BP000: Notify callback function is not supported, please pass in NULL_PTR for both pApplication and Notify',
+    );
+    expect(lines).to.include('C_OpenSession failed, returning 0x00000007\n');
   });
 
   it('numbers threads by the channel that they use', () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import pkcs11js from 'pkcs11js';
 import type { CallDeviationId } from '../../src/objects/deviations.js';
 import { CKA } from '../../src/pkcs11/attributes.js';
@@ -5,6 +6,8 @@ import type { CkrName } from '../../src/pkcs11/ckr.js';
 import { CKD, CKF } from '../../src/pkcs11/constants.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import type { CallName } from '../../src/wire/calls.js';
+import { buildNative, nativeProgram } from '../native/build-native.js';
+import { modulePath } from './engine.js';
 import { attribute, curveOids, generateAes, generateEc } from './keys.js';
 import type { TestModule } from './module.js';
 
@@ -83,6 +86,17 @@ export const scenes: { readonly [Id in CallDeviationId]: Scene } = {
   'read-only-session': {
     call: 'C_OpenSession',
     act: ({ module }) => module.p11.C_CloseSession(module.openSession(CKF.CKF_SERIAL_SESSION)),
+  },
+  'session-callback': {
+    call: 'C_OpenSession',
+    // pkcs11js passes NULL.
+    act: () => {
+      buildNative();
+      const program = nativeProgram('behaviour_client');
+      const said = execFileSync(program, [modulePath, 'open'], { encoding: 'utf8' });
+      const [, code] = /^with a callback 0x(\w+)$/m.exec(said)!;
+      if (code !== '0') throw new Error(`CKR_OF_CALLBACK:${Number.parseInt(code!, 16)}`);
+    },
   },
   'seed-random': {
     call: 'C_SeedRandom',

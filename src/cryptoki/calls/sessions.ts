@@ -11,18 +11,24 @@ function parsePin(pin: Buffer): { name: string; password: string } {
   return { name: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
+// The real library's words: reference section 5, and issue 342 of pkcs11-provider.
+const READ_ONLY_REFUSAL =
+  'IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider';
+const CALLBACK_REFUSAL =
+  'BP000: Notify callback function is not supported, please pass in NULL_PTR for both pApplication and Notify';
+
 /** Session management (v2.40 base, 5.6). */
 export const sessionCalls = {
-  // pApplication and Notify are accepted and never used: there is nothing an HSM could notify about.
-  C_OpenSession: (application, { slotID, flags }) => {
+  C_OpenSession: (application, { slotID, flags, pApplication, Notify }) => {
     const { gate } = application.token(slotID);
+    // It was seen for a session that was read-only as well. Where they are allowed they are never used: nothing happens that an
+    // HSM could notify about.
+    if (pApplication || Notify) gate.allow('session-callback', 'C_OpenSession', CALLBACK_REFUSAL);
     if (!(flags & CKF.CKF_SERIAL_SESSION)) {
       throw ckr('CKR_SESSION_PARALLEL_NOT_SUPPORTED', 'CKF_SERIAL_SESSION must be set');
     }
     const readWrite = (flags & CKF.CKF_RW_SESSION) !== 0;
-    // The real library's words (reference section 5).
-    const refusal = 'IE000: Failed to open provider session: ReadOnly cannot be created by Hsm1 provider';
-    if (!readWrite) gate.allow('read-only-session', 'C_OpenSession', refusal);
+    if (!readWrite) gate.allow('read-only-session', 'C_OpenSession', READ_ONLY_REFUSAL);
     return { phSession: application.openSession(slotID, readWrite).handle };
   },
 

@@ -131,6 +131,22 @@ describe('what programs do to the module', function () {
       ]);
     });
 
+    it('C_OpenSession takes neither in the strict profile', async () => {
+      const strict = await BehaviourClient.start(['--profile', 'strict']);
+      try {
+        // "BP000: Notify callback function is not supported, please pass in NULL_PTR for both pApplication and Notify", and 0x7
+        // (pkcs11-provider, issue 342, Client SDK 5 [seen]); that the pointer alone is refused too is from the words [guess].
+        const lines = await strict.play('open');
+        expect(lines.slice(0, 3)).to.deep.equal([
+          'with both 0x7',
+          'with a callback 0x7',
+          'with a pointer 0x7',
+        ]);
+      } finally {
+        await strict.stop();
+      }
+    });
+
     it('C_OpenSession takes a callback and a pointer; slot 1 does not exist (rows 6 and 7)', async () => {
       expect(await client.play('open')).to.deep.equal([
         'with both 0x0',
