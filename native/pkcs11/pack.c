@@ -99,6 +99,6 @@ CK_RV put_request(struct message *request, enum call_number number, const union 
     if (rv != CKR_OK) return row->absent ? CKR_FUNCTION_NOT_SUPPORTED : rv;
     values += values_of_kind(row->arguments[i].kind);
   }
-  if (request->trouble == MESSAGE_TOO_LARGE) return CKR_DATA_LEN_RANGE;
+  if (request->trouble == MESSAGE_TOO_LARGE) return row->too_long;
   return request->trouble == MESSAGE_FINE ? CKR_OK : CKR_HOST_MEMORY;
 }

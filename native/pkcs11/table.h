@@ -46,6 +46,7 @@ struct call_row {
   uint8_t update;
   uint8_t final;
   uint8_t init; /* without a mechanism it ends the operation that the call is about; 0 where there is none */
+  CK_RV too_long; /* what it answers where no frame holds its input */
 };
 
 enum field_kind {

@@ -1,6 +1,7 @@
 import { createCipheriv } from 'node:crypto';
 import { expect } from 'chai';
 import pkcs11js from 'pkcs11js';
+import { limits } from '../../src/base/limits.js';
 import { CKR } from '../../src/pkcs11/ckr.js';
 import { CKM } from '../../src/pkcs11/mechanisms.js';
 import { importSecret } from '../support/keys.js';
@@ -11,6 +12,8 @@ const iv = Buffer.alloc(16, 0xa5);
 // Reference section 9.3.
 const CBC_BYTES = 16_272;
 const HMAC_SHA256_BYTES = 16_288;
+/** As much as the module carries in one call, with what goes before it. */
+const FRAME_BYTES = limits.frameBytes;
 
 /** CK_AES_CTR_PARAMS with a counter of 128 bits. */
 const ctrParameter = Buffer.concat([Buffer.from('8000000000000000', 'hex'), iv]);
@@ -36,6 +39,21 @@ for (const profile of ['compatible', 'strict'] as const) {
       },
       { profile },
     );
+
+    it('is refused as too long by what it is, also where it is too long for the module', () => {
+      const { p11 } = module;
+      const [, mechanism] = ciphers[0]!;
+      const input = Buffer.alloc(FRAME_BYTES);
+      const room = Buffer.alloc(64);
+      p11.C_EncryptInit(session, mechanism, key);
+      expectCkr(CKR.CKR_DATA_LEN_RANGE, () => p11.C_Encrypt(session, input, room));
+      p11.C_DecryptInit(session, mechanism, key);
+      expectCkr(CKR.CKR_ENCRYPTED_DATA_LEN_RANGE, () => p11.C_Decrypt(session, input, room));
+      p11.C_DecryptInit(session, mechanism, key);
+      expectCkr(CKR.CKR_ENCRYPTED_DATA_LEN_RANGE, () => p11.C_DecryptUpdate(session, input, room));
+      const wrap = { mechanism: CKM.CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD };
+      expectCkr(CKR.CKR_WRAPPED_KEY_LEN_RANGE, () => p11.C_UnwrapKey(session, wrap, key, input, []));
+    });
 
     for (const [name, mechanism, outside] of ciphers) {
       it(`is ${CBC_BYTES} bytes for ${name} in one piece, either way`, () => {

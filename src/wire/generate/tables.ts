@@ -1,4 +1,5 @@
 import { limits } from '../../base/limits.js';
+import type { CkrName } from '../../pkcs11/ckr.js';
 import { type Field, infoLayouts, mechanismParameters, parameterLayouts } from '../../pkcs11/layouts.js';
 import type { MechanismName } from '../../pkcs11/mechanisms.js';
 import { type ArgumentRow, type CallRow, calls } from '../calls.js';
@@ -89,6 +90,20 @@ function layoutTable(
   return `${fields.join('')}const struct layout ${table}[] = {\n${members.join('')}};\n`;
 }
 
+/** What a call answers whose input no frame holds, by what the input is. */
+const tooLong: { readonly [argument: string]: CkrName } = {
+  pEncryptedData: 'CKR_ENCRYPTED_DATA_LEN_RANGE',
+  pEncryptedPart: 'CKR_ENCRYPTED_DATA_LEN_RANGE',
+  pWrappedKey: 'CKR_WRAPPED_KEY_LEN_RANGE',
+};
+
+function tooLongAnswer(list: readonly ArgumentRow[]): CkrName {
+  const inputs = list.filter(({ kind }) => kind === 'bytes');
+  return (
+    inputs.map(({ name }) => tooLong[name]).find((answer) => answer !== undefined) ?? 'CKR_DATA_LEN_RANGE'
+  );
+}
+
 const callNumber = (name: string | undefined): string => (name === undefined ? '0' : `CALL_${name}`);
 
 /** The text of rows.h: the tables the interpreter reads. Only table.c includes it. */
@@ -99,7 +114,7 @@ export function rowsHeader(): string {
   });
   const callRows = rows.map(
     ({ name, arguments: list, secret, absent, pieces, begunBy }) =>
-      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}, ${callNumber(pieces?.update)}, ${callNumber(pieces?.final)}, ${callNumber(begunBy)}},\n`,
+      `  [CALL_${name}] = {"${name}", arguments_of_${name}, ${list.length}, ${secret === true}, ${absent === true}, ${callNumber(pieces?.update)}, ${callNumber(pieces?.final)}, ${callNumber(begunBy)}, ${tooLongAnswer(list)}},\n`,
   );
   const mechanisms = (Object.keys(mechanismParameters) as MechanismName[]).map((name) => {
     const parameter = mechanismParameters[name];
