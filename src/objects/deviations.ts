@@ -111,11 +111,12 @@ const callRows = {
   },
   'derived-sensitive-false': {
     does: 'derives a key with CKA_SENSITIVE FALSE',
-    answer: 'CKR_ATTRIBUTE_READ_ONLY',
+    answer: 'CKR_ATTRIBUTE_VALUE_INVALID',
     because: 'CloudHSM sets CKA_SENSITIVE of derived keys itself',
     why: 'to read the shared secret: Java and OpenSSL do it in a TLS handshake',
     fix: 'leave CKA_SENSITIVE out of the template of C_DeriveKey, and use the derived key in the HSM',
-    source: '11.1, 11.3 [doc]',
+    source:
+      '11.2 [seen], where the code was met in C_DeriveKey (section 9 of the notes on native-pkcs11 for Besu, Client SDK 5.16); 11.1 [doc]',
   },
   'read-secret': {
     does: 'reads the secret of a key',

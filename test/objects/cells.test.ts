@@ -27,8 +27,8 @@ function strictAnswer(origin: Origin, kind: ObjectKind, name: AttributeName, ent
     case 'R':
       return 'CKR_ATTRIBUTE_READ_ONLY';
     case '=':
-      // "R" in CloudHSM's document, where TRUE is taken all the same.
-      if (origin === 'derive' && name === 'CKA_SENSITIVE' && !on) return 'CKR_ATTRIBUTE_READ_ONLY';
+      // CKA_SENSITIVE of derived keys is "R" in CloudHSM's document. TRUE is taken all the same, and "CKA_SENSITIVE=false on C_DeriveKey
+      // template: CKR_ATTRIBUTE_VALUE_INVALID (0x13)" (native-pkcs11 for Besu, design notes, section 9, Client SDK 5.16 [seen]).
       // The one attribute whose default is not TRUE would be another row here.
       return on ? 'CKR_OK' : INVALID;
     case 'W':
