@@ -240,7 +240,7 @@ const callRows = {
     because: 'C_SetAttributeValue of CloudHSM is for certificates',
     why: 'keytool and p11tool label keys after they have made them',
     fix: "put the attribute into the template that makes the key, or use CloudHSM CLI's `key set-attribute`",
-    source: '3 [doc], the code [guess]',
+    source: "3 [doc], the code in a comment of krill's signer [seen]",
   },
   'weak-ecdsa-hash': {
     does: 'signs with a hash that is weaker than the curve',
