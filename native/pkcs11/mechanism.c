@@ -66,6 +66,10 @@ static void put_field(struct message *request, const struct field_row *field, co
       span = span_of(structure, field);
       put_counted(request, span.bytes, span.length);
       return;
+    case FIELD_GIVEN:
+      memcpy(&span.bytes, member, sizeof span.bytes);
+      put_u8(request, span.bytes != NULL);
+      return;
     case FIELD_STRUCT:
       put_structure(request, pointed_layout(field), span_of(structure, field).bytes);
       return;

@@ -275,6 +275,14 @@ const callRows = {
     fix: 'pass 12 zero bytes as pIv and read the IV from there after C_Encrypt, or use CKM_CLOUDHSM_AES_GCM',
     source: '9.4 [doc][seen]',
   },
+  'oaep-source-pointer': {
+    does: 'gives RSA-OAEP a pSourceData that is not NULL, of no bytes',
+    answer: 'CKR_MECHANISM_PARAM_INVALID',
+    because: 'CloudHSM takes no OAEP label, and wants pSourceData NULL',
+    why: 'SoftHSM wants a pointer there, so programs that were tested with it pass one',
+    fix: 'pass NULL and 0 as pSourceData and ulSourceDataLen',
+    source: '9.6 is silent; the tests that the KMS of Cosmian runs against CloudHSM [seen], the code [guess]',
+  },
   'single-part-mechanism': {
     does: 'gives data in parts to a mechanism that takes it whole (AES-GCM, RSA, CKM_ECDSA)',
     answer: 'CKR_MECHANISM_INVALID',

@@ -17,6 +17,8 @@ export type Field =
       readonly untyped?: true;
       readonly returned?: true;
     }
+  /** No member of its own: whether the pointer `of` is not NULL, which `bytes` does not tell where the length is 0. */
+  | { readonly kind: 'given'; readonly name: string; readonly of: string }
   /** A pointer, never NULL, to one other structure. */
   | { readonly kind: 'struct'; readonly name: string; readonly layout: string }
   /** A pointer to an array of another structure, and how many there are: `CK_ULONG length` stands before it. */
@@ -47,6 +49,7 @@ export const standardParameterLayouts = {
     ulong('mgf'),
     ulong('source'),
     untypedBytes('pSourceData', 'ulSourceDataLen'),
+    { kind: 'given', name: 'sourceGiven', of: 'pSourceData' },
   ],
   CK_RSA_PKCS_PSS_PARAMS: [ulong('hashAlg'), ulong('mgf'), ulong('sLen')],
   CK_AES_CTR_PARAMS: [ulong('ulCounterBits'), { kind: 'array', name: 'cb', size: 16 }],
@@ -131,7 +134,7 @@ export type InfoLayout = keyof typeof infoLayouts;
 
 type ValueOf<F extends Field> = F extends { kind: 'ulong' | 'slot' }
   ? number
-  : F extends { kind: 'flag' }
+  : F extends { kind: 'flag' | 'given' }
     ? boolean
     : F extends { kind: 'text' }
       ? string

@@ -28,7 +28,7 @@ function readStruct(reader: Reader, layout: ParameterLayout): ParameterValue {
     if (field.kind === 'ulong') value[field.name] = reader.u64();
     else if (field.kind === 'array') value[field.name] = reader.bytes(field.size);
     else if (field.kind === 'bytes') value[field.name] = readBytes(reader);
-    else if (field.kind === 'flag') value[field.name] = reader.u8() !== 0;
+    else if (field.kind === 'flag' || field.kind === 'given') value[field.name] = reader.u8() !== 0;
     else if (field.kind === 'struct') value[field.name] = readStruct(reader, field.layout as ParameterLayout);
     else if (field.kind === 'structs')
       value[field.name] = readStructs(reader, field.layout as ParameterLayout);
@@ -97,7 +97,7 @@ function writeStruct(writer: Writer, layout: ParameterLayout, value: Record<stri
     if (field.kind === 'ulong') writeU64(writer, member as number);
     else if (field.kind === 'array') writer.bytes(member as Buffer);
     else if (field.kind === 'bytes') writeBytes(writer, member as Buffer);
-    else if (field.kind === 'flag') writer.u8(member ? 1 : 0);
+    else if (field.kind === 'flag' || field.kind === 'given') writer.u8(member ? 1 : 0);
     else if (field.kind === 'struct')
       writeStruct(writer, field.layout as ParameterLayout, member as Record<string, unknown>);
     else if (field.kind === 'structs') {

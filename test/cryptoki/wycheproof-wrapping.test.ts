@@ -119,6 +119,7 @@ describe('Wycheproof through C_CreateObject, C_UnwrapKey and C_WrapKey', () => {
         hashAlg: row.digest,
         mgf: row.mgf,
         pSourceData: bytesOf(test, 'label'),
+        sourceGiven: false,
       };
       await check(file, test, { unwrapping }, mechanism('CKM_RSA_PKCS_OAEP', parameter));
     });

@@ -281,6 +281,23 @@ export const scenes: { readonly [Id in CallDeviationId]: Scene } = {
       return module.p11.C_Encrypt(session, Buffer.from('data'), Buffer.alloc(64));
     },
   },
+  'oaep-source-pointer': {
+    call: 'C_EncryptInit',
+    act: ({ module, session }) => {
+      const publicTemplate = [
+        { type: CKA.CKA_MODULUS_BITS, value: 2048 },
+        { type: CKA.CKA_PUBLIC_EXPONENT, value: Buffer.from('010001', 'hex') },
+        { type: CKA.CKA_ENCRYPT, value: true },
+      ];
+      const { publicKey } = module.p11.C_GenerateKeyPair(session, rsa, publicTemplate, []);
+      // CK_RSA_PKCS_OAEP_PARAMS{CKM_SHA256, CKG_MGF1_SHA256, 0, pSourceData, 0}.
+      const parameter = Buffer.alloc(40);
+      for (const [at, member] of [CKM.CKM_SHA256, 2, 0, 1, 0].entries())
+        parameter.writeUInt32LE(member, at * 8);
+      module.p11.C_EncryptInit(session, { mechanism: CKM.CKM_RSA_PKCS_OAEP, parameter }, publicKey);
+      return module.p11.C_Encrypt(session, Buffer.from('data'), Buffer.alloc(256));
+    },
+  },
   'single-part-mechanism': {
     call: 'C_EncryptUpdate',
     act: ({ module, session }) => {

@@ -28,6 +28,7 @@ const oaep = {
   mgf: CKG.CKG_MGF1_SHA256,
   source: 0,
   pSourceData: Buffer.alloc(0),
+  sourceGiven: false,
 } as const;
 const gcm = {
   layout: 'CK_GCM_PARAMS',

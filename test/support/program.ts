@@ -75,6 +75,7 @@ export const oaep = {
   mgf: CKG.CKG_MGF1_SHA256,
   source: 0,
   pSourceData: NOTHING,
+  sourceGiven: false,
 } as const;
 export const rsaAes = (ulAESKeyBits: number): MechanismParameter => ({
   layout: 'CK_RSA_AES_KEY_WRAP_PARAMS',

@@ -110,6 +110,7 @@ describe('the codec of calls', () => {
       writer.u8(layoutNumber('CK_RSA_AES_KEY_WRAP_PARAMS'));
       for (const number of [256, 0x250, 2, 0]) writer.u64(number);
       writer.u32(0);
+      writer.u8(0);
     });
     expect(wrap).to.deep.equal({
       type: 1,
@@ -122,6 +123,7 @@ describe('the codec of calls', () => {
           mgf: 2,
           source: 0,
           pSourceData: Buffer.alloc(0),
+          sourceGiven: false,
         },
       },
     });

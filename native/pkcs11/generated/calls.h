@@ -4,7 +4,7 @@
 #ifndef CLOUDHSM_LOCAL_CALLS_H
 #define CLOUDHSM_LOCAL_CALLS_H
 
-#define TABLE_HASH 0xe9c91667cad0e241ULL
+#define TABLE_HASH 0xc9ae00243a6f626fULL
 #define TOKEN_BYTES 16
 
 /* src/base/limits.ts */

@@ -216,6 +216,7 @@ static const struct field_row fields_of_CK_RSA_PKCS_OAEP_PARAMS[] = {
   {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, mgf), 0, 0, false, 0},
   {FIELD_ULONG, offsetof(CK_RSA_PKCS_OAEP_PARAMS, source), 0, 0, false, 0},
   {FIELD_BYTES, offsetof(CK_RSA_PKCS_OAEP_PARAMS, pSourceData), offsetof(CK_RSA_PKCS_OAEP_PARAMS, ulSourceDataLen), 0, false, 0},
+  {FIELD_GIVEN, offsetof(CK_RSA_PKCS_OAEP_PARAMS, pSourceData), 0, 0, false, 0},
 };
 static const struct field_row fields_of_CK_RSA_PKCS_PSS_PARAMS[] = {
   {FIELD_ULONG, offsetof(CK_RSA_PKCS_PSS_PARAMS, hashAlg), 0, 0, false, 0},
@@ -254,7 +255,7 @@ static const struct field_row fields_of_CK_EDDSA_PARAMS[] = {
   {FIELD_BYTES, offsetof(CK_EDDSA_PARAMS, pContextData), offsetof(CK_EDDSA_PARAMS, ulContextDataLen), 0, false, 0},
 };
 const struct layout parameter_layouts[] = {
-  [LAYOUT_CK_RSA_PKCS_OAEP_PARAMS] = {fields_of_CK_RSA_PKCS_OAEP_PARAMS, 4, sizeof(CK_RSA_PKCS_OAEP_PARAMS)},
+  [LAYOUT_CK_RSA_PKCS_OAEP_PARAMS] = {fields_of_CK_RSA_PKCS_OAEP_PARAMS, 5, sizeof(CK_RSA_PKCS_OAEP_PARAMS)},
   [LAYOUT_CK_RSA_PKCS_PSS_PARAMS] = {fields_of_CK_RSA_PKCS_PSS_PARAMS, 3, sizeof(CK_RSA_PKCS_PSS_PARAMS)},
   [LAYOUT_CK_AES_CTR_PARAMS] = {fields_of_CK_AES_CTR_PARAMS, 2, sizeof(CK_AES_CTR_PARAMS)},
   [LAYOUT_CK_GCM_PARAMS] = {fields_of_CK_GCM_PARAMS, 4, sizeof(CK_GCM_PARAMS)},

@@ -96,7 +96,13 @@ static void nested_structure(void)
   pack_mechanism(&mechanism);
   MECHANISM_IS(put_u8(m, FORM_STRUCT), put_u64(m, CKM_RSA_AES_KEY_WRAP),
                put_u8(m, LAYOUT_CK_RSA_AES_KEY_WRAP_PARAMS), put_u64(m, 256), put_u64(m, CKM_SHA256),
-               put_u64(m, CKG_MGF1_SHA256), put_u64(m, 0), put_u32(m, 0));
+               put_u64(m, CKG_MGF1_SHA256), put_u64(m, 0), put_u32(m, 0), put_u8(m, 0));
+  oaep.pSourceData = &oaep;
+  pack_mechanism(&mechanism);
+  MECHANISM_IS(put_u8(m, FORM_STRUCT), put_u64(m, CKM_RSA_AES_KEY_WRAP),
+               put_u8(m, LAYOUT_CK_RSA_AES_KEY_WRAP_PARAMS), put_u64(m, 256), put_u64(m, CKM_SHA256),
+               put_u64(m, CKG_MGF1_SHA256), put_u64(m, 0), put_u32(m, 0), put_u8(m, 1));
+  oaep.pSourceData = NULL;
   oaep.ulSourceDataLen = 7;
   expect_unusable(CKM_RSA_AES_KEY_WRAP, &wrap, sizeof wrap);
   wrap.pOAEPParams = NULL;

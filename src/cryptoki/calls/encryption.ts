@@ -7,6 +7,7 @@ import type { LengthOnly, Room } from '../../wire/arguments.js';
 import { atMost, exactly, fillRoom } from '../answer.js';
 import { Collector } from '../collector.js';
 import type { Handlers } from '../handler.js';
+import { checkOaepSource } from '../oaep-source.js';
 import {
   allowParts,
   beginOrCancel,
@@ -33,8 +34,11 @@ function prepare(
   session.requireLogin();
   const cipher = session.mechanisms.part(mechanism.type, direction);
   const request = { handle, use: direction, mechanism: mechanism.type, keyTypes: cipher.keyTypes };
+  const allowance = session.token.gate.allowance(direction === 'encrypt' ? 'C_EncryptInit' : 'C_DecryptInit');
   const build = (key: KeyShape): CipherOperation => {
     cipher.check(mechanism.parameter, key, direction);
+    checkOaepSource(mechanism, allowance.allow);
+    allowance.settle();
     const { parameter } = mechanism;
     const maxInputBytes = longestInput(cipher, direction, parameter, key);
     const refusal = (lengthBytes: number, maxBytes: number): Error =>

@@ -35,6 +35,7 @@ function oaep(given: Given) {
     mgf: row.mgf,
     source: CKZ.CKZ_DATA_SPECIFIED,
     pSourceData: Buffer.alloc(0),
+    sourceGiven: false,
   } as const;
 }
 

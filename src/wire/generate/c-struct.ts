@@ -15,6 +15,8 @@ function members(field: Field): string[] {
       return [`CK_UTF8CHAR ${field.name}[${field.size}];`];
     case 'version':
       return [`CK_VERSION ${field.name};`];
+    case 'given':
+      return [];
     case 'struct':
       return [`${field.layout}_PTR ${field.name};`];
     case 'structs':

@@ -66,7 +66,7 @@ function argumentRow(argument: ArgumentRow): string {
 }
 
 function fieldRow(structure: string, field: Field): string {
-  const at = `offsetof(${structure}, ${field.name})`;
+  const at = `offsetof(${structure}, ${field.kind === 'given' ? field.of : field.name})`;
   const other =
     field.kind === 'bytes' || field.kind === 'structs' ? `offsetof(${structure}, ${field.length})` : 0;
   const size = field.kind === 'array' || field.kind === 'text' ? field.size : 0;

@@ -70,6 +70,7 @@ function oaep(values: MechanismValues) {
     mgf: mgfNumber(values.mgf!),
     source: CKZ.CKZ_DATA_SPECIFIED,
     pSourceData: Buffer.alloc(0),
+    sourceGiven: false,
   } as const;
 }
 
