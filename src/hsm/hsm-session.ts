@@ -265,8 +265,7 @@ export class HsmSession {
   /** Handles of all objects that match, ascending: they tell which came first. */
   find(template: Template, cause: string | undefined): number[] {
     // The tools, which have no cause, search as they like.
-    if (cause !== undefined && findAttribute(template, CKA.CKA_LABEL)?.value.length === 0)
-      this.gate.allow('search-empty-label', cause, 'an empty CKA_LABEL');
+    if (cause !== undefined) this.#allowSearch(template, cause);
     const found: SeenObject[] = [];
     const finds = (seen: SeenObject): boolean =>
       this.#maySee(seen.object, seen.kind) && isFoundBy(template, seen.object, seen.kind, !this.gate.refuses);
@@ -279,6 +278,14 @@ export class HsmSession {
     return this.#asCloudHsmFinds(found, template, cause)
       .map(({ object }) => object.handle)
       .sort((a, b) => a - b);
+  }
+
+  /** Throws what CloudHSM answers to a search. */
+  #allowSearch(template: Template, cause: string): void {
+    if (findAttribute(template, CKA.CKA_LABEL)?.value.length === 0)
+      this.gate.allow('search-empty-label', cause, 'an empty CKA_LABEL');
+    if (this.options.certificateStorage !== 'on' && findAttribute(template, CKA.CKA_CERTIFICATE_TYPE))
+      this.gate.allow('search-certificate-type', cause, 'CKA_CERTIFICATE_TYPE');
   }
 
   /** Without what CloudHSM would not have found, if that is refused. */

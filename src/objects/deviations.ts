@@ -201,6 +201,16 @@ const callRows = {
       '13 is silent; crypto11 goes on without the label for this code of library 2.0.4 [seen], Client SDK 5 [guess]',
     advisory: true,
   },
+  'search-certificate-type': {
+    does: 'looks for certificates by CKA_CERTIFICATE_TYPE',
+    answer: 'CKR_ATTRIBUTE_TYPE_INVALID',
+    because: 'CloudHSM has no certificates until it is told to store them, and no such attribute',
+    why: 'programs ask for X.509 certificates at start, to see what there is: p11-kit, GnuTLS and the Java library of IAIK do',
+    fix: 'look for CKA_CLASS CKO_CERTIFICATE only, or take a failure for none; or enable certificate storage',
+    source:
+      '13 guesses CKR_OK for a search by CKA_CLASS; XiPKI has met that this one fails (commit c356efe4, December 2022) [seen], the code and versions since 5.13 [guess]',
+    advisory: true,
+  },
   'duplicate-id': {
     does: 'gives a key a CKA_ID that another key of its class has',
     answer: 'CKR_ATTRIBUTE_VALUE_INVALID',

@@ -220,6 +220,15 @@ export const scenes: { readonly [Id in CallDeviationId]: Scene } = {
     call: 'C_FindObjectsInit',
     act: ({ module, session }) => find(module, session, [{ type: CKA.CKA_LABEL, value: Buffer.alloc(0) }]),
   },
+  'search-certificate-type': {
+    call: 'C_FindObjectsInit',
+    // As XiPKI did, with IAIK's library, to see whether there are certificates.
+    act: ({ module, session }) =>
+      find(module, session, [
+        { type: CKA.CKA_CLASS, value: pkcs11js.CKO_CERTIFICATE },
+        { type: CKA.CKA_CERTIFICATE_TYPE, value: pkcs11js.CKC_X_509 },
+      ]),
+  },
   'duplicate-id': {
     call: 'C_GenerateKey',
     prepare: (module, session, label) => void aesOnToken(module, session, label, sameId),
