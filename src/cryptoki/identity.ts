@@ -25,7 +25,9 @@ const MODEL_CHARACTERS = 16;
 
 export const libraryInfo: StructValue<(typeof infoLayouts)['CK_INFO']> = {
   cryptokiVersion,
-  manufacturerID: 'Amazon',
+  // XiPKI knows CloudHSM's library by "cloudhsm" in this field, upper or lower case, and leaves the IV of GCM open there (its
+  // vendor-cloudhsm.json [seen]); the rest of the text is not public.
+  manufacturerID: 'CloudHSM',
   flags: 0,
   libraryDescription: 'AWS CloudHSM PKCS#11',
   libraryVersion,

@@ -33,6 +33,11 @@ describe('slots, sessions and login', () => {
     );
   });
 
+  // "manufacturerIDs": ["cloudhsm"] in XiPKI's vendor-cloudhsm.json, looked for in either case [seen].
+  it('is made by whom programs know CloudHSM by', () => {
+    expect(module.p11.C_GetInfo().manufacturerID.trim()).to.equal('CloudHSM');
+  });
+
   it('knows no other slot', () => {
     const other = Buffer.from('0100000000000000', 'hex');
     expectCkr(CKR.CKR_SLOT_ID_INVALID, () => module.p11.C_OpenSession(other, 6));
